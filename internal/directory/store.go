@@ -1,0 +1,56 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/events"
+)
+
+// User is a person in the embedded directory. Name is unique after
+// normalisation (see NormalizeName); PasswordHash is a PHC string.
+type User struct {
+	ID            string
+	Name          string
+	DisplayName   string
+	Email         string
+	PasswordHash  string
+	Disabled      bool
+	Roles         []string // sorted
+	GrantsVersion int64    // moves with every effective change of roles or permissions
+	CreatedAt     time.Time
+}
+
+// Role grants permissions to the users who hold it.
+type Role struct {
+	Name        string
+	Permissions []string // sorted
+}
+
+// Errors of a Store.
+var (
+	ErrNotFound = errors.New("directory: not found")
+	ErrExists   = errors.New("directory: exists already")
+)
+
+// Store keeps users and roles. Writes are durable when they return.
+type Store interface {
+	// UserByName and UserByID return ErrNotFound if there is none.
+	UserByName(ctx context.Context, name string) (User, error)
+	UserByID(ctx context.Context, id string) (User, error)
+	// Users returns users in order of name, after the name given; at most limit.
+	Users(ctx context.Context, after string, limit int) ([]User, error)
+	// CreateUser adds a user with its roles; ErrExists if the name is taken.
+	CreateUser(ctx context.Context, u User) error
+	// UpdateUser loads the user, lets change alter the copy, and stores it with
+	// the events that change returns, in one transaction. An error from change
+	// is returned as it is and stores nothing.
+	UpdateUser(ctx context.Context, id string, change func(*User) ([]events.Event, error)) error
+	// Roles returns all roles in order of name.
+	Roles(ctx context.Context) ([]Role, error)
+	// UpdateRole loads the role (a zero Role with that name if there is none),
+	// lets change alter it, stores it, and adds one to the GrantsVersion of
+	// every holder, with one event each made by changed; one transaction.
+	UpdateRole(ctx context.Context, name string, change func(*Role) error, changed func(User) events.Event) error
+}

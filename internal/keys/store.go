@@ -1,0 +1,39 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Use says what a key is for.
+type Use string
+
+const (
+	UseSign Use = "sign" // access tokens: a private key, PKCS #8
+	UseMAC  Use = "mac"  // refresh and CSRF tokens: 32 random bytes
+)
+
+// Key is a stored key. Sealed is its secret under the master key; stores never
+// see it in clear.
+type Key struct {
+	ID        uint32
+	Use       Use
+	Algorithm string    // "EdDSA", "ES256" or "HS256"
+	CreatedAt time.Time // announced from then on
+	ActiveAt  time.Time // used for new tokens from then on
+	RetiredAt time.Time // still accepted, no longer used; zero: not retired
+	Sealed    []byte
+}
+
+// ErrConflict is returned by Store.Replace when the ring has moved on.
+var ErrConflict = errors.New("keys: the stored ring is not the expected one")
+
+// Store keeps the key ring. Writers on several nodes are serialised by version.
+type Store interface {
+	// Load returns the whole ring and its version (0 for a new database).
+	Load(ctx context.Context) ([]Key, int64, error)
+	// Replace stores ring as version+1 if the stored version is still version,
+	// else ErrConflict.
+	Replace(ctx context.Context, version int64, ring []Key) error
+}

@@ -1,0 +1,208 @@
+package wire
+
+// Paths below the base path (default [DefaultBasePath]).
+const (
+	DefaultBasePath = "/auth"
+
+	PathLogin    = "/login"    // POST
+	PathRefresh  = "/refresh"  // POST
+	PathConfirm  = "/confirm"  // POST
+	PathLogout   = "/logout"   // POST
+	PathMe       = "/me"       // GET
+	PathSessions = "/sessions" // GET; DELETE PathSessions/{id}
+	PathEvents   = "/events"   // GET, text/event-stream
+	PathVerify   = "/verify"   // GET, forward-auth
+
+	// PathJWKS is absolute (RFC 8615): the key set of RFC 7517.
+	PathJWKS = "/.well-known/jwks.json"
+)
+
+// Cookies and headers.
+const (
+	// CookieRefresh carries the refresh token: HttpOnly, SameSite, Path = base
+	// path. Under TLS its name starts with [CookieSecurePrefix] and it is Secure.
+	CookieRefresh      = "tacet_refresh"
+	CookieSecurePrefix = "__Secure-"
+	// CookieCSRF is readable by scripts (Path=/). It changes with every renewal
+	// and starts with the generation of the refresh cookie that was set beside
+	// it, in decimal, followed by a dot.
+	CookieCSRF = "XSRF-TOKEN"
+	// HeaderCSRF must repeat CookieCSRF on every state-changing call that a
+	// cookie authenticates.
+	HeaderCSRF = "X-XSRF-TOKEN"
+)
+
+// Delivery says where the refresh token travels.
+type Delivery string
+
+const (
+	DeliveryCookie Delivery = "cookie" // Set-Cookie; the default
+	DeliveryBody   Delivery = "body"   // member "refresh_token"
+)
+
+// LoginRequest is the body of POST /auth/login.
+type LoginRequest struct {
+	Username string   `json:"username"`
+	Password string   `json:"password"`
+	Delivery Delivery `json:"delivery,omitempty"`
+}
+
+// RefreshRequest is the body of POST /auth/refresh and /auth/confirm when the
+// token travels in the body.
+type RefreshRequest struct {
+	RefreshToken string `json:"refresh_token,omitempty"`
+}
+
+// LogoutRequest is the body of POST /auth/logout.
+type LogoutRequest struct {
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Everywhere   bool   `json:"everywhere,omitempty"`
+}
+
+// TokenResponse answers login (with User) and refresh (without).
+type TokenResponse struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"` // always "Bearer" (RFC 6750)
+	// ExpiresIn is the access token's lifetime in seconds, counted from the
+	// receipt of the answer.
+	ExpiresIn int64 `json:"expires_in"`
+	// RefreshToken is present under body delivery, and absent when the answer
+	// is to a slow duplicate: keep the token that you have.
+	RefreshToken string       `json:"refresh_token,omitempty"`
+	Session      TokenSession `json:"session"`
+	User         *User        `json:"user,omitempty"`
+}
+
+// TokenSession names the session and says when it ends if it is not renewed
+// again. Times are RFC 3339 in UTC.
+type TokenSession struct {
+	ID        string `json:"id"`
+	ExpiresAt string `json:"expires_at,omitempty"`
+}
+
+// User is who is signed in, as front-ends show it.
+type User struct {
+	ID          string `json:"id"`
+	Username    string `json:"username"`
+	DisplayName string `json:"display_name,omitempty"`
+	Email       string `json:"email,omitempty"`
+}
+
+// Me is the application configuration, answered by GET /auth/me with an ETag.
+type Me struct {
+	User          User           `json:"user"`
+	Roles         []string       `json:"roles"`
+	Permissions   []string       `json:"permissions"`
+	GrantsVersion int64          `json:"grants_version"`
+	Session       TokenSession   `json:"session"`
+	Settings      map[string]any `json:"settings"`
+}
+
+// Session is one entry of GET /auth/sessions.
+type Session struct {
+	ID        string `json:"id"`
+	CreatedAt string `json:"created_at"`
+	LastSeen  string `json:"last_seen"`
+	ExpiresAt string `json:"expires_at,omitempty"`
+	Address   string `json:"address"`
+	UserAgent string `json:"user_agent"`
+	Current   bool   `json:"current"`
+}
+
+// Sessions answers GET /auth/sessions, newest first.
+type Sessions struct {
+	Sessions []Session `json:"sessions"`
+}
+
+// Problem is an error answer, application/problem+json (RFC 9457). Code is
+// stable; Title and Detail are in the caller's language.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Code   string `json:"code"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// ContentTypeProblem is the media type of [Problem].
+const ContentTypeProblem = "application/problem+json"
+
+// Values of Problem.Code. Where RFC 6749 §5.2, RFC 6750 §3.1 or RFC 8628 have a
+// name for the case, it is that name.
+const (
+	CodeInvalidCredentials = "invalid_credentials"     // 400
+	CodeInvalidGrant       = "invalid_grant"           // 400: the session is over
+	CodeInvalidRequest     = "invalid_request"         // 400
+	CodeInvalidToken       = "invalid_token"           // 401: renew and retry
+	CodeInsufficientScope  = "insufficient_scope"      // 403: do not renew
+	CodeCSRF               = "csrf"                    // 403: nothing changed
+	CodeNotFound           = "not_found"               // 404
+	CodeMethodNotAllowed   = "method_not_allowed"      // 405
+	CodeTooLarge           = "content_too_large"       // 413
+	CodeUnsupportedMedia   = "unsupported_media_type"  // 415
+	CodeThrottled          = "too_many_requests"       // 429 with Retry-After
+	CodeHeaderTooLarge     = "header_fields_too_large" // 431
+	CodeServerError        = "server_error"            // 500
+	CodeUnavailable        = "temporarily_unavailable" // 503 with Retry-After
+)
+
+// GrantsChanged is the error_description of a 401 invalid_token for a token that
+// is older than the user's last change of grants.
+const GrantsChanged = "grants_changed"
+
+// AccessClaims is the payload of an access token (RFC 9068 §2.2).
+type AccessClaims struct {
+	Issuer        string   `json:"iss"`
+	Subject       string   `json:"sub"`
+	Audience      string   `json:"aud"`
+	ExpiresAt     int64    `json:"exp"` // seconds since the epoch
+	IssuedAt      int64    `json:"iat"`
+	ID            string   `json:"jti"`
+	ClientID      string   `json:"client_id"`
+	SessionID     string   `json:"sid"`
+	Roles         []string `json:"roles,omitempty"`
+	Scope         string   `json:"scope,omitempty"` // permissions, space separated
+	GrantsVersion int64    `json:"grants_version"`
+}
+
+// AccessTokenType is the typ header of an access token (RFC 9068 §2.1).
+const AccessTokenType = "at+jwt"
+
+// Kinds of events (GET /auth/events, event: line).
+const (
+	EventSessionEnded  = "session.ended"
+	EventGrantsChanged = "grants.changed"
+	EventReuseDetected = "reuse.detected"
+	EventKeysRotated   = "keys.rotated" // resource servers only
+)
+
+// Reasons in a session.ended event and in logs.
+const (
+	ReasonSignedOut     = "signed_out"
+	ReasonEndedByUser   = "ended_by_user"
+	ReasonEndedByAdmin  = "ended_by_admin"
+	ReasonReuseDetected = "reuse_detected"
+	ReasonUserDisabled  = "user_disabled"
+	ReasonPassword      = "password_changed"
+)
+
+// Contact is where a presentation came from.
+type Contact struct {
+	Address   string `json:"address"`
+	UserAgent string `json:"user_agent"`
+}
+
+// ReuseDetected is the data of a reuse.detected event: both sides of the fork.
+type ReuseDetected struct {
+	SessionID string  `json:"session_id"`
+	Head      Contact `json:"head"`      // who holds the newest token
+	Presented Contact `json:"presented"` // who presented the older or forked one
+	HeadAt    string  `json:"head_at"`
+	At        string  `json:"at"`
+}
+
+// SessionEnded is the data of a session.ended event.
+type SessionEnded struct {
+	SessionID string `json:"session_id"`
+	Reason    string `json:"reason"`
+}
