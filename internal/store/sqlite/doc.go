@@ -1,0 +1,32 @@
+// Package sqlite keeps everything that Tacet stores in one SQLite file,
+// tacet.db, in a data directory. It holds no rule and reads no clock.
+//
+// # Writing
+//
+// One goroutine owns the one connection that writes. Writes that are asked for
+// while a commit is under way wait in a queue and are then committed together,
+// in one transaction with one fsync (group commit); a lone write goes at once.
+// A call returns only after the COMMIT that holds its write, so what was
+// answered survives kill -9 and, as far as the disk keeps its word about
+// fsync, a loss of power (WAL, synchronous=FULL).
+//
+// A caller whose context ends while it waits gets the context's error; its
+// write may or may not be made, whole, as with any answer that gets lost.
+//
+// # Reading
+//
+// Reads use a few connections of their own. They see every write that returned
+// before they began.
+//
+// # Several processes
+//
+// The command line may write to the file of a running server. SQLite's lock
+// lets one transaction in at a time; a writer waits for it up to
+// [Options.BusyTimeout]. [DB.ChangedElsewhere] tells caches about such writes.
+//
+// # Format
+//
+// Times are integer milliseconds since 1970 UTC, rounded down; tags are signed
+// 64-bit integers; texts that many sessions share (user agents, client ids) are
+// stored once. A renewal changes one row in place and no index.
+package sqlite

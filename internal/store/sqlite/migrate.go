@@ -1,0 +1,117 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	lib "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// busyRetry is how often a migration that waits for other processes looks again.
+const busyRetry = 20 * time.Millisecond
+
+// migrate brings the schema of the file up to date, or refuses it without
+// having touched it. Migrations run while no other process has the file open:
+// an older server must not meet a newer schema.
+func migrate(ctx context.Context, path string, busy time.Duration) error {
+	known, err := knownVersion()
+	if err != nil {
+		return err
+	}
+	has, err := schemaVersion(ctx, path, busy)
+	switch {
+	case err != nil:
+		return err
+	case has > known:
+		return &Error{Path: path, Kind: ErrNewerSchema,
+			Err: fmt.Errorf("its schema has version %d, this program knows up to %d", has, known)}
+	case has == known:
+		return nil
+	}
+	dsn, err := connector(path, busy, "locking_mode(EXCLUSIVE)", fmt.Sprintf("page_size(%d)", pageSize))
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(dsn)
+	defer db.Close()
+	db.SetMaxOpenConns(1) // the one that holds the lock
+	if err := lock(ctx, db, busy); err != nil {
+		return err
+	}
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir,
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return err
+	}
+	_, err = p.Up(ctx)
+	return errors.Join(err, db.Close())
+}
+
+// lock takes the file for this connection alone until that is closed.
+func lock(ctx context.Context, db *sql.DB, busy time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, busy)
+	defer cancel()
+	for {
+		_, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE; COMMIT")
+		if code(err) != lib.SQLITE_BUSY {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the schema must be brought up to date while no other process uses the file: %w", err)
+		case <-time.After(busyRetry):
+		}
+	}
+}
+
+// knownVersion is that of the newest migration in this program.
+func knownVersion() (int64, error) {
+	files, err := fs.ReadDir(migrations, "migrations")
+	if err != nil {
+		return 0, err
+	}
+	return goose.NumericComponent(path.Base(files[len(files)-1].Name()))
+}
+
+// schemaVersion is that of the newest migration that the file has seen, 0 for a
+// new file.
+func schemaVersion(ctx context.Context, path string, busy time.Duration) (v int64, err error) {
+	dsn, err := connector(path, busy, "query_only(1)")
+	if err != nil {
+		return 0, err
+	}
+	c, err := connect(ctx, dsn)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	var tables []string
+	err = c.query(ctx, "SELECT name FROM sqlite_master WHERE type = 'table'", nil, func(r *row) error {
+		tables = append(tables, r.text())
+		return nil
+	})
+	if err != nil || len(tables) == 0 {
+		return 0, err
+	}
+	if !strings.Contains(" "+strings.Join(tables, " ")+" ", " "+goose.DefaultTablename+" ") {
+		return 0, &Error{Path: path, Kind: ErrCorrupt, Err: errors.New("an SQLite database, but not one of tacet")}
+	}
+	_, err = c.one("SELECT COALESCE(MAX(version_id), 0) FROM "+goose.DefaultTablename+" WHERE is_applied", nil,
+		func(r *row) { v = r.int() })
+	return v, err
+}

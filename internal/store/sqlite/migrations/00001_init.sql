@@ -1,0 +1,81 @@
+-- +goose Up
+
+-- One row per session, of constant size. A renewal must touch no index, so no
+-- index may name a column that it changes: generation, tag, parent, head_at,
+-- address, agent.
+CREATE TABLE sessions (
+    id         BLOB    NOT NULL PRIMARY KEY, -- 16 bytes, ordered by time
+    user_id    TEXT    NOT NULL,
+    client     INTEGER NOT NULL,             -- texts.id, 0 for the empty text
+    generation INTEGER NOT NULL,
+    tag        INTEGER NOT NULL,             -- 64 bits, big-endian, as a signed number
+    parent     INTEGER NOT NULL,             -- likewise
+    head_at    INTEGER NOT NULL,             -- milliseconds since 1970 UTC, like all times here
+    created_at INTEGER NOT NULL,
+    address    BLOB    NOT NULL,             -- 4 or 16 bytes, none if unknown
+    agent      INTEGER NOT NULL,             -- texts.id, 0 for the empty text
+    ended_at   INTEGER,                      -- NULL while the session lives
+    end_reason TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sessions_user ON sessions (user_id, id) WHERE ended_at IS NULL;
+
+-- User agents and client ids, stored once. No foreign key leads here: checking
+-- it would cost every renewal. Sweep removes what no session refers to.
+CREATE TABLE texts (
+    id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    text TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE users (
+    id             TEXT    NOT NULL PRIMARY KEY,
+    name           TEXT    NOT NULL UNIQUE,
+    display_name   TEXT    NOT NULL,
+    email          TEXT    NOT NULL,
+    password_hash  TEXT    NOT NULL,
+    disabled       INTEGER NOT NULL,
+    grants_version INTEGER NOT NULL,
+    created_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE user_roles (
+    user_id TEXT NOT NULL REFERENCES users (id),
+    role    TEXT NOT NULL,
+    PRIMARY KEY (user_id, role)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX user_roles_role ON user_roles (role);
+
+CREATE TABLE roles (
+    name        TEXT NOT NULL PRIMARY KEY,
+    permissions TEXT NOT NULL -- JSON array
+) STRICT, WITHOUT ROWID;
+
+-- Rows keep the order of the ring.
+CREATE TABLE keys (
+    position   INTEGER NOT NULL PRIMARY KEY,
+    id         INTEGER NOT NULL,
+    use        TEXT    NOT NULL,
+    algorithm  TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    active_at  INTEGER NOT NULL,
+    retired_at INTEGER,
+    sealed     BLOB    NOT NULL,
+    UNIQUE (use, id)
+) STRICT;
+
+CREATE TABLE events (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice, also after pruning
+    at         INTEGER NOT NULL,
+    kind       TEXT    NOT NULL,
+    user_id    TEXT    NOT NULL,
+    session_id TEXT    NOT NULL,
+    data       BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE counters (
+    name  TEXT    NOT NULL PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO counters (name, value) VALUES ('key_ring', 0), ('checked', 0);

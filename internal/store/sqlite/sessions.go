@@ -1,0 +1,247 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
+)
+
+// Sessions returns the store of sessions.
+func (db *DB) Sessions() session.Store { return sessions{db} }
+
+type sessions struct{ db *DB }
+
+const (
+	sessionColumns = `s.id, s.user_id, s.generation, s.tag, s.parent, s.head_at, s.created_at, s.address,
+		s.ended_at, COALESCE(s.end_reason, ''), s.client, s.agent`
+	// For connections that do not know the texts.
+	selectSession = `SELECT ` + sessionColumns + `, COALESCE(c.text, ''), COALESCE(a.text, '')
+		FROM sessions s LEFT JOIN texts c ON c.id = s.client LEFT JOIN texts a ON a.id = s.agent `
+)
+
+func (st sessions) Create(ctx context.Context, s session.Session) error {
+	_, err := write(ctx, st.db, single, func(w *writer) (struct{}, error) {
+		client, err := w.textID(s.ClientID)
+		if err != nil {
+			return struct{}{}, err
+		}
+		agent, err := w.textID(s.Contact.UserAgent)
+		if err != nil {
+			return struct{}{}, err
+		}
+		var endedAt, reason any
+		if s.State.Ended {
+			endedAt, reason = millis(s.End.At), s.End.Reason
+		}
+		h := s.State.Head
+		_, err = w.exec(`INSERT INTO sessions (id, user_id, client, generation, tag, parent, head_at, created_at,
+			address, agent, ended_at, end_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			s.ID[:], s.UserID, client, int64(h.Generation), number(h.Tag), number(h.Parent),
+			millis(s.State.HeadAt), millis(s.State.CreatedAt), address(s.Contact.Address), agent, endedAt, reason)
+		return struct{}{}, err
+	})
+	return err
+}
+
+func (st sessions) Get(ctx context.Context, id rotation.SessionID) (session.Session, error) {
+	return read(ctx, st.db, func(c *conn) (s session.Session, err error) {
+		found, err := c.one(selectSession+"WHERE s.id = ?", []any{id[:]}, func(r *row) { s = scanWithTexts(r) })
+		if err == nil && !found {
+			err = session.ErrNotFound
+		}
+		return s, err
+	})
+}
+
+// move is the whole of a renewal: one row, no index, no read before it.
+const move = `UPDATE sessions SET generation = ?, tag = ?, parent = ?, head_at = ?, address = ?, agent = ?
+	WHERE id = ? AND generation = ? AND tag = ? AND head_at > ? AND created_at > ? AND ended_at IS NULL
+	RETURNING user_id, client, created_at`
+
+func (st sessions) Move(ctx context.Context, m session.Move) (session.Session, error) {
+	return write(ctx, st.db, single, func(w *writer) (s session.Session, err error) {
+		agent, err := w.textID(m.Contact.UserAgent)
+		if err != nil {
+			return s, err
+		}
+		var client int64
+		h, g := m.Head, m.Guard
+		found, err := w.one(move, []any{int64(h.Generation), number(h.Tag), number(h.Parent), millis(m.At),
+			address(m.Contact.Address), agent,
+			m.ID[:], int64(g.Generation), number(g.Tag), after(g.HeadAfter), after(g.CreatedAfter),
+		}, func(r *row) {
+			s = session.Session{ID: m.ID, UserID: r.text(), Contact: m.Contact}
+			client = r.int()
+			s.State = rotation.State{Head: h, HeadAt: instant(millis(m.At)), CreatedAt: instant(r.int())}
+		})
+		if err != nil {
+			return s, err
+		}
+		if !found {
+			return s, session.ErrConflict
+		}
+		s.ClientID, err = w.text(client)
+		return s, err
+	})
+}
+
+func (st sessions) End(ctx context.Context, id rotation.SessionID, e session.End, ev ...events.Event) error {
+	_, err := write(ctx, st.db, multi, func(w *writer) (struct{}, error) {
+		n, err := w.exec("UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL",
+			millis(e.At), e.Reason, id[:])
+		if err != nil {
+			return struct{}{}, err
+		}
+		if n == 0 {
+			found, err := w.one("SELECT 1 FROM sessions WHERE id = ?", []any{id[:]}, func(*row) {})
+			if err == nil && found {
+				err = session.ErrConflict
+			} else if err == nil {
+				err = session.ErrNotFound
+			}
+			return struct{}{}, err
+		}
+		return struct{}{}, w.append(ev)
+	})
+	return err
+}
+
+func (st sessions) List(ctx context.Context, userID string, before rotation.SessionID, limit int) ([]session.Session, error) {
+	query, args := selectSession+"WHERE s.ended_at IS NULL", []any{}
+	if userID != "" {
+		query, args = query+" AND s.user_id = ?", append(args, userID)
+	}
+	if before != (rotation.SessionID{}) {
+		query, args = query+" AND s.id < ?", append(args, before[:])
+	}
+	args = append(args, int64(max(limit, 0))) // SQLite takes a negative limit for none
+	return read(ctx, st.db, func(c *conn) (list []session.Session, err error) {
+		err = c.query(context.Background(), query+" ORDER BY s.id DESC LIMIT ?", args, func(r *row) error {
+			list = append(list, scanWithTexts(r))
+			return nil
+		})
+		return list, err
+	})
+}
+
+// Sweep also removes texts that nobody uses, up to limit, whenever a walk from
+// the zero id has come to the end of the table.
+func (st sessions) Sweep(ctx context.Context, from rotation.SessionID, limit int, dead func(session.Session) bool) (next rotation.SessionID, deleted int, err error) {
+	type result struct {
+		next    rotation.SessionID
+		deleted int
+	}
+	limit = max(limit, 1) // a walk that never moves would never end
+	res, err := write(ctx, st.db, multi, func(w *writer) (res result, err error) {
+		w.texts.beginBite(from[:])
+		found, err := w.bite(from, limit)
+		if err != nil {
+			return res, err
+		}
+		for _, s := range found {
+			if dead(s) {
+				if _, err := w.exec("DELETE FROM sessions WHERE id = ?", s.ID[:]); err != nil {
+					return res, err
+				}
+				res.deleted++
+			}
+		}
+		if len(found) == limit {
+			res.next = found[limit-1].ID
+		}
+		return res, w.endBite(res.next[:], limit)
+	})
+	return res.next, res.deleted, err
+}
+
+// bite reads the next sessions of a sweep.
+func (w *writer) bite(from rotation.SessionID, limit int) (found []session.Session, err error) {
+	type ids struct{ client, agent int64 }
+	var refs []ids
+	err = w.query(context.Background(), "SELECT "+sessionColumns+" FROM sessions s WHERE s.id > ? ORDER BY s.id LIMIT ?",
+		[]any{from[:], int64(limit)}, func(r *row) error {
+			found = append(found, scan(r))
+			refs = append(refs, ids{r.int(), r.int()})
+			return nil
+		})
+	for i, ref := range refs {
+		if err != nil {
+			return nil, err
+		}
+		w.texts.use(ref.client)
+		w.texts.use(ref.agent)
+		if found[i].ClientID, err = w.text(ref.client); err == nil {
+			found[i].Contact.UserAgent, err = w.text(ref.agent)
+		}
+	}
+	return found, err
+}
+
+// scan reads sessionColumns up to end_reason.
+func scan(r *row) (s session.Session) {
+	copy(s.ID[:], r.blob())
+	s.UserID = r.text()
+	s.State.Head = rotation.Head{Generation: uint32(r.int()), Tag: tag(r.int()), Parent: tag(r.int())}
+	s.State.HeadAt, s.State.CreatedAt = instant(r.int()), instant(r.int())
+	s.Contact.Address, _ = netip.AddrFromSlice(r.blob()) // the zero Addr if there is none
+	if s.End.At, s.State.Ended = r.instantOrNull(); s.State.Ended {
+		s.End.Reason = r.text()
+	} else {
+		r.next()
+	}
+	return s
+}
+
+func scanWithTexts(r *row) session.Session {
+	s := scan(r)
+	r.next()
+	r.next()
+	s.ClientID, s.Contact.UserAgent = r.text(), r.text()
+	return s
+}
+
+func (r *row) instantOrNull() (t time.Time, ok bool) {
+	if len(r.cols) > 0 && r.cols[0] == nil {
+		r.next()
+		return time.Time{}, false
+	}
+	return instant(r.int()), true
+}
+
+func millis(t time.Time) int64    { return t.UnixMilli() }
+func instant(ms int64) time.Time  { return time.UnixMilli(ms).UTC() }
+func number(t rotation.Tag) int64 { return int64(binary.BigEndian.Uint64(t[:])) }
+
+func tag(n int64) (t rotation.Tag) {
+	binary.BigEndian.PutUint64(t[:], uint64(n))
+	return t
+}
+
+// after is the bound for "stored > ?" under which a stored time, which is a
+// whole millisecond, is later than t. Rounding t down is exact: a whole
+// millisecond is later than t just when it is later than t's millisecond.
+func after(t time.Time) int64 {
+	if t.IsZero() {
+		return math.MinInt64
+	}
+	return millis(t)
+}
+
+func address(a netip.Addr) []byte {
+	if !a.IsValid() {
+		return []byte{}
+	}
+	return a.AsSlice()
+}
+
+// errImmutable names a field that an update tried to change.
+func errImmutable(what, id string) error {
+	return fmt.Errorf("store: the %s of %q cannot be changed", what, id)
+}
