@@ -1,0 +1,63 @@
+package keys
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"github.com/tacet-dev/tacet/wire"
+)
+
+const accessTokenType = wire.AccessTokenType
+
+type joseHeader struct {
+	Algorithm string `json:"alg"`
+	KeyID     string `json:"kid"`
+	Type      string `json:"typ"`
+}
+
+// Sign returns the access token (RFC 9068) with these claims, under the current
+// signing key.
+func (r *Ring) Sign(c wire.AccessClaims) (string, error) {
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("keys: encode the claims of an access token: %w", err)
+	}
+	return r.SignPayload(payload)
+}
+
+// SignPayload is [Ring.Sign] for claims that are encoded already.
+//
+// The header is encoded once per key, so a token costs hardly more than its
+// signature; libraries encode it every time.
+func (r *Ring) SignPayload(payload []byte) (string, error) {
+	return r.view.Load().signer(r.clock()).sign(payload)
+}
+
+const signatureLen = 64 // of EdDSA (RFC 8032) and ES256 (RFC 7518 §3.4)
+
+// sign makes the JWS compact serialisation (RFC 7515 §7.1).
+func (s *signer) sign(payload []byte) (string, error) {
+	enc := base64.RawURLEncoding
+	buf := make([]byte, 0, len(s.header)+enc.EncodedLen(len(payload))+1+enc.EncodedLen(signatureLen))
+	buf = append(buf, s.header...)
+	buf = enc.AppendEncode(buf, payload)
+	var sig [signatureLen]byte
+	if s.ed != nil {
+		copy(sig[:], ed25519.Sign(s.ed, buf))
+	} else {
+		digest := sha256.Sum256(buf)
+		x, y, err := ecdsa.Sign(rand.Reader, s.ec, digest[:])
+		if err != nil {
+			return "", fmt.Errorf("keys: sign with key %d: %w", s.meta.ID, err)
+		}
+		x.FillBytes(sig[:signatureLen/2])
+		y.FillBytes(sig[signatureLen/2:])
+	}
+	buf = append(buf, '.')
+	return string(enc.AppendEncode(buf, sig[:])), nil
+}

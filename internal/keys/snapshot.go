@@ -1,0 +1,192 @@
+package keys
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/tacet-dev/tacet/rotation"
+)
+
+// snapshot is one view of the ring with its secrets in clear. It never changes:
+// readers need no lock.
+type snapshot struct {
+	ring    []Key // as stored, secrets sealed
+	version int64
+	macs    []mac
+	signers []signer
+	maxID   uint32
+	jwks    []byte
+}
+
+type mac struct {
+	meta Key
+	key  rotation.Key
+}
+
+type signer struct {
+	meta   Key
+	kid    string
+	header string // encoded JOSE header and the dot behind it
+	public crypto.PublicKey
+	ed     ed25519.PrivateKey // one of these two
+	ec     *ecdsa.PrivateKey
+}
+
+// newSecret makes the secret of a key that Plan announced, in the form that is
+// sealed.
+func newSecret(k Key, random io.Reader) ([]byte, error) {
+	var seed [32]byte
+	if _, err := io.ReadFull(random, seed[:]); err != nil {
+		return nil, fmt.Errorf("keys: random source: %w", err)
+	}
+	switch {
+	case k.Use == UseMAC:
+		return seed[:], nil
+	case k.Algorithm == EdDSA:
+		return x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(seed[:]))
+	default:
+		priv, err := ecdsa.GenerateKey(elliptic.P256(), random)
+		if err != nil {
+			return nil, fmt.Errorf("keys: make an %s key: %w", k.Algorithm, err)
+		}
+		return x509.MarshalPKCS8PrivateKey(priv)
+	}
+}
+
+// newSnapshot opens every key of a stored ring.
+func newSnapshot(ring []Key, version int64, m *Master) (*snapshot, error) {
+	s := &snapshot{ring: ring, version: version}
+	foreign := 0
+	for _, k := range ring {
+		s.maxID = max(s.maxID, k.ID)
+		switch err := s.add(k, m); {
+		case errors.Is(err, errSealed):
+			foreign++
+		case err != nil:
+			return nil, err
+		}
+	}
+	switch {
+	case foreign > 0 && foreign == len(ring):
+		return nil, fmt.Errorf("%w than the one given; give the master key that this store was first used with", ErrWrongMaster)
+	case foreign > 0:
+		return nil, fmt.Errorf("keys: %d of %d stored keys cannot be opened, the others can: the stored ring is damaged; restore it from a backup", foreign, len(ring))
+	}
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, k := range s.signers {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.public, KeyID: k.kid, Algorithm: k.meta.Algorithm, Use: "sig"})
+	}
+	var err error
+	s.jwks, err = json.Marshal(set)
+	return s, err
+}
+
+func (s *snapshot) add(k Key, m *Master) error {
+	if k.Use != UseSign && k.Use != UseMAC {
+		return fmt.Errorf("keys: key %d has the unknown use %q; was it stored by a newer version of this program?", k.ID, k.Use)
+	}
+	secret, err := m.open(k)
+	if err != nil {
+		return err
+	}
+	if k.Use == UseMAC {
+		e := mac{meta: k, key: rotation.Key{ID: rotation.KeyID(k.ID)}}
+		if copy(e.key.Secret[:], secret) != len(secret) || len(secret) != len(e.key.Secret) || k.Algorithm != HS256 {
+			return fmt.Errorf("keys: key %d is not a %s key of 32 bytes", k.ID, HS256)
+		}
+		s.macs = append(s.macs, e)
+		return nil
+	}
+	e, err := newSigner(k, secret)
+	if err != nil {
+		return fmt.Errorf("keys: key %d: %w", k.ID, err)
+	}
+	s.signers = append(s.signers, e)
+	return nil
+}
+
+func newSigner(k Key, pkcs8 []byte) (signer, error) {
+	priv, err := x509.ParsePKCS8PrivateKey(pkcs8)
+	if err != nil {
+		return signer{}, err
+	}
+	e := signer{meta: k}
+	switch p := priv.(type) {
+	case ed25519.PrivateKey:
+		e.ed, e.public = p, p.Public()
+		err = wantAlgorithm(k, EdDSA)
+	case *ecdsa.PrivateKey:
+		e.ec, e.public = p, p.Public()
+		err = wantAlgorithm(k, ES256)
+		if err == nil && p.Curve != elliptic.P256() {
+			err = fmt.Errorf("%s needs the curve P-256", ES256)
+		}
+	default:
+		err = fmt.Errorf("unknown kind of private key %T", priv)
+	}
+	if err != nil {
+		return signer{}, err
+	}
+	// The key's thumbprint as its name (RFC 7638): another key never has the
+	// same one, also not after a store was restored and ids came again.
+	thumb, err := (&jose.JSONWebKey{Key: e.public}).Thumbprint(crypto.SHA256)
+	if err != nil {
+		return signer{}, err
+	}
+	e.kid = base64.RawURLEncoding.EncodeToString(thumb)
+	header, err := json.Marshal(joseHeader{Algorithm: k.Algorithm, KeyID: e.kid, Type: accessTokenType})
+	if err != nil {
+		return signer{}, err
+	}
+	e.header = base64.RawURLEncoding.EncodeToString(header) + "."
+	return e, nil
+}
+
+func wantAlgorithm(k Key, alg string) error {
+	if k.Algorithm != alg {
+		return fmt.Errorf("stored as %s, but its secret is an %s key", k.Algorithm, alg)
+	}
+	return nil
+}
+
+// mac is the MAC key for new tokens at now.
+func (s *snapshot) mac(now time.Time) *mac {
+	best := &s.macs[0]
+	for i := range s.macs[1:] {
+		if k := &s.macs[i+1]; better(&k.meta, &best.meta, now) {
+			best = k
+		}
+	}
+	return best
+}
+
+// signer is the signing key for new tokens at now.
+func (s *snapshot) signer(now time.Time) *signer {
+	best := &s.signers[0]
+	for i := range s.signers[1:] {
+		if k := &s.signers[i+1]; better(&k.meta, &best.meta, now) {
+			best = k
+		}
+	}
+	return best
+}
+
+func (s *snapshot) macKey(id rotation.KeyID) (rotation.Key, bool) {
+	for i := range s.macs {
+		if s.macs[i].key.ID == id {
+			return s.macs[i].key, true
+		}
+	}
+	return rotation.Key{}, false
+}
