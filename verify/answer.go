@@ -1,0 +1,112 @@
+package verify
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// retryAfter is in seconds: by then the next attempt to reach the issuer is
+// over, or the one after it.
+const retryAfter = "2"
+
+// answer is how an error looks from outside.
+type answer struct {
+	status      int
+	code        string // of the problem
+	error       string // of the challenge; empty: none (RFC 6750 §3.1)
+	description string // error_description of the challenge
+	scope       string
+	text        message
+}
+
+// answerTo is the one table from errors to answers.
+func answerTo(err error) answer {
+	var scope *ScopeError
+	switch {
+	case errors.As(err, &scope):
+		return answer{http.StatusForbidden, wire.CodeInsufficientScope, wire.CodeInsufficientScope,
+			"a permission is missing", strings.Join(scope.Required, " "), msgScope}
+	case errors.Is(err, ErrNoCredential):
+		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, "", "", "", msgNoCredential}
+	case errors.Is(err, ErrInvalidRequest):
+		return answer{http.StatusBadRequest, wire.CodeInvalidRequest, wire.CodeInvalidRequest,
+			"more than one Authorization header", "", msgInvalidRequest}
+	case errors.Is(err, ErrStaleGrants):
+		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, wire.GrantsChanged, "", msgStaleGrants}
+	case errors.Is(err, ErrInvalidToken):
+		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, describe(err), "", textOf(err)}
+	}
+	// Whatever else went wrong is not the caller's doing: sign nobody out.
+	return answer{http.StatusServiceUnavailable, wire.CodeUnavailable, "", "", "", msgUnavailable}
+}
+
+// describe is the reason in a word or two, from a fixed list: nothing that the
+// caller sent is ever repeated.
+func describe(err error) string {
+	var c *cause
+	if errors.As(err, &c) {
+		return c.text
+	}
+	return "the access token is not accepted"
+}
+
+// WriteError answers a request that was refused with err, an error of
+// Authenticate, Verify, Allow or a [Liveness]: status, WWW-Authenticate (RFC 6750
+// §3), Cache-Control and a problem in English or Chinese (RFC 9457).
+func (v *Verifier) WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	a := answerTo(err)
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if a.status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	} else {
+		h.Set("WWW-Authenticate", v.challenge(a))
+	}
+	lang := preferred(r.Header.Values("Accept-Language"))
+	h.Set("Content-Language", lang.tag())
+	h.Add("Vary", "Accept-Language")
+	v.writeProblem(w, r, wire.Problem{
+		Type:   "about:blank",
+		Title:  titles[a.status][lang],
+		Status: a.status,
+		Code:   a.code,
+		Detail: a.text[lang],
+	})
+}
+
+// challenge builds the value of WWW-Authenticate from fixed words, the
+// configured realm and the permissions that the route asks for.
+func (v *Verifier) challenge(a answer) string {
+	var params []string
+	add := func(name, value string) {
+		if value != "" {
+			params = append(params, name+`="`+value+`"`)
+		}
+	}
+	add("realm", v.realm)
+	add("error", a.error)
+	add("error_description", a.description)
+	if quotable(a.scope) {
+		add("scope", a.scope)
+	}
+	return strings.TrimRight("Bearer "+strings.Join(params, ", "), " ")
+}
+
+// quotable reports whether s can stand between quotes as it is (RFC 6750 §3).
+func quotable(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' })
+}
+
+func writeProblem(w http.ResponseWriter, _ *http.Request, p wire.Problem) {
+	body, err := json.Marshal(p)
+	if err != nil { // strings and an int
+		panic(err)
+	}
+	w.Header().Set("Content-Type", wire.ContentTypeProblem)
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(body, '\n')) // the caller may be gone
+}

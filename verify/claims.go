@@ -1,0 +1,84 @@
+package verify
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// parseClaims reads the claims set of an access token whose signature is good
+// (RFC 9068 §2.2) and checks what does not change with time.
+func (v *Verifier) parseClaims(c *compact) (*Token, error) {
+	payload, err := b64.DecodeString(c.payload)
+	if err != nil {
+		return nil, ErrMalformed
+	}
+	t := &Token{kid: c.kid, by: v}
+	if err := members(payload, t.claim); err != nil {
+		return nil, err
+	}
+	switch {
+	case t.subject == "", t.client == "", t.id == "", t.session == "", t.issuedAt.IsZero(), t.expiresAt.IsZero():
+		return nil, ErrMalformed
+	case t.issuer != v.issuer:
+		return nil, ErrIssuer
+	case !slices.Contains(t.audience, v.audience):
+		return nil, ErrAudience
+	}
+	return t, nil
+}
+
+// claim takes in one claim; claims that it does not know are left alone.
+func (t *Token) claim(name, value string) (err error) {
+	ok := true
+	switch name {
+	case "iss":
+		t.issuer, ok = stringValue(value)
+	case "sub":
+		t.subject, ok = stringValue(value)
+	case "jti":
+		t.id, ok = stringValue(value)
+	case "client_id":
+		t.client, ok = stringValue(value)
+	case "sid":
+		t.session, ok = stringValue(value)
+	case "aud": // one string or several (RFC 7519 §4.1.3)
+		if t.audience, ok = stringsValue(value); !ok {
+			var one string
+			one, ok = stringValue(value)
+			t.audience = []string{one}
+		}
+	case "exp":
+		t.expiresAt, ok = dateValue(value)
+	case "iat":
+		t.issuedAt, ok = dateValue(value)
+	case "nbf":
+		t.notBefore, ok = dateValue(value)
+	case "roles":
+		t.roles, ok = stringsValue(value)
+	case "scope":
+		var scope string
+		scope, ok = stringValue(value)
+		t.permissions = strings.Fields(scope)
+	case "grants_version":
+		t.grantsVersion, err = strconv.ParseInt(value, 10, 64)
+		ok = err == nil && t.grantsVersion >= 0
+	}
+	if !ok {
+		return ErrMalformed
+	}
+	return nil
+}
+
+// checkTimes applies exp, iat and nbf.
+func (v *Verifier) checkTimes(t *Token, now time.Time) error {
+	early := now.Add(v.leeway)
+	switch {
+	case !now.Add(-v.leeway).Before(t.expiresAt):
+		return ErrExpired
+	case early.Before(t.issuedAt), early.Before(t.notBefore):
+		return ErrNotYetValid
+	}
+	return nil
+}

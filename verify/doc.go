@@ -1,0 +1,42 @@
+// Package verify checks Tacet access tokens in a resource server: JWTs after
+// RFC 9068, signed with EdDSA or ES256, without a network call per request. It
+// imports nothing but the standard library and package wire.
+//
+//	keys, err := verify.NewKeySet(verify.KeySetConfig{URL: "https://auth.example.com/.well-known/jwks.json"})
+//	v, err := verify.New(verify.Config{Issuer: "https://auth.example.com", Audience: "orders", Keys: keys})
+//	mux.Handle("GET /orders", v.Require("orders:read")(orders))
+//	// in the handler
+//	token, _ := verify.FromContext(r.Context())
+//	who := token.Subject()
+//
+// # What is checked
+//
+// Size before anything else; alg (only EdDSA and ES256, and only the one that
+// the key is made for); typ at+jwt; kid, looked up in the issuer's key set and
+// nowhere else (jwk, jku, x5u and x5c in a header are never read); no crit; the
+// signature; then iss, aud, exp, iat, nbf and the claims that RFC 9068 §2.2 and
+// wire.md require; then, on every request, [Liveness]: sessions that have ended
+// and grants that have changed since the token was issued.
+//
+// A token whose signature was found good is remembered, in bounded memory, so
+// that seeing it again costs a comparison instead of a signature. Everything
+// that can change is still checked each time: the times, that its key is still
+// in the key set, and its liveness. Only good tokens are remembered, so forged
+// ones cannot push them out.
+//
+// # What is answered
+//
+// [Verifier.WriteError] is the one place where an error becomes an answer (RFC
+// 6750 §3): 401 invalid_token, which clients answer by renewing; 403
+// insufficient_scope, which they must not; 503 with Retry-After when keys or
+// liveness cannot be known, which must sign nobody out. Errors can be told apart
+// with [errors.Is]: [ErrInvalidToken] is the family of the first and
+// [ErrUnavailable] that of the last.
+//
+// # Clocks
+//
+// A leeway of 60 s (Config.Leeway) applies to exp, iat and nbf, so that a server
+// whose clock is off by up to a minute refuses no honest token; it also accepts
+// an expired one for that much longer. [Feed.Now] is the issuer's clock as seen
+// from here and can serve as Config.Clock.
+package verify

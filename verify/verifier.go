@@ -1,0 +1,168 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// Defaults of [Config].
+const (
+	DefaultLeeway        = 60 * time.Second
+	DefaultRemember      = 8192
+	DefaultMaxTokenBytes = 8192
+)
+
+// Config is what a [Verifier] needs to know. Issuer, Audience and Keys are
+// required.
+type Config struct {
+	// Issuer must be the token's iss, byte for byte.
+	Issuer string
+	// Audience must be the token's aud or one of them: the name of this
+	// resource server.
+	Audience string
+	// Keys are the issuer's: a [KeySet], [StaticKeys] or [KeysFunc].
+	Keys Keys
+	// Liveness is asked on every request after the token was found good. Nil:
+	// ended sessions and old grants end with the token's life.
+	Liveness Liveness
+	// Leeway allows for clocks that differ: on exp, iat and nbf. Zero:
+	// DefaultLeeway; negative: none, as is right in the issuer's own process.
+	Leeway time.Duration
+	// Clock is the time. Nil: time.Now.
+	Clock func() time.Time
+	// Remember is how many verified tokens are remembered, about 2 KB each,
+	// rounded up to a power of two. Zero: DefaultRemember; negative: none.
+	Remember int
+	// MaxTokenBytes refuses longer tokens unread. Zero: DefaultMaxTokenBytes.
+	MaxTokenBytes int
+	// Realm is the realm of the challenge (RFC 9110 §11.5). Empty: none.
+	Realm string
+	// WriteProblem writes the body of a refusal in the house style of the API.
+	// Status-independent headers, WWW-Authenticate among them, are set; it sets
+	// Content-Type and writes p.Status and the body. Nil: application/problem+json.
+	WriteProblem func(w http.ResponseWriter, r *http.Request, p wire.Problem)
+}
+
+// Liveness knows which sessions have ended and whose grants have changed.
+type Liveness interface {
+	// Live returns nil, ErrSessionEnded, ErrStaleGrants, or an error that wraps
+	// ErrUnavailable (as any other error is treated). It is called on every
+	// request and should not wait for anything.
+	Live(ctx context.Context, t *Token) error
+}
+
+// LivenessFunc is a function as [Liveness].
+type LivenessFunc func(ctx context.Context, t *Token) error
+
+// Live calls f.
+func (f LivenessFunc) Live(ctx context.Context, t *Token) error { return f(ctx, t) }
+
+// Verifier checks access tokens. It is safe for concurrent use.
+type Verifier struct {
+	issuer, audience, realm string
+	keys                    Keys
+	live                    Liveness
+	leeway                  time.Duration
+	now                     func() time.Time
+	seen                    *remembered // nil: none
+	maxBytes                int
+	writeProblem            func(http.ResponseWriter, *http.Request, wire.Problem)
+}
+
+// New returns a Verifier, or an error that says what is missing in c.
+func New(c Config) (*Verifier, error) {
+	switch {
+	case c.Issuer == "":
+		return nil, errors.New("verify: Config.Issuer is empty; it must be the iss of the tokens, e.g. https://auth.example.com")
+	case c.Audience == "":
+		return nil, errors.New("verify: Config.Audience is empty; it must be the aud that the tokens for this server carry")
+	case c.Keys == nil:
+		return nil, errors.New("verify: Config.Keys is nil; use NewKeySet with the issuer's JWKS")
+	case c.MaxTokenBytes < 0:
+		return nil, fmt.Errorf("verify: Config.MaxTokenBytes is %d; it cannot be negative", c.MaxTokenBytes)
+	case !quotable(c.Realm):
+		return nil, errors.New("verify: Config.Realm must be printable ASCII without quote and backslash")
+	}
+	v := &Verifier{
+		issuer: c.Issuer, audience: c.Audience, realm: c.Realm,
+		keys: c.Keys, live: c.Liveness, now: c.Clock, writeProblem: c.WriteProblem,
+		leeway: c.Leeway, maxBytes: c.MaxTokenBytes,
+	}
+	if v.now == nil {
+		v.now = time.Now
+	}
+	if c.Leeway == 0 {
+		v.leeway = DefaultLeeway
+	}
+	v.leeway = max(v.leeway, 0)
+	if v.maxBytes == 0 {
+		v.maxBytes = DefaultMaxTokenBytes
+	}
+	if c.Remember == 0 {
+		c.Remember = DefaultRemember
+	}
+	if c.Remember > 0 {
+		v.seen = newRemembered(c.Remember)
+	}
+	if v.writeProblem == nil {
+		v.writeProblem = writeProblem
+	}
+	return v, nil
+}
+
+// Verify checks a token, as it stands after "Bearer ". The error is of the family
+// ErrInvalidToken or ErrUnavailable, or the context's.
+func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
+	if len(raw) > v.maxBytes {
+		return nil, ErrMalformed
+	}
+	if v.seen != nil {
+		if s := v.seen.get(raw); s != nil {
+			// A key that was withdrawn takes its tokens with it.
+			key, err := v.keys.Key(ctx, s.token.kid)
+			if err != nil {
+				return nil, err
+			}
+			if sameKey(s.key, key) {
+				return v.current(ctx, s.token)
+			}
+		}
+	}
+	c, err := parseCompact(raw)
+	if err != nil {
+		return nil, err
+	}
+	key, err := v.keys.Key(ctx, c.kid)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.verify(key); err != nil {
+		return nil, err
+	}
+	t, err := v.parseClaims(&c)
+	if err != nil {
+		return nil, err
+	}
+	if v.seen != nil && v.checkTimes(t, v.now()) == nil {
+		v.seen.put(seen{raw: raw, token: t, key: key})
+	}
+	return v.current(ctx, t)
+}
+
+// current checks what can change while a token lives.
+func (v *Verifier) current(ctx context.Context, t *Token) (*Token, error) {
+	if err := v.checkTimes(t, v.now()); err != nil {
+		return nil, err
+	}
+	if v.live != nil {
+		if err := v.live.Live(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
