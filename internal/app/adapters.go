@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"crypto"
+	"errors"
+
+	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/verify"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// embedded is the embedded directory as sessions see it.
+type embedded struct{ *directory.Directory }
+
+// Authenticate is session.Authenticator.
+func (e embedded) Authenticate(ctx context.Context, name, password string) (string, error) {
+	u, err := e.Directory.Authenticate(ctx, name, password)
+	if errors.Is(err, directory.ErrInvalidCredentials) {
+		return "", session.ErrInvalidCredentials
+	}
+	return u.ID, err
+}
+
+// User is session.Directory.
+func (e embedded) User(ctx context.Context, id string) (session.User, error) {
+	u, err := e.Directory.User(ctx, id)
+	if errors.Is(err, directory.ErrNotFound) || err == nil && u.Disabled {
+		return session.User{}, session.ErrNoUser
+	}
+	if err != nil {
+		return session.User{}, err
+	}
+	g, err := e.Grants(ctx, id)
+	if err == nil && g.Version != u.GrantsVersion {
+		// Another process has changed them since they were remembered.
+		e.Invalidate()
+		g, err = e.Grants(ctx, id)
+	}
+	switch {
+	case errors.Is(err, directory.ErrNotFound), errors.Is(err, directory.ErrDisabled):
+		return session.User{}, session.ErrNoUser
+	case err != nil:
+		return session.User{}, err
+	}
+	return session.User{
+		User:          wire.User{ID: u.ID, Username: u.Name, DisplayName: u.DisplayName, Email: u.Email},
+		Roles:         g.Roles,
+		Permissions:   g.Permissions,
+		GrantsVersion: g.Version,
+	}, nil
+}
+
+// localKeys are the ring's public keys for the verifier in the same process.
+func localKeys(r *keys.Ring) verify.KeysFunc {
+	return func(_ context.Context, kid string) (crypto.PublicKey, error) {
+		for _, k := range r.PublicKeys() {
+			if k.ID == kid {
+				return k.Key, nil
+			}
+		}
+		return nil, verify.ErrUnknownKey
+	}
+}

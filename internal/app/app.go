@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/httpapi"
+	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store/sqlite"
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/verify"
+)
+
+// App is a running Tacet without a listener.
+type App struct {
+	Config    Config
+	DB        *sqlite.DB
+	Keys      *keys.Ring
+	Directory *directory.Directory // embedded; unused where Config.Directory is set
+	Sessions  *session.Service
+	Verifier  *verify.Verifier
+	Handler   http.Handler
+
+	stop context.CancelFunc
+	work sync.WaitGroup
+}
+
+// Open builds an App on its data directory, creating what is missing. The
+// background work (key rotation, sweeping) starts with Start.
+func Open(ctx context.Context, cfg Config) (_ *App, err error) {
+	if err := cfg.Normalize(); err != nil {
+		return nil, err
+	}
+	a := &App{Config: cfg, stop: func() {}}
+	defer func() {
+		if err != nil {
+			_ = a.Close()
+		}
+	}()
+	if a.DB, err = sqlite.Open(ctx, cfg.DataDir, sqlite.Options{}); err != nil {
+		return nil, err
+	}
+	if err := a.openKeys(ctx); err != nil {
+		return nil, err
+	}
+	a.Directory = directory.New(directory.Config{Store: a.DB.Directory(), Clock: cfg.Clock, Rand: rand.Reader})
+	users, authenticator := cfg.Directory, cfg.Authenticator
+	if users == nil {
+		users, authenticator = embedded{a.Directory}, embedded{a.Directory}
+	}
+	a.Sessions = session.New(session.Config{
+		Store:         a.DB.Sessions(),
+		Keys:          a.Keys,
+		Directory:     users,
+		Authenticator: authenticator,
+		Throttle:      directory.NewThrottle(directory.ThrottleConfig{Clock: cfg.Clock}),
+		Lifetimes: session.Lifetimes{Access: cfg.AccessTTL,
+			Policy: rotation.Policy{Overlap: cfg.Overlap, Idle: cfg.IdleTTL, Absolute: cfg.AbsoluteTTL}},
+		Issuer:   cfg.Issuer(),
+		Audience: cfg.Audience,
+		Clock:    cfg.Clock,
+		Rand:     rand.Reader,
+		Logger:   cfg.Logger,
+		Observe:  cfg.Observe,
+	})
+	if a.Verifier, err = verify.New(verify.Config{
+		Issuer:   cfg.Issuer(),
+		Audience: cfg.Audience,
+		Keys:     localKeys(a.Keys),
+		Clock:    cfg.Clock,
+		Leeway:   -1, // the same clock made the token
+	}); err != nil {
+		return nil, err
+	}
+	a.Handler, err = httpapi.New(httpapi.Config{
+		Sessions:       a.Sessions,
+		Directory:      users,
+		Keys:           a.Keys,
+		Protect:        a.Verifier.Middleware,
+		BasePath:       cfg.BasePath,
+		PublicOrigin:   cfg.Issuer(),
+		Secure:         cfg.Secure(),
+		SameSite:       cfg.sameSite(),
+		CORSOrigins:    cfg.CORSOrigins,
+		TrustedProxies: cfg.proxies,
+		ClientID:       cfg.ClientID,
+		Ready:          a.ready,
+		Logger:         cfg.Logger,
+	})
+	return a, err
+}
+
+func (a *App) openKeys(ctx context.Context) error {
+	master, err := keys.LoadMaster(ctx, keys.MasterOptions{Value: a.Config.MasterKey, File: a.Config.MasterKeyFile, Dir: a.Config.DataDir, Store: a.DB.Keys()})
+	if err != nil {
+		return err
+	}
+	a.Keys, err = keys.Open(ctx, keys.Config{
+		Store:     a.DB.Keys(),
+		Master:    master,
+		Policy:    keys.Policy{Algorithm: a.Config.Algorithm, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
+		Clock:     a.Config.Clock,
+		Rand:      rand.Reader,
+		Logger:    a.Config.Logger,
+	})
+	return err
+}
+
+// Start begins the background work. It ends with Close.
+func (a *App) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stop = cancel
+	a.work.Go(func() { a.Keys.Run(ctx) })
+	a.work.Go(func() { a.Sessions.RunSweeper(ctx) })
+}
+
+// Close stops the background work and closes the store, after which every
+// acknowledged write is on disk.
+func (a *App) Close() error {
+	a.stop()
+	a.work.Wait()
+	if a.DB == nil {
+		return nil
+	}
+	return a.DB.Close()
+}
+
+// ready reports whether the store answers.
+func (a *App) ready(ctx context.Context) error {
+	if _, err := a.DB.Sessions().Get(ctx, rotation.SessionID{}); !errors.Is(err, session.ErrNotFound) {
+		return err
+	}
+	return nil
+}

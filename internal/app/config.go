@@ -1,0 +1,193 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// Config is everything that can be set. Zero values mean the defaults that
+// [Config.Normalize] fills in.
+type Config struct {
+	PublicURL      string
+	BasePath       string
+	DataDir        string
+	AccessTTL      time.Duration
+	IdleTTL        time.Duration
+	AbsoluteTTL    time.Duration
+	Overlap        time.Duration
+	SameSite       string
+	Algorithm      string
+	Audience       string
+	ClientID       string
+	CORSOrigins    []string
+	TrustedProxies []string
+	MasterKey      string // text of the key; takes precedence over the file
+	MasterKeyFile  string
+	InsecureHTTP   bool
+
+	// Directory and Authenticator replace the embedded directory, together.
+	Directory     session.Directory
+	Authenticator session.Authenticator
+	// Observe is told of every decision (session.Config.Observe).
+	Observe func(session.Decided)
+	Logger  *slog.Logger
+	Clock   func() time.Time
+
+	publicURL *url.URL
+	proxies   []netip.Prefix
+}
+
+// Defaults (wire.md §1).
+const (
+	DefaultAccessTTL   = 15 * time.Minute
+	DefaultIdleTTL     = 14 * 24 * time.Hour
+	DefaultAbsoluteTTL = 90 * 24 * time.Hour
+	DefaultOverlap     = 10 * time.Second
+	DefaultClientID    = "tacet-web"
+)
+
+// Normalize fills in defaults and reports every setting that can't be right,
+// each with what to do about it.
+func (c *Config) Normalize() error {
+	def(&c.BasePath, wire.DefaultBasePath)
+	def(&c.SameSite, "lax")
+	def(&c.Algorithm, keys.EdDSA)
+	def(&c.ClientID, DefaultClientID)
+	def(&c.AccessTTL, DefaultAccessTTL)
+	def(&c.IdleTTL, DefaultIdleTTL)
+	def(&c.AbsoluteTTL, DefaultAbsoluteTTL)
+	def(&c.Overlap, DefaultOverlap)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices())
+	if err == nil {
+		def(&c.Audience, c.Issuer())
+	}
+	return err
+}
+
+func def[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+func (c *Config) checkURL() error {
+	if c.PublicURL == "" {
+		return errors.New("public-url is not set: give the URL under which browsers reach this server, like https://app.example.com")
+	}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("public-url %q is not an http or https URL of the form https://host[:port]", c.PublicURL)
+	}
+	if strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("public-url %q has a path: give only https://host[:port] and set base-path for the rest", c.PublicURL)
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) && !c.InsecureHTTP {
+		return fmt.Errorf("public-url %q is plain http on a host that is not loopback: passwords and tokens would travel in clear. Use https, or say insecure-http if you know that the network is safe", c.PublicURL)
+	}
+	u.Path = ""
+	c.publicURL = u
+	if b := c.BasePath; !strings.HasPrefix(b, "/") || strings.HasSuffix(b, "/") || strings.ContainsAny(b, "?#{} ;") || strings.Contains(b, "//") {
+		return fmt.Errorf("base-path %q must start with a slash, not end with one, and name a plain path, like /auth", b)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func (c *Config) checkLifetimes() error {
+	var errs []error
+	if c.AccessTTL < time.Second || c.AccessTTL > 24*time.Hour {
+		errs = append(errs, fmt.Errorf("access-ttl %s: must be between 1s and 24h", c.AccessTTL))
+	}
+	if c.IdleTTL < c.AccessTTL {
+		errs = append(errs, fmt.Errorf("idle-ttl %s is shorter than access-ttl %s: a session would be over before it could be renewed", c.IdleTTL, c.AccessTTL))
+	}
+	if c.AbsoluteTTL < c.IdleTTL {
+		errs = append(errs, fmt.Errorf("absolute-ttl %s is shorter than idle-ttl %s: lower idle-ttl or raise absolute-ttl", c.AbsoluteTTL, c.IdleTTL))
+	}
+	if c.Overlap < 0 || c.Overlap > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("overlap %s: must be between 0s and 10m", c.Overlap))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkOrigins() error {
+	var errs []error
+	for _, o := range c.CORSOrigins {
+		u, err := url.Parse(o)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+			errs = append(errs, fmt.Errorf("cors-origin %q is not an origin: give scheme://host[:port] with nothing behind it (no *, because calls carry credentials)", o))
+		} else if u.Scheme == "http" && !isLoopback(u.Hostname()) && !c.InsecureHTTP {
+			errs = append(errs, fmt.Errorf("cors-origin %q is plain http on a host that is not loopback: use https, or say insecure-http", o))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkProxies() error {
+	c.proxies = nil
+	var errs []error
+	for _, p := range c.TrustedProxies {
+		prefix, err := netip.ParsePrefix(p)
+		if addr, e := netip.ParseAddr(p); e == nil {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("trusted-proxy %q is neither an address nor a network like 10.0.0.0/8", p))
+			continue
+		}
+		c.proxies = append(c.proxies, prefix)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkChoices() error {
+	var errs []error
+	if c.SameSite = strings.ToLower(c.SameSite); c.SameSite != "lax" && c.SameSite != "strict" {
+		errs = append(errs, fmt.Errorf("same-site %q: must be lax or strict", c.SameSite))
+	}
+	if c.Algorithm != keys.EdDSA && c.Algorithm != keys.ES256 {
+		errs = append(errs, fmt.Errorf("algorithm %q: must be %s or %s", c.Algorithm, keys.EdDSA, keys.ES256))
+	}
+	if (c.Directory == nil) != (c.Authenticator == nil) {
+		errs = append(errs, errors.New("a directory of your own needs both the look-up and the password check"))
+	}
+	return errors.Join(errs...)
+}
+
+// Issuer is the iss of access tokens: the public URL without a trailing slash.
+func (c *Config) Issuer() string { return c.publicURL.String() }
+
+// Secure is whether browsers come over TLS.
+func (c *Config) Secure() bool { return c.publicURL.Scheme == "https" }
+
+func (c *Config) sameSite() http.SameSite {
+	if c.SameSite == "strict" {
+		return http.SameSiteStrictMode
+	}
+	return http.SameSiteLaxMode
+}

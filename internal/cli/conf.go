@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v3"
+)
+
+type confCmd struct {
+	Print    confPrintCmd    `cmd:"" help:"Print all settings as a YAML file, from flags, environment, file and defaults."`
+	Validate confValidateCmd `cmd:"" help:"Check the settings without starting anything."`
+}
+
+type confPrintCmd struct{ serveCmd }
+
+// Run prints every setting of serve by its name. There are no secrets among
+// them: these are read from the environment or from files of their own.
+func (c *confPrintCmd) Run(e *env, k *kong.Context) error {
+	doc := &yaml.Node{Kind: yaml.MappingNode}
+	for _, flags := range [][]*kong.Flag{k.Model.Flags, k.Selected().Flags} {
+		for _, f := range flags {
+			if f.Name == "help" || f.Name == "config" {
+				continue
+			}
+			key, value := &yaml.Node{}, &yaml.Node{}
+			key.SetString(f.Name)
+			v := k.FlagValue(f)
+			if s, ok := v.(fmt.Stringer); ok {
+				v = s.String()
+			}
+			if err := value.Encode(v); err != nil {
+				return fmt.Errorf("setting %s: %w", f.Name, err)
+			}
+			doc.Content = append(doc.Content, key, value)
+		}
+	}
+	out, err := yaml.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	_, err = e.stdout.Write(out)
+	return err
+}
+
+type confValidateCmd struct{ serveCmd }
+
+func (c *confValidateCmd) Run(e *env) error {
+	url := c.PublicURL
+	if url == "" {
+		url = "http://" + c.Listen
+	}
+	cfg := c.serverFlags.config(e, c.dataFlags, url)
+	if err := cfg.Normalize(); err != nil {
+		return &usageError{err}
+	}
+	_, err := fmt.Fprintln(e.stdout, "the settings are valid")
+	return err
+}

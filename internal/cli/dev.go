@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/directory"
+)
+
+type devCmd struct {
+	Listen    string        `help:"Address to listen on (${default})." placeholder:"ADDR" default:"127.0.0.1:8080"`
+	PublicURL string        `name:"public-url" help:"URL under which browsers reach the server." placeholder:"URL"`
+	Data      string        `help:"Data directory (default: a temporary one, removed at the end)." placeholder:"DIR" type:"path"`
+	AccessTTL time.Duration `name:"access-ttl" help:"Lifetime of an access token (${default})." placeholder:"TIME" default:"10s"`
+}
+
+// demoUsers are the two people of the demo and what they may do.
+var demoUsers = []struct {
+	user        directory.NewUser
+	role        string
+	permissions []string
+}{
+	{directory.NewUser{Name: "alice", Password: "alice-password", DisplayName: "Alice", Roles: []string{"admin"}}, "admin", []string{"admin:*", "orders:*"}},
+	{directory.NewUser{Name: "bob", Password: "bob-password", DisplayName: "Bob", Roles: []string{"viewer"}}, "viewer", []string{"orders:read"}},
+}
+
+func (c *devCmd) Run(e *env) (err error) {
+	ln, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	dir := c.Data
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "tacet-dev-"); err != nil {
+			return fmt.Errorf("make a temporary data directory: %w; or name one with --data", err)
+		}
+		defer os.RemoveAll(dir)
+	}
+	cfg := dataFlags{Data: dir}.config(e)
+	cfg.PublicURL = publicURL(c.PublicURL, ln)
+	cfg.AccessTTL = c.AccessTTL
+	a, err := app.Open(e.ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := addDemoUsers(e, a); err != nil {
+		return errors.Join(err, a.Close())
+	}
+	fmt.Fprintf(e.stderr, "\n  Tacet demo: %s\n  alice / alice-password (admin), bob / bob-password (viewer)\n\n", cfg.PublicURL)
+	return run(e, a, a.Handler, ln)
+}
+
+func addDemoUsers(e *env, a *app.App) error {
+	for _, d := range demoUsers {
+		if err := a.Directory.AddRole(e.ctx, d.role, d.permissions...); err != nil && !errors.Is(err, directory.ErrExists) {
+			return err
+		}
+		if _, err := a.Directory.Add(e.ctx, d.user); err != nil && !errors.Is(err, directory.ErrExists) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/config"
+)
+
+// dataFlags say where the state is. All commands have them.
+type dataFlags struct {
+	Data          string `help:"Data directory of the embedded store; made if missing (${default})." placeholder:"DIR" default:"tacet-data" type:"path"`
+	MasterKeyFile string `help:"File with the master key that seals the key ring (default: master.key in the data directory, made with mode 0600). The key itself may be given in TACET_MASTER_KEY." placeholder:"FILE" type:"path"`
+}
+
+// serverFlags are the settings of a running server.
+type serverFlags struct {
+	BasePath     string        `help:"Path that the session calls lie under (${default})." placeholder:"PATH" default:"/auth"`
+	AccessTTL    time.Duration `name:"access-ttl" help:"Lifetime of an access token (${default})." placeholder:"TIME" default:"15m"`
+	IdleTTL      time.Duration `name:"idle-ttl" help:"A session that is not renewed for this long is over (${default})." placeholder:"TIME" default:"336h"`
+	AbsoluteTTL  time.Duration `name:"absolute-ttl" help:"A session is over this long after its sign-in (${default})." placeholder:"TIME" default:"2160h"`
+	Overlap      time.Duration `help:"How long a slow duplicate of a renewal is still answered (${default})." placeholder:"TIME" default:"10s"`
+	SameSite     string        `help:"SameSite of the cookies: ${enum}." enum:"lax,strict" default:"lax"`
+	Algorithm    string        `help:"Signature of access tokens: ${enum}." enum:"EdDSA,ES256" default:"EdDSA"`
+	Audience     string        `help:"aud of access tokens (default: the public URL)." placeholder:"NAME"`
+	ClientID     string        `name:"client-id" help:"client_id of access tokens (${default})." placeholder:"ID" default:"tacet-web"`
+	CORSOrigin   []string      `name:"cors-origin" help:"Other origins whose pages may call with credentials." placeholder:"URL"`
+	TrustedProxy []string      `help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
+	InsecureHTTP bool          `name:"insecure-http" help:"Allow plain http on hosts that are not loopback."`
+}
+
+func (f *serverFlags) config(e *env, d dataFlags, publicURL string) app.Config {
+	c := d.config(e)
+	c.PublicURL = publicURL
+	c.BasePath = f.BasePath
+	c.AccessTTL, c.IdleTTL, c.AbsoluteTTL, c.Overlap = f.AccessTTL, f.IdleTTL, f.AbsoluteTTL, f.Overlap
+	if c.Overlap == 0 {
+		c.Overlap = 1 // zero would mean the default
+	}
+	c.SameSite, c.Algorithm, c.Audience, c.ClientID = f.SameSite, f.Algorithm, f.Audience, f.ClientID
+	c.CORSOrigins, c.TrustedProxies, c.InsecureHTTP = f.CORSOrigin, f.TrustedProxy, f.InsecureHTTP
+	return c
+}
+
+// config is enough to open the data directory for a tool. A tool serves
+// nobody, so any public URL will do.
+func (d dataFlags) config(e *env) app.Config {
+	key, _ := e.lookup(config.EnvName("master-key"))
+	return app.Config{
+		PublicURL:     "http://localhost",
+		DataDir:       d.Data,
+		MasterKey:     key,
+		MasterKeyFile: d.MasterKeyFile,
+		Logger:        e.log,
+	}
+}
+
+// with opens the data directory, runs f and closes it again.
+func (d dataFlags) with(e *env, f func(*app.App) error) (err error) {
+	a, err := app.Open(e.ctx, d.config(e))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := a.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	return f(a)
+}
+
+// outputFlag is on commands that print a list.
+type outputFlag struct {
+	Output string `help:"Form of the list: ${enum}." enum:"table,json" default:"table" short:"o"`
+}

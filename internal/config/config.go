@@ -1,0 +1,163 @@
+// Package config brings settings from the environment and from one YAML file to
+// the command line: flags win over TACET_… variables, these over the file, the
+// file over defaults. Every setting has one name in all three.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v3"
+)
+
+// EnvName is the variable of a flag: "access-ttl" is TACET_ACCESS_TTL.
+func EnvName(flag string) string {
+	return "TACET_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// Env resolves flags from the environment.
+func Env(lookup func(string) (string, bool)) kong.Resolver {
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		if flag.Name == "help" {
+			return nil, nil
+		}
+		if v, ok := lookup(EnvName(flag.Name)); ok {
+			return v, nil
+		}
+		return nil, nil
+	})
+}
+
+// CheckEnv reports TACET_… variables that no setting reads: a misspelt variable
+// must not be silently without effect.
+func CheckEnv(environ []string, known []string) error {
+	names := make([]string, len(known))
+	for i, k := range known {
+		names[i] = EnvName(k)
+	}
+	var errs []error
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, "TACET_") || slices.Contains(names, name) {
+			continue
+		}
+		errs = append(errs, fmt.Errorf("environment variable %s is not a setting%s", name, suggest(name, names)))
+	}
+	return errors.Join(errs...)
+}
+
+// File is a configuration file that was read.
+type File struct {
+	path   string
+	values map[string]*yaml.Node
+}
+
+// Read reads a YAML file of "name: value" lines, where lists may be written as
+// lists. An unknown name is an error that names file and line.
+func Read(path string, known []string) (*File, error) {
+	data, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("configuration file %s does not exist: give the right path with --config", path)
+	case err != nil:
+		return nil, fmt.Errorf("configuration file %s can't be read: %w", path, err)
+	}
+	f := &File{path: path, values: map[string]*yaml.Node{}}
+	return f, f.parse(data, known)
+}
+
+func (f *File) parse(data []byte, known []string) error {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return fmt.Errorf("configuration file %s is not valid YAML: %s", f.path, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(doc.Content) == 0 {
+		return nil // empty
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return fmt.Errorf("%s:%d: the file must be a list of \"name: value\" lines", f.path, root.Line)
+	}
+	var errs []error
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		if !slices.Contains(known, key.Value) {
+			errs = append(errs, fmt.Errorf("%s:%d: %q is not a setting%s", f.path, key.Line, key.Value, suggest(key.Value, known)))
+			continue
+		}
+		f.values[key.Value] = value
+	}
+	return errors.Join(errs...)
+}
+
+// Resolver resolves flags from the file.
+func (f *File) Resolver() kong.Resolver {
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		node, ok := f.values[flag.Name]
+		if !ok {
+			return nil, nil
+		}
+		v, err := text(node)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", f.path, node.Line, err)
+		}
+		return v, nil
+	})
+}
+
+// text is a value as it would stand on the command line.
+func text(n *yaml.Node) (string, error) {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		return n.Value, nil
+	case yaml.SequenceNode:
+		parts := make([]string, len(n.Content))
+		for i, item := range n.Content {
+			if item.Kind != yaml.ScalarNode || strings.Contains(item.Value, ",") {
+				return "", errors.New("the items of a list must be plain values without commas")
+			}
+			parts[i] = item.Value
+		}
+		return strings.Join(parts, ","), nil
+	}
+	return "", errors.New("want a plain value or a list of plain values")
+}
+
+// suggest names the closest known name, if one is close.
+func suggest(name string, known []string) string {
+	best, dist := "", 4
+	for _, k := range known {
+		if d := distance(name, k); d < dist {
+			best, dist = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", best)
+}
+
+// distance is the number of single-character edits between two short names.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diag, row[j+1] = row[j+1], min(diag+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

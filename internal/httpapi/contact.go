@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/tacet-dev/tacet/internal/session"
+)
+
+// contact says where a request came from: the peer, or, behind proxies that are
+// trusted, the last address in X-Forwarded-For that none of them added.
+func (a *api) contact(r *http.Request) session.Contact {
+	c := session.Contact{UserAgent: printable(r.UserAgent(), session.MaxUserAgent)}
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		c.Address = clean(ap.Addr())
+	}
+	if !a.trusted(c.Address) {
+		return c
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		addr, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		c.Address = clean(addr)
+		if !a.trusted(c.Address) {
+			break
+		}
+	}
+	return c
+}
+
+func clean(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
+func (a *api) trusted(addr netip.Addr) bool {
+	for _, p := range a.TrustedProxies {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// printable cuts s to limit bytes and drops what a terminal or a log would act on.
+func printable(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) <= limit {
+		return s
+	}
+	cut := limit
+	for cut > 0 && s[cut]&0xC0 == 0x80 { // not in the middle of a character
+		cut--
+	}
+	return s[:cut]
+}

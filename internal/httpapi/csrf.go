@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// csrfTokens makes and checks the readable token that must come back in a
+// header: "<generation>.<nonce, key id, MAC in base64url>", signed and bound to
+// the session. The generation is there for scripts to compare; any token of the
+// session is accepted, because a page may hold the one before the last.
+type csrfTokens struct{ keys Keys }
+
+const (
+	csrfLabel   = "tacet csrf v1"
+	csrfNonce   = 8
+	csrfMAC     = 16 // bytes of the MAC that are kept
+	csrfRawLen  = csrfNonce + 4 + csrfMAC
+	csrfMaxText = 64
+)
+
+func (c csrfTokens) mint(id rotation.SessionID, generation uint32) string {
+	var raw [csrfRawLen]byte
+	_, _ = rand.Read(raw[:csrfNonce]) // never fails (crypto/rand)
+	gen := strconv.FormatUint(uint64(generation), 10)
+	kid, sum := c.keys.SignLabelled(csrfLabel, csrfMessage(id, gen, raw[:csrfNonce]))
+	binary.BigEndian.PutUint32(raw[csrfNonce:], kid)
+	copy(raw[csrfNonce+4:], sum[:csrfMAC])
+	return gen + "." + base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+func (c csrfTokens) valid(id rotation.SessionID, token string) bool {
+	gen, text, ok := strings.Cut(token, ".")
+	if !ok || len(token) > csrfMaxText {
+		return false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) != csrfRawLen {
+		return false
+	}
+	kid := binary.BigEndian.Uint32(raw[csrfNonce:])
+	return c.keys.VerifyLabelled(csrfLabel, kid, csrfMessage(id, gen, raw[:csrfNonce]), raw[csrfNonce+4:])
+}
+
+func csrfMessage(id rotation.SessionID, gen string, nonce []byte) []byte {
+	msg := make([]byte, 0, len(id)+len(gen)+1+len(nonce))
+	msg = append(msg, id[:]...)
+	msg = append(msg, nonce...)
+	return append(msg, gen...)
+}
+
+// sameOrigin refuses requests that a foreign page made the browser send.
+func (a *api) sameOrigin(r *http.Request) error {
+	if a.origins.Check(r) != nil {
+		return errForeignOrigin
+	}
+	return nil
+}
+
+// checkCSRF guards a state-changing call that the cookie of this session
+// authenticates. Nothing has been changed or consumed before it.
+func (a *api) checkCSRF(r *http.Request, id rotation.SessionID) error {
+	if err := a.sameOrigin(r); err != nil {
+		return err
+	}
+	switch h := r.Header.Get(wire.HeaderCSRF); {
+	case h == "":
+		return errCSRFMissing
+	case !a.csrf.valid(id, h):
+		return errCSRFWrong
+	}
+	return nil
+}

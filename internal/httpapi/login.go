@@ -1,0 +1,36 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// login is POST /auth/login.
+func (a *api) login(w http.ResponseWriter, r *http.Request) error {
+	var req wire.LoginRequest
+	if err := readJSON(r, &req); err != nil {
+		return err
+	}
+	switch req.Delivery {
+	case "":
+		req.Delivery = wire.DeliveryCookie
+	case wire.DeliveryCookie, wire.DeliveryBody:
+	default:
+		return errDelivery
+	}
+	if req.Delivery == wire.DeliveryCookie {
+		// A foreign page must not sign a visitor in as somebody else.
+		if err := a.sameOrigin(r); err != nil {
+			return err
+		}
+	}
+	if req.Username == "" || req.Password == "" {
+		return errNoCredentials
+	}
+	g, err := a.Sessions.SignIn(r.Context(), req.Username, req.Password, a.ClientID, a.contact(r))
+	if err != nil {
+		return err
+	}
+	return a.answer(w, g, req.Delivery, true)
+}

@@ -1,0 +1,43 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// refresh is POST /auth/refresh. A refusal clears no cookie: by the time it
+// arrives the browser may hold the fresh one of another tab or of a new sign-in.
+func (a *api) refresh(w http.ResponseWriter, r *http.Request) error {
+	var req wire.RefreshRequest
+	if err := readJSON(r, &req); err != nil {
+		return err
+	}
+	p := a.presentedToken(r, req.RefreshToken)
+	t, err := a.open(r, p)
+	if err != nil {
+		return err
+	}
+	g, err := a.Sessions.Refresh(r.Context(), t, a.contact(r))
+	if err != nil {
+		return err
+	}
+	return a.answer(w, g, p.delivery, false)
+}
+
+// confirm is POST /auth/confirm: the client has stored the token.
+func (a *api) confirm(w http.ResponseWriter, r *http.Request) error {
+	var req wire.RefreshRequest
+	if err := readJSON(r, &req); err != nil {
+		return err
+	}
+	t, err := a.open(r, a.presentedToken(r, req.RefreshToken))
+	if err != nil {
+		return err
+	}
+	if err := a.Sessions.Confirm(r.Context(), t, a.contact(r)); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

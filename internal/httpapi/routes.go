@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/rs/cors"
+
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// Keys is what the surface needs of the key ring beside what sessions use.
+type Keys interface {
+	// JWKS is the published key set (RFC 7517), JSON.
+	JWKS() []byte
+	// SignLabelled and VerifyLabelled authenticate small messages under a
+	// label of their own.
+	SignLabelled(label string, msg []byte) (kid uint32, sum []byte)
+	VerifyLabelled(label string, kid uint32, msg, sum []byte) bool
+}
+
+// Config is what the surface needs. All fields but TrustedProxies, CORSOrigins
+// and SameSite are required.
+type Config struct {
+	Sessions  *session.Service
+	Directory session.Directory
+	Keys      Keys
+	// Protect verifies access tokens: verify.Verifier.Middleware.
+	Protect func(http.Handler) http.Handler
+	// BasePath is the path that all but the JWKS lie under, "/auth".
+	BasePath string
+	// PublicOrigin is scheme://host[:port] of the public URL.
+	PublicOrigin string
+	// Secure is whether browsers reach the server over TLS.
+	Secure bool
+	// SameSite is Lax (default) or Strict.
+	SameSite http.SameSite
+	// CORSOrigins may call with credentials from other origins.
+	CORSOrigins []string
+	// TrustedProxies may set X-Forwarded-For.
+	TrustedProxies []netip.Prefix
+	// ClientID is the client_id of sessions that are started here (RFC 9068).
+	ClientID string
+	// Ready reports why the server can't serve, or nil.
+	Ready  func(context.Context) error
+	Logger *slog.Logger
+}
+
+type api struct {
+	Config
+	csrf    csrfTokens
+	origins *http.CrossOriginProtection
+}
+
+// New returns the handler of the native surface (wire.md §1).
+func New(cfg Config) (http.Handler, error) {
+	a := &api{Config: cfg, csrf: csrfTokens{cfg.Keys}, origins: http.NewCrossOriginProtection()}
+	for _, o := range append([]string{cfg.PublicOrigin}, cfg.CORSOrigins...) {
+		if err := a.origins.AddTrustedOrigin(o); err != nil {
+			return nil, err
+		}
+	}
+	mux := http.NewServeMux()
+	for path, methods := range a.routes() {
+		var allow []string
+		for method, h := range methods {
+			mux.Handle(method+" "+path, h)
+			allow = append(allow, method)
+		}
+		mux.Handle(path, a.methodNotAllowed(allow))
+	}
+	mux.Handle(cfg.BasePath+"/", problemHandler(a, errNotFound))
+
+	var h http.Handler = a.limits(mux)
+	if len(cfg.CORSOrigins) > 0 {
+		h = cors.New(cors.Options{
+			AllowedOrigins:   cfg.CORSOrigins,
+			AllowCredentials: true,
+			AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodDelete},
+			AllowedHeaders:   []string{"Authorization", "Content-Type", "Accept-Language", "If-None-Match", "Last-Event-ID", wire.HeaderCSRF},
+			ExposedHeaders:   []string{"ETag", "Retry-After", "WWW-Authenticate"},
+			MaxAge:           600,
+		}).Handler(h)
+	}
+	return a.recovered(h), nil
+}
+
+// routes is the route table: path → method → handler.
+func (a *api) routes() map[string]map[string]http.Handler {
+	b := a.BasePath
+	type m = map[string]http.Handler
+	return map[string]m{
+		b + wire.PathLogin:              {"POST": a.handler((*api).login)},
+		b + wire.PathRefresh:            {"POST": a.handler((*api).refresh)},
+		b + wire.PathConfirm:            {"POST": a.handler((*api).confirm)},
+		b + wire.PathLogout:             {"POST": a.handler((*api).logout)},
+		b + wire.PathMe:                 {"GET": a.Protect(a.handler((*api).me))},
+		b + wire.PathSessions:           {"GET": a.Protect(a.handler((*api).sessions))},
+		b + wire.PathSessions + "/{id}": {"DELETE": a.Protect(a.handler((*api).endSession))},
+		wire.PathJWKS:                   {"GET": a.handler((*api).jwks)},
+		"/livez":                        {"GET": a.handler((*api).livez)},
+		"/readyz":                       {"GET": a.handler((*api).readyz)},
+	}
+}
+
+// handler turns a method that returns an error into an http.Handler. All
+// errors pass one table.
+func (a *api) handler(f func(*api, http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := f(a, w, r); err != nil {
+			a.fail(w, r, err)
+		}
+	})
+}
+
+func problemHandler(a *api, p *problem) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, p) })
+}
+
+func (a *api) methodNotAllowed(allow []string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		a.fail(w, r, errMethod)
+	})
+}
+
+// maxBody bounds every request body of this surface, in bytes.
+const maxBody = 64 << 10
+
+func (a *api) limits(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h["Cache-Control"] = noStore
+		h["X-Content-Type-Options"] = noSniff
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+var (
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+)
+
+func (a *api) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch v := recover(); v {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(v)
+			default:
+				a.Logger.Error("a request made the server panic; this is a bug, please report it", "method", r.Method, "path", r.URL.Path, "panic", v)
+				a.fail(w, r, errServer)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

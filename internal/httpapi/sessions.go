@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// sessions is GET /auth/sessions: the devices of the caller.
+func (a *api) sessions(w http.ResponseWriter, r *http.Request) error {
+	current, user, err := a.caller(r)
+	if err != nil {
+		return err
+	}
+	list, err := a.Sessions.List(r.Context(), user.ID)
+	if err != nil {
+		return err
+	}
+	out := wire.Sessions{Sessions: make([]wire.Session, 0, len(list))}
+	for _, s := range list {
+		entry := wire.Session{
+			ID:        s.ID.String(),
+			CreatedAt: timestamp(s.State.CreatedAt),
+			LastSeen:  timestamp(s.State.HeadAt),
+			ExpiresAt: timestamp(a.Sessions.Lifetimes.ExpiresAt(s.State)),
+			UserAgent: s.Contact.UserAgent,
+			Current:   s.ID == current.ID,
+		}
+		if s.Contact.Address.IsValid() {
+			entry.Address = s.Contact.Address.String()
+		}
+		out.Sessions = append(out.Sessions, entry)
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
+// endSession is DELETE /auth/sessions/{id}. A session of somebody else is as
+// unknown as one that never was.
+func (a *api) endSession(w http.ResponseWriter, r *http.Request) error {
+	_, user, err := a.caller(r)
+	if err != nil {
+		return err
+	}
+	id, err := rotation.ParseSessionID(r.PathValue("id"))
+	if err != nil {
+		return errNotFound
+	}
+	sess, err := a.Sessions.Living(r.Context(), id)
+	if err != nil {
+		return notFoundIfRefused(err)
+	}
+	if sess.UserID != user.ID {
+		return errNotFound
+	}
+	if err := a.Sessions.End(r.Context(), id, wire.ReasonEndedByUser); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

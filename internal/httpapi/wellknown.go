@@ -1,0 +1,26 @@
+package httpapi
+
+import "net/http"
+
+// jwks is GET /.well-known/jwks.json. New keys are announced well before they
+// sign, so a short public cache is safe.
+func (a *api) jwks(w http.ResponseWriter, _ *http.Request) error {
+	h := w.Header()
+	h.Set("Cache-Control", "public, max-age=60")
+	h.Set("Content-Type", "application/jwk-set+json")
+	_, _ = w.Write(a.Keys.JWKS())
+	return nil
+}
+
+// livez says that the process answers; readyz that it can do its work.
+func (a *api) livez(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func (a *api) readyz(w http.ResponseWriter, r *http.Request) error {
+	if err := a.Ready(r.Context()); err != nil {
+		a.Logger.Warn("not ready", "error", err)
+		return errUnavailable
+	}
+	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}

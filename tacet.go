@@ -1,0 +1,171 @@
+// Package tacet is the session layer that nobody notices, as a Go library:
+// people sign in once and stay signed in, silently, until they leave or are
+// thrown out, and a stolen token gives itself away.
+//
+//	srv, err := tacet.New(ctx, tacet.Config{PublicURL: "https://app.example.com", DataDir: "data"})
+//	mux.Handle("/auth/", srv)             // sign-in, renewal, sign-out
+//	mux.Handle("/.well-known/", srv)      // keys for other resource servers
+//	mux.Handle("/api/", srv.Protect(api)) // everything else
+//
+// The same server runs by itself as the program cmd/tacet. What it answers is
+// described in package wire; how it decides, in package rotation and
+// PROTOCOL.md. Resource servers in other processes use package verify.
+package tacet
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/verify"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// Config is what a Server needs. PublicURL and DataDir are required; zero
+// values of the rest mean the defaults in brackets.
+type Config struct {
+	// PublicURL is where browsers reach the server, scheme://host[:port]. It is
+	// the issuer of access tokens, and its scheme decides on Secure cookies.
+	// Plain http is refused on hosts that are not loopback unless InsecureHTTP.
+	PublicURL string
+	// DataDir holds the embedded store and, unless the key is given here, the
+	// master key. It is made if missing.
+	DataDir string
+	// BasePath is what the session calls lie under ["/auth"].
+	BasePath string
+
+	AccessTTL   time.Duration // lifetime of an access token [15 min]
+	IdleTTL     time.Duration // life of a session without renewal [14 days]
+	AbsoluteTTL time.Duration // life of a session since sign-in [90 days]
+	Overlap     time.Duration // rotation.Policy.Overlap [10 s]
+
+	SameSite       string   // of the cookies, "lax" or "strict" ["lax"]
+	Algorithm      string   // signature of access tokens, "EdDSA" or "ES256" ["EdDSA"]
+	Audience       string   // aud of access tokens [PublicURL]
+	ClientID       string   // client_id of access tokens ["tacet-web"]
+	CORSOrigins    []string // other origins that may call with credentials [none]
+	TrustedProxies []string // addresses or networks whose X-Forwarded-For is believed [none]
+	InsecureHTTP   bool
+
+	// MasterKey seals the key ring: 32 bytes, in base64 or hexadecimal. If it
+	// is empty the key is read from MasterKeyFile [DataDir/master.key, made if
+	// there is none].
+	MasterKey     string
+	MasterKeyFile string
+
+	// Users replaces the embedded directory by users of your own [embedded].
+	Users Users
+	// Logger gets structured logs, never a token or a password [slog.Default].
+	Logger *slog.Logger
+	// Clock is the time [time.Now].
+	Clock func() time.Time
+}
+
+// User is a person of your own directory.
+type User struct {
+	ID          string // stable and unique; the sub of access tokens
+	Username    string
+	DisplayName string
+	Email       string
+	Roles       []string
+	Permissions []string // like "orders:read"; "orders:*" covers every action
+	// GrantsVersion must grow with every change of Roles or Permissions: a
+	// token with an older version is refused until it is renewed.
+	GrantsVersion int64
+	// Settings are passed on to the application by GET /auth/me.
+	Settings map[string]any
+}
+
+// Users is a directory of your own.
+type Users interface {
+	// Authenticate returns the user whose name and password these are, or
+	// ErrInvalidCredentials. Any other error is taken for an outage.
+	Authenticate(ctx context.Context, username, password string) (User, error)
+	// User returns a user who may hold sessions, or ErrNoUser: then the session
+	// ends. Any other error is taken for an outage. It is called at every
+	// renewal.
+	User(ctx context.Context, id string) (User, error)
+}
+
+// Errors that a Users returns.
+var (
+	ErrInvalidCredentials = session.ErrInvalidCredentials
+	ErrNoUser             = session.ErrNoUser
+)
+
+// Server answers the session calls. It is safe for concurrent use.
+type Server struct{ app *app.App }
+
+// New opens the data directory, creating what is missing, and starts the
+// background work. Errors name the setting or the file, and what to do.
+func New(ctx context.Context, c Config) (*Server, error) {
+	ac := app.Config{
+		PublicURL: c.PublicURL, BasePath: c.BasePath, DataDir: c.DataDir,
+		AccessTTL: c.AccessTTL, IdleTTL: c.IdleTTL, AbsoluteTTL: c.AbsoluteTTL, Overlap: c.Overlap,
+		SameSite: c.SameSite, Algorithm: c.Algorithm, Audience: c.Audience, ClientID: c.ClientID,
+		CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies, InsecureHTTP: c.InsecureHTTP,
+		MasterKey: c.MasterKey, MasterKeyFile: c.MasterKeyFile,
+		Logger: c.Logger, Clock: c.Clock,
+	}
+	if c.DataDir == "" {
+		return nil, errors.New("tacet: Config.DataDir is empty: name a directory that survives restarts")
+	}
+	if c.Users != nil {
+		ac.Directory, ac.Authenticator = own{c.Users}, own{c.Users}
+	}
+	a, err := app.Open(ctx, ac)
+	if err != nil {
+		return nil, err
+	}
+	a.Start()
+	return &Server{a}, nil
+}
+
+// ServeHTTP answers everything below BasePath, the key set at
+// /.well-known/jwks.json, and /livez and /readyz.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.app.Handler.ServeHTTP(w, r) }
+
+// Protect lets only requests with a good access token through to next, which
+// finds it with verify.FromContext. Refusals are as in RFC 6750 §3.
+func (s *Server) Protect(next http.Handler) http.Handler { return s.app.Verifier.Middleware(next) }
+
+// Require is Protect for requests that also need all of the permissions.
+func (s *Server) Require(permissions ...string) func(http.Handler) http.Handler {
+	return s.app.Verifier.Require(permissions...)
+}
+
+// Verifier is what Protect checks with.
+func (s *Server) Verifier() *verify.Verifier { return s.app.Verifier }
+
+// EndSessions signs a user out everywhere.
+func (s *Server) EndSessions(ctx context.Context, userID string) error {
+	return s.app.Sessions.EndAll(ctx, userID, wire.ReasonEndedByAdmin, rotation.SessionID{})
+}
+
+// Close stops the background work and closes the store. Let running requests
+// end first (http.Server.Shutdown).
+func (s *Server) Close() error { return s.app.Close() }
+
+// own adapts a Users to what sessions want.
+type own struct{ users Users }
+
+func (o own) Authenticate(ctx context.Context, username, password string) (string, error) {
+	u, err := o.users.Authenticate(ctx, username, password)
+	return u.ID, err
+}
+
+func (o own) User(ctx context.Context, id string) (session.User, error) {
+	u, err := o.users.User(ctx, id)
+	return session.User{
+		User:          wire.User{ID: u.ID, Username: u.Username, DisplayName: u.DisplayName, Email: u.Email},
+		Roles:         u.Roles,
+		Permissions:   u.Permissions,
+		GrantsVersion: u.GrantsVersion,
+		Settings:      u.Settings,
+	}, err
+}
