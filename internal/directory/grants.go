@@ -1,0 +1,78 @@
+package directory
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Grants is what a user may do. It is shared between callers, who must not
+// change its slices.
+type Grants struct {
+	Roles       []string // sorted
+	Permissions []string // of all roles, sorted, each once
+	Scope       string   // Permissions as a token carries them (RFC 6749 §3.3)
+	Version     int64
+}
+
+// maxCached bounds how many users' grants are kept in memory.
+const maxCached = 50_000
+
+// grantsCache is thrown away as a whole when anything changes. A reader that
+// was still loading then stores what it got in the cache that is gone.
+type grantsCache struct {
+	users sync.Map // user id → Grants
+	size  atomic.Int64
+}
+
+// Grants returns what a user may do, from memory where it can. It returns
+// [ErrNotFound] or [ErrDisabled] for a user who may not hold sessions.
+func (d *Directory) Grants(ctx context.Context, userID string) (Grants, error) {
+	cache := d.grants.Load()
+	if g, ok := cache.users.Load(userID); ok {
+		return *g.(*Grants), nil
+	}
+	// The user first: if a role changes between the two reads, the new
+	// permissions go with the old version and are fetched again soon. The other
+	// way round, old permissions would pass as new ones.
+	u, err := d.store.UserByID(ctx, userID)
+	switch {
+	case err != nil:
+		return Grants{}, err
+	case u.Disabled:
+		return Grants{}, ErrDisabled
+	}
+	roles, err := d.store.Roles(ctx)
+	if err != nil {
+		return Grants{}, err
+	}
+	g := grantsOf(u, roles)
+	if _, had := cache.users.Swap(userID, &g); !had && cache.size.Add(1) >= maxCached {
+		d.grants.CompareAndSwap(cache, &grantsCache{})
+	}
+	return g, nil
+}
+
+// Invalidate forgets what was read. The directory does so after its own writes;
+// call it when another process wrote to the store.
+func (d *Directory) Invalidate() { d.grants.Store(&grantsCache{}) }
+
+func grantsOf(u User, roles []Role) Grants {
+	held := make(map[string]bool, len(u.Roles))
+	for _, r := range u.Roles {
+		held[r] = true
+	}
+	g := Grants{Roles: sorted(u.Roles), Permissions: []string{}, Version: u.GrantsVersion}
+	if g.Roles == nil {
+		g.Roles = []string{}
+	}
+	for _, r := range roles {
+		if held[r.Name] {
+			g.Permissions = append(g.Permissions, r.Permissions...)
+		}
+	}
+	g.Permissions = sorted(g.Permissions)
+	g.Scope = strings.Join(g.Permissions, " ")
+	return g
+}
