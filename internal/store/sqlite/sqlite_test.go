@@ -1,0 +1,38 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/tacet-dev/tacet/internal/store/storetest"
+)
+
+func openIn(t *testing.T, dir string, opts Options) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), dir, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func stores(db *DB) storetest.Stores {
+	return storetest.Stores{
+		Sessions: db.Sessions(), Keys: db.Keys(), Directory: db.Directory(), Events: db.Events(),
+		Reopen: func(t *testing.T) storetest.Stores {
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return stores(openIn(t, filepath.Dir(db.Path()), Options{}))
+		},
+	}
+}
+
+func TestStoreKeepsTheContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Stores { return stores(openIn(t, t.TempDir(), Options{})) })
+}

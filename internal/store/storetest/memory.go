@@ -1,0 +1,368 @@
+package storetest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
+)
+
+// memory keeps everything in maps under one lock: the contract with nothing
+// that makes it fast or durable.
+type memory struct {
+	mu       sync.Mutex
+	sessions map[rotation.SessionID]session.Session
+	users    map[string]directory.User
+	roles    map[string]directory.Role
+	ring     []keys.Key
+	version  int64
+	events   []events.Event
+	lastSeq  int64
+}
+
+// Memory returns an empty store in memory. Its contents survive Reopen.
+func Memory() Stores {
+	m := &memory{
+		sessions: map[rotation.SessionID]session.Session{},
+		users:    map[string]directory.User{},
+		roles:    map[string]directory.Role{},
+	}
+	var s Stores
+	s = Stores{
+		Sessions: memorySessions{m}, Keys: memoryKeys{m}, Directory: memoryDirectory{m}, Events: memoryEvents{m},
+		Reopen: func(*testing.T) Stores { return s },
+	}
+	return s
+}
+
+// locked runs f alone, unless nobody waits for it any more.
+func (m *memory) locked(ctx context.Context, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return f()
+}
+
+func (m *memory) append(ev []events.Event) {
+	for _, e := range ev {
+		m.lastSeq++
+		e.Seq, e.At, e.Data = m.lastSeq, stored(e.At), slices.Clone(e.Data)
+		m.events = append(m.events, e)
+	}
+}
+
+// stored is a time as a store keeps it: rounded down to the millisecond, in UTC.
+func stored(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
+
+func firstN[T any](list []T, limit int) []T { return list[:min(len(list), max(limit, 0))] }
+
+type memorySessions struct{ *memory }
+
+func (m memorySessions) Create(ctx context.Context, s session.Session) error {
+	return m.locked(ctx, func() error {
+		if _, ok := m.sessions[s.ID]; ok {
+			return fmt.Errorf("session %v exists already", s.ID)
+		}
+		s.State.HeadAt, s.State.CreatedAt = stored(s.State.HeadAt), stored(s.State.CreatedAt)
+		if s.State.Ended {
+			s.End.At = stored(s.End.At)
+		}
+		m.sessions[s.ID] = s
+		return nil
+	})
+}
+
+func (m memorySessions) Get(ctx context.Context, id rotation.SessionID) (s session.Session, err error) {
+	err = m.locked(ctx, func() error {
+		var ok bool
+		if s, ok = m.sessions[id]; !ok {
+			return session.ErrNotFound
+		}
+		return nil
+	})
+	return s, err
+}
+
+func (m memorySessions) Move(ctx context.Context, mv session.Move) (session.Session, error) {
+	var s session.Session
+	err := m.locked(ctx, func() error {
+		found, ok := m.sessions[mv.ID]
+		if !ok || !mv.Guard.Holds(found.State) {
+			return session.ErrConflict
+		}
+		s = found
+		s.State.Head, s.State.HeadAt, s.Contact = mv.Head, stored(mv.At), mv.Contact
+		m.sessions[mv.ID] = s
+		return nil
+	})
+	return s, err
+}
+
+func (m memorySessions) End(ctx context.Context, id rotation.SessionID, e session.End, ev ...events.Event) error {
+	return m.locked(ctx, func() error {
+		s, ok := m.sessions[id]
+		if !ok {
+			return session.ErrNotFound
+		}
+		if s.State.Ended {
+			return session.ErrConflict
+		}
+		s.State.Ended, s.End = true, session.End{Reason: e.Reason, At: stored(e.At)}
+		m.sessions[id] = s
+		m.append(ev)
+		return nil
+	})
+}
+
+// ordered returns all sessions in order of id.
+func (m memorySessions) ordered() []session.Session {
+	return slices.SortedFunc(maps.Values(m.sessions), func(a, b session.Session) int {
+		return bytes.Compare(a.ID[:], b.ID[:])
+	})
+}
+
+func (m memorySessions) List(ctx context.Context, userID string, before rotation.SessionID, limit int) (list []session.Session, err error) {
+	err = m.locked(ctx, func() error {
+		for _, s := range slices.Backward(m.ordered()) {
+			if !s.State.Ended && (userID == "" || s.UserID == userID) &&
+				(before == rotation.SessionID{} || bytes.Compare(s.ID[:], before[:]) < 0) {
+				list = append(list, s)
+			}
+		}
+		return nil
+	})
+	return firstN(list, limit), err
+}
+
+func (m memorySessions) Sweep(ctx context.Context, from rotation.SessionID, limit int, dead func(session.Session) bool) (next rotation.SessionID, deleted int, err error) {
+	err = m.locked(ctx, func() error {
+		looked := 0
+		for _, s := range m.ordered() {
+			if bytes.Compare(s.ID[:], from[:]) <= 0 {
+				continue
+			}
+			if dead(s) {
+				delete(m.sessions, s.ID)
+				deleted++
+			}
+			if looked++; looked == limit {
+				next = s.ID
+				break
+			}
+		}
+		return nil
+	})
+	return next, deleted, err
+}
+
+type memoryKeys struct{ *memory }
+
+func (m memoryKeys) Load(ctx context.Context) (ring []keys.Key, version int64, err error) {
+	err = m.locked(ctx, func() error {
+		ring, version = cloneRing(m.ring), m.version
+		return nil
+	})
+	return ring, version, err
+}
+
+func (m memoryKeys) Replace(ctx context.Context, version int64, ring []keys.Key) error {
+	return m.locked(ctx, func() error {
+		if version != m.version {
+			return keys.ErrConflict
+		}
+		m.ring, m.version = cloneRing(ring), version+1
+		return nil
+	})
+}
+
+func cloneRing(ring []keys.Key) []keys.Key {
+	ring = slices.Clone(ring)
+	for i := range ring {
+		k := &ring[i]
+		k.CreatedAt, k.ActiveAt, k.Sealed = stored(k.CreatedAt), stored(k.ActiveAt), slices.Clone(k.Sealed)
+		k.RetiredAt = stored(k.RetiredAt) // the zero time stays zero
+	}
+	return ring
+}
+
+type memoryDirectory struct{ *memory }
+
+func cloneUser(u directory.User) directory.User {
+	u.CreatedAt, u.Roles = stored(u.CreatedAt), slices.Clone(u.Roles)
+	slices.Sort(u.Roles)
+	u.Roles = slices.Compact(u.Roles)
+	return u
+}
+
+func (m memoryDirectory) ordered() []directory.User {
+	return slices.SortedFunc(maps.Values(m.users), func(a, b directory.User) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+func (m memoryDirectory) find(ctx context.Context, is func(directory.User) bool) (u directory.User, err error) {
+	err = m.locked(ctx, func() error {
+		for _, found := range m.users {
+			if is(found) {
+				u = cloneUser(found)
+				return nil
+			}
+		}
+		return directory.ErrNotFound
+	})
+	return u, err
+}
+
+func (m memoryDirectory) UserByName(ctx context.Context, name string) (directory.User, error) {
+	return m.find(ctx, func(u directory.User) bool { return u.Name == name })
+}
+
+func (m memoryDirectory) UserByID(ctx context.Context, id string) (directory.User, error) {
+	return m.find(ctx, func(u directory.User) bool { return u.ID == id })
+}
+
+func (m memoryDirectory) Users(ctx context.Context, after string, limit int) (list []directory.User, err error) {
+	err = m.locked(ctx, func() error {
+		for _, u := range m.ordered() {
+			if u.Name > after {
+				list = append(list, cloneUser(u))
+			}
+		}
+		return nil
+	})
+	return firstN(list, limit), err
+}
+
+// nameTaken reports whether another user than the one with this id has the name.
+func (m memoryDirectory) nameTaken(name, id string) bool {
+	for _, u := range m.users {
+		if u.Name == name && u.ID != id {
+			return true
+		}
+	}
+	return false
+}
+
+func (m memoryDirectory) CreateUser(ctx context.Context, u directory.User) error {
+	return m.locked(ctx, func() error {
+		if _, ok := m.users[u.ID]; ok || m.nameTaken(u.Name, u.ID) {
+			return directory.ErrExists
+		}
+		m.users[u.ID] = cloneUser(u)
+		return nil
+	})
+}
+
+func (m memoryDirectory) UpdateUser(ctx context.Context, id string, change func(*directory.User) ([]events.Event, error)) error {
+	return m.locked(ctx, func() error {
+		found, ok := m.users[id]
+		if !ok {
+			return directory.ErrNotFound
+		}
+		u := cloneUser(found)
+		ev, err := change(&u)
+		if err != nil {
+			return err
+		}
+		if u.ID != id {
+			return fmt.Errorf("the id of user %q cannot be changed", id)
+		}
+		if m.nameTaken(u.Name, id) {
+			return directory.ErrExists
+		}
+		m.users[id] = cloneUser(u)
+		m.append(ev)
+		return nil
+	})
+}
+
+func cloneRole(r directory.Role) directory.Role {
+	r.Permissions = slices.Clone(r.Permissions)
+	slices.Sort(r.Permissions)
+	r.Permissions = slices.Compact(r.Permissions)
+	return r
+}
+
+func (m memoryDirectory) Roles(ctx context.Context) (list []directory.Role, err error) {
+	err = m.locked(ctx, func() error {
+		for _, name := range slices.Sorted(maps.Keys(m.roles)) {
+			list = append(list, cloneRole(m.roles[name]))
+		}
+		return nil
+	})
+	return list, err
+}
+
+func (m memoryDirectory) UpdateRole(ctx context.Context, name string, change func(*directory.Role) error, changed func(directory.User) events.Event) error {
+	return m.locked(ctx, func() error {
+		r := directory.Role{Name: name}
+		if found, ok := m.roles[name]; ok {
+			r = cloneRole(found)
+		}
+		if err := change(&r); err != nil {
+			return err
+		}
+		if r.Name != name {
+			return fmt.Errorf("the name of role %q cannot be changed", name)
+		}
+		m.roles[name] = cloneRole(r)
+		for _, u := range m.ordered() {
+			if slices.Contains(u.Roles, name) {
+				u.GrantsVersion++
+				m.users[u.ID] = u
+				m.append([]events.Event{changed(cloneUser(u))})
+			}
+		}
+		return nil
+	})
+}
+
+type memoryEvents struct{ *memory }
+
+func (m memoryEvents) Since(ctx context.Context, seq int64, limit int) (list []events.Event, err error) {
+	err = m.locked(ctx, func() error {
+		for _, e := range m.events {
+			if e.Seq > seq {
+				e.Data = slices.Clone(e.Data)
+				list = append(list, e)
+			}
+		}
+		return nil
+	})
+	return firstN(list, limit), err
+}
+
+func (m memoryEvents) Bounds(ctx context.Context) (first, last int64, err error) {
+	err = m.locked(ctx, func() error {
+		last = m.lastSeq
+		if len(m.events) > 0 {
+			first = m.events[0].Seq
+		} else if last > 0 {
+			first = last + 1
+		}
+		return nil
+	})
+	return first, last, err
+}
+
+func (m memoryEvents) Prune(ctx context.Context, before time.Time, limit int) (deleted int, err error) {
+	err = m.locked(ctx, func() error {
+		for deleted < limit && len(m.events) > 0 && m.events[0].At.Before(stored(before)) {
+			m.events = m.events[1:]
+			deleted++
+		}
+		return nil
+	})
+	return deleted, err
+}
