@@ -1,0 +1,261 @@
+package suite
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/tacet-dev/tacet/bench/report"
+	"github.com/tacet-dev/tacet/verify"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// Names of what the suite compares.
+const (
+	rawVerify  = "ed25519.Verify alone"
+	jwtVerify  = "golang-jwt, EdDSA"
+	firstTime  = "verify, first time"
+	seenBefore = "verify, seen before"
+)
+
+// speed is one round of one contender.
+type speed struct {
+	NsPerOp     float64 `json:"ns_per_op"`
+	AllocsPerOp int64   `json:"allocs_per_op"`
+	BytesPerOp  int64   `json:"bytes_per_op"`
+}
+
+func runVerify(ctx context.Context, e *Env, sec *report.Section) error {
+	benchtime := min(e.Duration, time.Second)
+	testing.Init()
+	if err := flag.CommandLine.Set("test.benchtime", benchtime.String()); err != nil {
+		return err
+	}
+	f, err := newVerifyFixture()
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	contenders := []struct {
+		name string
+		run  func(*testing.B)
+	}{{rawVerify, f.raw}, {jwtVerify, f.golangJWT}, {firstTime, f.firstTime}, {seenBefore, f.seenBefore}}
+
+	rounds := map[string][]speed{}
+	for round := range e.Rounds {
+		for _, c := range contenders {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			r := testing.Benchmark(c.run)
+			if f.failed != nil || r.N == 0 {
+				return fmt.Errorf("%s: %w", c.name, errors.Join(f.failed, errors.New("the benchmark did not run")))
+			}
+			s := speed{float64(r.T.Nanoseconds()) / float64(r.N), r.AllocsPerOp(), r.AllocedBytesPerOp()}
+			e.Progress("verify round %d  %-22s %10.1f ns  %3d allocations", round+1, c.name, s.NsPerOp, s.AllocsPerOp)
+			rounds[c.name] = append(rounds[c.name], s)
+		}
+	}
+	ns := func(name string) []float64 {
+		var out []float64
+		for _, s := range rounds[name] {
+			out = append(out, s.NsPerOp)
+		}
+		return out
+	}
+	t := report.Table{Header: []string{"check", "ns", "× ed25519.Verify", "allocations", "B allocated"}}
+	for _, c := range contenders {
+		last := rounds[c.name][e.Rounds-1]
+		t.Rows = append(t.Rows, []string{c.name, report.Count(report.Median(ns(c.name))),
+			report.Ratio(report.Median(report.Ratios(ns(c.name), ns(rawVerify)))),
+			fmt.Sprint(last.AllocsPerOp), report.Count(float64(last.BytesPerOp))})
+	}
+	allocs := rounds[seenBefore][e.Rounds-1].AllocsPerOp
+	sec.Tables = []report.Table{t}
+	sec.Samples = rounds
+	sec.Settings = fmt.Sprintf("%d interleaved rounds of %v each on one goroutine, medians.", e.Rounds, benchtime)
+	sec.Notes = []string{
+		"Tokens are as Tacet issues them (RFC 9068, EdDSA). golang-jwt checks the same: algorithm, signature, iss, aud, exp, into the same claims.",
+		"First time: each token is checked once. Seen before: 1,000 tokens in turn.",
+	}
+	sec.Targets = []report.Target{
+		report.AtLeast("access-token check, seen before: how much faster", "golang-jwt EdDSA verify", 50,
+			report.Median(report.Ratios(ns(jwtVerify), ns(seenBefore)))),
+		{What: "access-token check, seen before: allocations", Reference: "–", Goal: "0", Measured: fmt.Sprint(allocs), Met: allocs == 0},
+		report.AtMost("access-token check, first time", "raw Ed25519 verify", 1.2,
+			report.Median(report.Ratios(ns(firstTime), ns(rawVerify)))),
+	}
+	return nil
+}
+
+// verifyFixture is a key set on loopback and tokens signed with its one key.
+type verifyFixture struct {
+	issuer string
+	srv    *http.Server
+	key    ed25519.PrivateKey
+	keys   *verify.KeySet
+	tokens []string // each differs from the others; grows as needed
+	failed error
+}
+
+const verifyAudience = "orders"
+
+func newVerifyFixture() (*verifyFixture, error) {
+	public, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	jwks := `{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":"1","x":"` +
+		base64.RawURLEncoding.EncodeToString(public) + `"}]}`
+	f := &verifyFixture{issuer: "http://" + l.Addr().String(), key: key}
+	f.srv = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, jwks)
+	})}
+	go f.srv.Serve(l)
+	if f.keys, err = verify.NewKeySet(verify.KeySetConfig{URL: f.issuer + wire.PathJWKS}); err == nil {
+		err = f.keys.Refresh(context.Background())
+	}
+	return f, err
+}
+
+func (f *verifyFixture) close() { f.srv.Close() }
+
+// fail ends a benchmark; b.Fatal would print to nowhere.
+func (f *verifyFixture) fail(err error) bool {
+	if err != nil {
+		f.failed = err
+	}
+	return err != nil
+}
+
+// sign returns n tokens that differ in their jti.
+func (f *verifyFixture) sign(n int) ([]string, error) {
+	now := time.Now()
+	for i := len(f.tokens); i < n; i++ {
+		payload, err := json.Marshal(wire.AccessClaims{
+			Issuer: f.issuer, Subject: "usr_019ab2c4d5e6f708192a3b4c5d6e7f80", Audience: verifyAudience,
+			IssuedAt: now.Unix(), ExpiresAt: now.Add(time.Hour).Unix(), ID: fmt.Sprintf("token-%016x", i),
+			ClientID: "tacet-web", SessionID: "019ab2c4-d5e6-7708-992a-3b4c5d6e7f80",
+			Roles: []string{"clerk", "viewer"}, Scope: "orders:read orders:write invoices:read", GrantsVersion: 7,
+		})
+		if err != nil {
+			return nil, err
+		}
+		signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"EdDSA","typ":"`+wire.AccessTokenType+`","kid":"1"}`)) +
+			"." + base64.RawURLEncoding.EncodeToString(payload)
+		f.tokens = append(f.tokens, signed+"."+base64.RawURLEncoding.EncodeToString(ed25519.Sign(f.key, []byte(signed))))
+	}
+	return f.tokens[:n], nil
+}
+
+func (f *verifyFixture) verifier() (*verify.Verifier, error) {
+	return verify.New(verify.Config{Issuer: f.issuer, Audience: verifyAudience, Keys: f.keys})
+}
+
+func (f *verifyFixture) raw(b *testing.B) {
+	tokens, err := f.sign(1000)
+	if f.fail(err) {
+		return
+	}
+	public := f.key.Public().(ed25519.PublicKey)
+	messages, signatures := make([][]byte, len(tokens)), make([][]byte, len(tokens))
+	for i, t := range tokens {
+		dot := strings.LastIndexByte(t, '.')
+		messages[i] = []byte(t[:dot])
+		if signatures[i], err = base64.RawURLEncoding.DecodeString(t[dot+1:]); f.fail(err) {
+			return
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		if !ed25519.Verify(public, messages[i%len(tokens)], signatures[i%len(tokens)]) {
+			f.fail(errors.New("a good signature was refused"))
+		}
+	}
+}
+
+// accessClaims are wire.AccessClaims as golang-jwt wants them.
+type accessClaims struct {
+	jwt.RegisteredClaims
+	ClientID      string   `json:"client_id"`
+	SessionID     string   `json:"sid"`
+	Roles         []string `json:"roles"`
+	Scope         string   `json:"scope"`
+	GrantsVersion int64    `json:"grants_version"`
+}
+
+func (f *verifyFixture) golangJWT(b *testing.B) {
+	tokens, err := f.sign(1000)
+	if f.fail(err) {
+		return
+	}
+	public := f.key.Public()
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithIssuer(f.issuer),
+		jwt.WithAudience(verifyAudience), jwt.WithExpirationRequired())
+	key := func(*jwt.Token) (any, error) { return public, nil }
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		var c accessClaims
+		_, err := parser.ParseWithClaims(tokens[i%len(tokens)], &c, key)
+		f.fail(err)
+	}
+}
+
+// firstTime gives every token to a new verifier once.
+func (f *verifyFixture) firstTime(b *testing.B) {
+	tokens, err := f.sign(b.N)
+	if f.fail(err) {
+		return
+	}
+	v, err := f.verifier()
+	if f.fail(err) {
+		return
+	}
+	ctx := context.Background()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for _, t := range tokens {
+		_, err := v.Verify(ctx, t)
+		f.fail(err)
+	}
+}
+
+func (f *verifyFixture) seenBefore(b *testing.B) {
+	tokens, err := f.sign(1000)
+	if f.fail(err) {
+		return
+	}
+	v, err := f.verifier()
+	if f.fail(err) {
+		return
+	}
+	ctx := context.Background()
+	for _, t := range tokens {
+		_, err := v.Verify(ctx, t)
+		f.fail(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		_, err := v.Verify(ctx, tokens[i%len(tokens)])
+		f.fail(err)
+	}
+}
