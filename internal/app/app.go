@@ -101,12 +101,12 @@ func (a *App) openKeys(ctx context.Context) error {
 		return err
 	}
 	a.Keys, err = keys.Open(ctx, keys.Config{
-		Store:     a.DB.Keys(),
-		Master:    master,
-		Policy:    keys.Policy{Algorithm: a.Config.Algorithm, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
-		Clock:     a.Config.Clock,
-		Rand:      rand.Reader,
-		Logger:    a.Config.Logger,
+		Store:  a.DB.Keys(),
+		Master: master,
+		Policy: keys.Policy{Algorithm: a.Config.Algorithm, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
+		Clock:  a.Config.Clock,
+		Rand:   rand.Reader,
+		Logger: a.Config.Logger,
 	})
 	return err
 }

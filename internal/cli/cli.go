@@ -176,7 +176,6 @@ func configPath(args []string) string {
 	return os.Getenv(config.EnvName("config"))
 }
 
-
 func newLogger(w io.Writer, level, format string) *slog.Logger {
 	var l slog.Level
 	_ = l.UnmarshalText([]byte(level)) // the parser let only valid names through
