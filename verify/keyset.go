@@ -188,11 +188,11 @@ func (s *KeySet) start(now time.Time, force bool) <-chan struct{} {
 	s.fetch = done
 	go func() {
 		keys, err := s.load()
+		s.finish(now, keys, err)
+		close(done)
 		if err != nil && s.c.OnError != nil {
 			s.c.OnError(err)
 		}
-		s.finish(now, keys, err)
-		close(done)
 	}()
 	return done
 }

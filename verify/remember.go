@@ -9,10 +9,10 @@ import (
 )
 
 // remembered is a table of tokens whose signature was good. It is of fixed size,
-// needs no lock, and reading allocates nothing. A token has a few places (ways)
-// where it may lie, chosen by a hash under a seed of this process; what is found
-// there is compared in full, so a collision of the hash can cost time but never
-// let a token pass.
+// needs no lock, and reading allocates nothing. A token has a few places where it
+// may lie, given by a hash under a seed of this process; what is found there is
+// compared in full, so a collision of the hash can cost time but never let a
+// token pass.
 type remembered struct {
 	seed  maphash.Seed
 	mask  uint64
@@ -22,11 +22,18 @@ type remembered struct {
 // seen is a token that was verified with key. It is immutable.
 type seen struct {
 	raw   string
+	hash  uint64
 	token *Token
 	key   crypto.PublicKey
 }
 
-const ways = 4
+// A token has two sets of four places. With the choice between two, next to none
+// is pushed out by a living neighbour while the table is half full; with one set
+// it would be one in twenty.
+const (
+	sets = 2
+	ways = 4
+)
 
 // newRemembered makes room for size tokens, rounded up to a power of two.
 func newRemembered(size int) *remembered {
@@ -37,15 +44,16 @@ func newRemembered(size int) *remembered {
 	return &remembered{seed: maphash.MakeSeed(), mask: uint64(n/ways - 1), slots: make([]atomic.Pointer[seen], n)}
 }
 
-func (r *remembered) set(raw string) []atomic.Pointer[seen] {
-	i := (maphash.String(r.seed, raw) & r.mask) * ways
-	return r.slots[i : i+ways]
+// place is the i-th place for a token with that hash, 0 <= i < sets*ways.
+func (r *remembered) place(hash uint64, i int) *atomic.Pointer[seen] {
+	set := hash >> (i / ways * 32) & r.mask
+	return &r.slots[set*ways+uint64(i%ways)]
 }
 
 func (r *remembered) get(raw string) *seen {
-	set := r.set(raw)
-	for i := range set {
-		if s := set[i].Load(); s != nil && s.raw == raw {
+	hash := maphash.String(r.seed, raw)
+	for i := range sets * ways {
+		if s := r.place(hash, i).Load(); s != nil && s.hash == hash && s.raw == raw {
 			return s
 		}
 	}
@@ -57,17 +65,23 @@ func (r *remembered) get(raw string) *seen {
 // will be verified again.
 func (r *remembered) put(s seen) {
 	s.raw = strings.Clone(s.raw) // it may be part of a whole request's headers
-	set := r.set(s.raw)
-	victim, first := 0, time.Time{}
-	for i := range set {
-		old := set[i].Load()
-		if old == nil || old.raw == s.raw {
-			victim = i
-			break
-		}
-		if exp := old.token.expiresAt; i == 0 || exp.Before(first) {
-			victim, first = i, exp
+	s.hash = maphash.String(r.seed, s.raw)
+	var victim *atomic.Pointer[seen]
+	var first time.Time // the victim's expiry; zero: it is empty
+	for i := range sets * ways {
+		p := r.place(s.hash, i)
+		old := p.Load()
+		switch {
+		case old == nil:
+			if victim == nil || !first.IsZero() {
+				victim, first = p, time.Time{}
+			}
+		case old.hash == s.hash && old.raw == s.raw:
+			p.Store(&s)
+			return
+		case victim == nil || old.token.expiresAt.Before(first):
+			victim, first = p, old.token.expiresAt
 		}
 	}
-	set[victim].Store(&s)
+	victim.Store(&s)
 }

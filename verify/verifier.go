@@ -35,7 +35,8 @@ type Config struct {
 	Leeway time.Duration
 	// Clock is the time. Nil: time.Now.
 	Clock func() time.Time
-	// Remember is how many verified tokens are remembered, about 2 KB each,
+	// Remember is how many verified tokens are remembered, each in about twice
+	// its own length plus 300 bytes;
 	// rounded up to a power of two. Zero: DefaultRemember; negative: none.
 	Remember int
 	// MaxTokenBytes refuses longer tokens unread. Zero: DefaultMaxTokenBytes.
