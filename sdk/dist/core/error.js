@@ -1,0 +1,26 @@
+/**
+ * The one error type of this package. Errors of the API itself are not wrapped: they reach the
+ * caller as the platform's `fetch` or axios would give them.
+ *
+ * @example
+ * ```ts
+ * import { createSession, TacetError } from '@tacet/browser'
+ *
+ * const session = createSession({ baseURL: '/auth' })
+ * try {
+ *   await session.signIn({ username: 'alice', password: 'wrong' })
+ * } catch (e) {
+ *   if (e instanceof TacetError && e.code === 'invalid_credentials') console.log(e.message)
+ * }
+ * ```
+ */
+export class TacetError extends Error {
+    code;
+    /** @internal */
+    constructor(code, message, detail) {
+        super(message);
+        this.name = 'TacetError';
+        this.code = code;
+        Object.assign(this, detail);
+    }
+}

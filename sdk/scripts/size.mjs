@@ -1,0 +1,24 @@
+// Bundles what a page would load, minifies and compresses it, and fails over the budget.
+import { build } from 'esbuild'
+import { gzipSync } from 'node:zlib'
+
+const budgets = [
+  ['core + fetch', `export { createSession, TacetError } from './src/index.ts'`, 2560],
+  ['core + fetch + axios', `export { createSession, TacetError } from './src/index.ts'; export { attach } from './src/axios.ts'`, 3277],
+]
+let over = false
+for (const [name, contents, budget] of budgets) {
+  const out = await build({
+    stdin: { contents, resolveDir: process.cwd(), loader: 'ts' },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    external: ['axios'],
+    write: false,
+  })
+  const bytes = gzipSync(out.outputFiles[0].contents, { level: 9 }).length
+  if (bytes > budget) over = true
+  console.log(`${name}: ${bytes} B min+gzip of ${budget} B (${out.outputFiles[0].contents.length} B minified)`)
+}
+if (over) process.exit(1)

@@ -1,0 +1,61 @@
+/**
+ * What went wrong, in one word that stays the same between versions.
+ *
+ * - `signed_out`: the session is over (refused for good, signed out here or in another tab). Go to sign-in.
+ * - `network`: the session server could not be reached. The session is kept; try again.
+ * - `timeout`: it did not answer in time. The session is kept; try again.
+ * - `unavailable`: it answered 5xx, 429 or something that is not an answer. The session is kept;
+ *   try again after `retryAfter`.
+ * - `not_repeatable`: the API answered 401 to a one-shot stream body, which cannot be sent a second
+ *   time. The token has been renewed: send the request again with a new stream.
+ * - `destroyed`: `session.destroy()` was called.
+ * - anything else: the `code` of the server's problem document (RFC 9457), from `signIn()`:
+ *   `invalid_credentials`, `too_many_requests`, …
+ */
+export type ErrorCode =
+  | 'signed_out'
+  | 'network'
+  | 'timeout'
+  | 'unavailable'
+  | 'not_repeatable'
+  | 'destroyed'
+  | (string & {})
+
+/** The facts beside a {@link TacetError}'s code. */
+export interface ErrorDetail {
+  /** HTTP status of the session server's answer, where there was one. */
+  status?: number
+  /** Milliseconds that the server asked to wait (`Retry-After`). */
+  retryAfter?: number
+  /** What was caught, where there was something. */
+  cause?: unknown
+}
+
+/**
+ * The one error type of this package. Errors of the API itself are not wrapped: they reach the
+ * caller as the platform's `fetch` or axios would give them.
+ *
+ * @example
+ * ```ts
+ * import { createSession, TacetError } from '@tacet/browser'
+ *
+ * const session = createSession({ baseURL: '/auth' })
+ * try {
+ *   await session.signIn({ username: 'alice', password: 'wrong' })
+ * } catch (e) {
+ *   if (e instanceof TacetError && e.code === 'invalid_credentials') console.log(e.message)
+ * }
+ * ```
+ */
+export class TacetError extends Error {
+  readonly code: ErrorCode
+  declare readonly status?: number
+  declare readonly retryAfter?: number
+  /** @internal */
+  constructor(code: ErrorCode, message: string, detail?: ErrorDetail) {
+    super(message)
+    this.name = 'TacetError'
+    this.code = code
+    Object.assign(this, detail)
+  }
+}

@@ -1,0 +1,356 @@
+/**
+ * A browser with several tabs, a network that loses things and a session server that follows the
+ * head-and-fork protocol, in one process and under fake timers.
+ */
+import { createIn } from '../src/create.js'
+import type { Env } from '../src/core/env.js'
+import type { Session, SessionOptions, TraceEvent } from '../src/index.js'
+
+export const ORIGIN = 'https://app.test'
+
+/** mulberry32: a run is repeated by its seed. */
+export const seeded = (seed: number) => () => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+}
+
+interface Refresh {
+  sid: string
+  gen: number
+  tag: string
+  parent: string
+}
+interface Held {
+  id: string
+  user: string
+  head: Refresh
+  headAt: number
+  over?: string
+}
+export interface Hit {
+  path: string
+  method: string
+  auth: string | null
+  status: number
+  body: Uint8Array
+  type: string | null
+  at: number
+}
+
+/** What happens to one request on its way. */
+export interface Fault {
+  /** Fails before the server sees it. */
+  drop?: boolean
+  /** The server has done it; the answer never comes and the connection breaks. */
+  lose?: boolean
+  /** Nothing ever comes back. */
+  hang?: boolean
+  /** The proxy answers this instead of the server. */
+  answer?: { status: number; body?: string; headers?: Record<string, string> }
+  /** Milliseconds to the server and back. */
+  up?: number
+  down?: number
+}
+
+export class Server {
+  sessions = new Map<string, Held>()
+  access = new Map<string, { sid: string; until: number }>()
+  hits: Hit[] = []
+  lifetime = 900
+  overlap = 10_000
+  /** Paths that answer 401 whatever the token. */
+  always401 = new Set<string>()
+  revocations: string[] = []
+  private n = 0
+
+  constructor(private random: () => number) {}
+
+  count = (path: string) => this.hits.filter((h) => h.path === path).length
+  private tag = () => Math.floor(this.random() * 2 ** 50).toString(36)
+  private encode = (r: Refresh) => btoa(JSON.stringify(r))
+  private decode = (s: string): Refresh | undefined => {
+    try {
+      return JSON.parse(atob(s))
+    } catch {
+      return undefined
+    }
+  }
+
+  /** All access tokens stop working, as with "expire my token" or a change of grants. */
+  expireAll = () => this.access.clear()
+
+  private mint(sid: string) {
+    const t = `at-${++this.n}`
+    this.access.set(t, { sid, until: Date.now() + this.lifetime * 1000 })
+    return t
+  }
+
+  private answer(held: Held, child: Refresh | undefined, delivery: string, withUser: boolean): [number, object, Record<string, string>] {
+    const body: Record<string, unknown> = {
+      access_token: this.mint(held.id),
+      token_type: 'Bearer',
+      expires_in: this.lifetime,
+      session: { id: held.id },
+    }
+    if (withUser) body.user = { id: held.user, username: held.user }
+    const cookies: Record<string, string> = {}
+    if (child && delivery === 'body') body.refresh_token = this.encode(child)
+    else if (child) {
+      cookies.refresh = this.encode(child)
+      cookies['XSRF-TOKEN'] = `${child.gen}.${held.id}-${this.tag()}`
+    }
+    return [200, body, cookies]
+  }
+
+  private child = (p: Refresh): Refresh => ({ sid: p.sid, gen: p.gen + 1, tag: this.tag(), parent: p.tag })
+
+  handle(path: string, method: string, headers: Headers, cookies: Record<string, string>, body: Uint8Array): [number, object | undefined, Record<string, string>] {
+    const json = () => {
+      try {
+        return JSON.parse(new TextDecoder().decode(body) || '{}')
+      } catch {
+        return {}
+      }
+    }
+    const csrf = () => !cookies.refresh || (cookies['XSRF-TOKEN'] && headers.get('x-xsrf-token') === cookies['XSRF-TOKEN'])
+    if (path === '/auth/login') {
+      const { username, password, delivery } = json()
+      if (password !== 'right') return [400, { code: 'invalid_credentials', title: 'Wrong name or password', status: 400 }, {}]
+      const id = `s${++this.n}`
+      const head: Refresh = { sid: id, gen: 0, tag: this.tag(), parent: '' }
+      const held: Held = { id, user: username, head, headAt: Date.now() }
+      this.sessions.set(id, held)
+      return this.answer(held, this.child(head), delivery, true)
+    }
+    if (path === '/auth/refresh') {
+      const raw = json().refresh_token
+      if (!raw && !csrf()) return [403, { code: 'csrf', status: 403 }, {}]
+      return this.refresh(raw ?? cookies.refresh, raw ? 'body' : 'cookie')
+    }
+    if (path === '/auth/logout') {
+      const { refresh_token, everywhere } = json()
+      if (!refresh_token && !csrf()) return [403, { code: 'csrf', status: 403 }, {}]
+      const r = this.decode(refresh_token ?? cookies.refresh ?? '')
+      const held = r && this.sessions.get(r.sid)
+      for (const s of this.sessions.values()) if (held && (s === held || (everywhere && s.user === held.user))) s.over ??= 'signed_out'
+      return [204, undefined, refresh_token ? {} : { refresh: '', 'XSRF-TOKEN': '' }]
+    }
+    const token = headers.get('authorization')?.replace(/^Bearer /, '')
+    const known = token ? this.access.get(token) : undefined
+    const held = known && known.until > Date.now() ? this.sessions.get(known.sid) : undefined
+    if (this.always401.has(path) || (path !== '/public' && (!held || held.over))) return [401, { code: 'invalid_token', status: 401 }, {}]
+    if (path === '/auth/me') return [200, { user: { id: held!.user, username: held!.user } }, {}]
+    if (path === '/api/forbidden') return [403, { code: 'insufficient_scope' }, {}]
+    return [200, { user: held?.user, method, size: body.length }, {}]
+  }
+
+  private refresh(raw: string | undefined, delivery: string): [number, object, Record<string, string>] {
+    const p = this.decode(raw ?? '')
+    const held = p && this.sessions.get(p.sid)
+    const refused: [number, object, Record<string, string>] = [400, { code: 'invalid_grant', status: 400 }, {}]
+    if (!held) return refused
+    if (held.over) return [400, { code: 'invalid_grant', status: 400 }, delivery === 'cookie' ? { refresh: '', 'XSRF-TOKEN': '' } : {}]
+    const { head } = held
+    if (p.tag === head.tag) return this.answer(held, this.child(p), delivery, false)
+    if ((p.gen === head.gen + 1 && p.parent === head.tag) || p.gen > head.gen + 1) {
+      held.head = p
+      held.headAt = Date.now()
+      return this.answer(held, this.child(p), delivery, false)
+    }
+    const slow = p.tag === head.parent || (p.gen === head.gen && p.parent === head.parent)
+    if (slow && Date.now() - held.headAt <= this.overlap) return this.answer(held, undefined, delivery, false)
+    held.over = 'reuse_detected'
+    this.revocations.push(held.id)
+    return refused
+  }
+}
+
+export interface Tab {
+  env: Env
+  session: Session
+  trace: TraceEvent[]
+  events: string[]
+  hidden: boolean
+  /** Events of the window and the document, e.g. `online`, `visibilitychange`. */
+  fire: (type: string) => void
+  close: () => void
+  closed: boolean
+}
+
+export interface WorldOptions {
+  seed?: number
+  /** What this browser lacks. */
+  without?: ('locks' | 'channel' | 'storage')[]
+  fault?: (path: string, n: number) => Fault | undefined
+  /** Milliseconds that messages between tabs take. */
+  gossip?: () => number
+}
+
+export class World {
+  random: () => number
+  server: Server
+  jar: Record<string, string> = {}
+  disk = new Map<string, string>()
+  tabs: Tab[] = []
+  fault: (path: string, n: number) => Fault | undefined
+  /** Requests that the server has not seen yet, or whose answer is on its way. */
+  inFlight = 0
+  private seen: Record<string, number> = {}
+  private channels: { name: string; tab: Tab; onmessage: ((e: MessageEvent) => void) | null }[] = []
+  private queue: (() => void)[] = []
+  private busy = false
+  private without: Set<string>
+
+  constructor(private o: WorldOptions = {}) {
+    this.random = seeded(o.seed ?? 1)
+    this.server = new Server(this.random)
+    this.fault = o.fault ?? (() => undefined)
+    this.without = new Set(o.without)
+  }
+
+  /** Opens a tab and, in it, a session. */
+  open(options: SessionOptions = {}): Tab {
+    const world = this
+    const targets: Record<string, Set<() => void>> = {}
+    const listen = (type: string, fn: () => void, opt?: AddEventListenerOptions) => {
+      const set = (targets[type] ??= new Set())
+      set.add(fn)
+      opt?.signal?.addEventListener('abort', () => set.delete(fn))
+    }
+    const tab = {
+      trace: [],
+      events: [],
+      hidden: false,
+      closed: false,
+      fire: (type: string) => [...(targets[type] ?? [])].forEach((fn) => fn()),
+      close: () => {
+        tab.closed = true
+        world.channels = world.channels.filter((c) => c.tab !== tab)
+        tab.session.destroy()
+      },
+    } as unknown as Tab
+    const storage: Env['localStorage'] = {
+      getItem: (k) => this.disk.get(k) ?? null,
+      setItem: (k, v) => {
+        this.disk.set(k, v)
+        this.gossip(() => this.tabs.filter((t) => t !== tab && !t.closed).forEach((t) => t.fire('storage')))
+      },
+      removeItem: (k) => {
+        if (this.disk.delete(k)) this.gossip(() => this.tabs.filter((t) => t !== tab && !t.closed).forEach((t) => t.fire('storage')))
+      },
+    }
+    class Channel {
+      me
+      set onmessage(fn: ((e: MessageEvent) => void) | null) {
+        this.me.onmessage = fn
+      }
+      constructor(name: string) {
+        this.me = { name, tab, onmessage: null as ((e: MessageEvent) => void) | null }
+        world.channels.push(this.me)
+      }
+      postMessage(data: unknown) {
+        if (!world.channels.includes(this.me)) throw new Error('InvalidStateError')
+        for (const c of world.channels)
+          if (c !== this.me && c.name === this.me.name)
+            world.gossip(() => world.channels.includes(c) && c.onmessage?.({ data: structuredClone(data) } as MessageEvent))
+      }
+      close() {
+        world.channels = world.channels.filter((c) => c !== this.me)
+      }
+    }
+    const env: Partial<Env> = {
+      fetch: (input, init) => this.fetch(tab, new Request(input as string, init)),
+      location: { href: ORIGIN + '/', origin: ORIGIN },
+      document: {
+        get hidden() {
+          return tab.hidden
+        },
+        get cookie() {
+          return ['theme=dark', ...(world.jar['XSRF-TOKEN'] ? ['XSRF-TOKEN=' + world.jar['XSRF-TOKEN']] : [])].join('; ')
+        },
+        set cookie(_: string) {
+          throw new Error('the SDK does not write cookies')
+        },
+        addEventListener: listen as Document['addEventListener'],
+      },
+      addEventListener: listen,
+    }
+    if (!this.without.has('locks')) env.navigator = { locks: { request: this.lock(tab) as LockManager['request'] } }
+    if (!this.without.has('channel')) env.BroadcastChannel = Channel as never
+    if (!this.without.has('storage')) env.localStorage = storage
+    tab.env = env as Env
+    tab.session = createIn({ baseURL: '/auth', trace: (e) => tab.trace.push(e), ...options }, tab.env)
+    for (const type of ['signedin', 'signedout', 'renewed', 'failed'] as const) tab.session.on(type, () => tab.events.push(type))
+    this.tabs.push(tab)
+    return tab
+  }
+
+  private gossip(fn: () => void) {
+    setTimeout(fn, this.o.gossip?.() ?? 1)
+  }
+
+  /** One exclusive lock for all; a closed tab lets go of it. */
+  private lock =
+    (tab: Tab) =>
+    (_: string, opt: { signal?: AbortSignal }, run: () => Promise<unknown>): Promise<unknown> =>
+      new Promise((ok, no) => {
+        const grant = () => {
+          if (tab.closed || opt.signal?.aborted) return this.next()
+          this.busy = true
+          const free = () => {
+            clearInterval(watch)
+            this.busy = false
+            this.next()
+          }
+          // A tab that dies lets go of its lock.
+          const watch = setInterval(() => tab.closed && free(), 20)
+          const granted = run()
+          granted.then(ok, no)
+          granted.then(free, free)
+        }
+        opt.signal?.addEventListener('abort', () => no(opt.signal!.reason))
+        if (this.busy) this.queue.push(grant)
+        else grant()
+      })
+
+  private next() {
+    if (!this.busy) this.queue.shift()?.()
+  }
+
+  private async fetch(tab: Tab, req: Request): Promise<Response> {
+    const { pathname: path } = new URL(req.url)
+    const n = (this.seen[path] = (this.seen[path] ?? 0) + 1)
+    const fault = this.fault(path, n) ?? {}
+    if (req.signal.aborted) throw req.signal.reason
+    const body = new Uint8Array(await req.arrayBuffer())
+    let abort!: (e: unknown) => void
+    const aborted = new Promise<never>((_, no) => (abort = no))
+    aborted.catch(() => {})
+    req.signal.addEventListener('abort', () => abort(req.signal.reason))
+    const trip = async (): Promise<Response> => {
+      await wait(fault.up ?? 5)
+      if (fault.drop) throw new TypeError('Failed to fetch')
+      if (fault.hang) return new Promise<never>(() => {})
+      const sent = req.credentials === 'omit' ? {} : { ...this.jar }
+      const [status, json, cookies] = fault.answer
+        ? [fault.answer.status, undefined, {}]
+        : this.server.handle(path, req.method, req.headers, sent, body)
+      this.server.hits.push({ path, method: req.method, auth: req.headers.get('authorization'), status, body, type: req.headers.get('content-type'), at: Date.now() })
+      await wait(fault.down ?? 5)
+      if (fault.lose) throw new TypeError('Failed to fetch')
+      if (!req.signal.aborted && (!tab.closed || req.keepalive))
+        for (const [k, v] of Object.entries(cookies)) {
+          if (v) this.jar[k] = v
+          else delete this.jar[k]
+        }
+      if (tab.closed) return new Promise<never>(() => {})
+      return new Response(fault.answer ? (fault.answer.body ?? null) : json ? JSON.stringify(json) : null, { status, headers: fault.answer?.headers ?? {} })
+    }
+    this.inFlight++
+    return Promise.race([trip().finally(() => this.inFlight--), aborted])
+  }
+}
+
+export const wait = (ms: number) => new Promise<void>((ok) => setTimeout(ok, ms))
