@@ -1,0 +1,65 @@
+# Two commands are enough: make dev runs the demo, make test passes everything.
+# Both install what is missing.
+
+GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: dev test test-go test-race test-bench test-sdk test-demo test-e2e lint sdk demo bench fuzz build clean
+
+dev: ## the demo on the embedded store, at http://127.0.0.1:8080
+	@scripts/need go
+	$(GO) run ./cmd/tacet dev
+
+build: ## the program, as ./tacet
+	CGO_ENABLED=0 $(GO) build -trimpath -o tacet ./cmd/tacet
+
+test: ## everything, in the order in which failures are cheapest
+	@scripts/need go node gcc chromium
+	$(MAKE) lint
+	$(MAKE) test-sdk test-demo
+	$(MAKE) test-race
+	$(MAKE) test-bench
+	$(MAKE) test-e2e
+	@echo all tests passed
+
+test-go: ## Go alone, without the race detector: under two minutes
+	$(GO) test ./...
+
+test-race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+test-bench: ## the benchmark's own tests; no figures
+	cd bench && $(GO) vet ./... && $(GO) test ./...
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these files'; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+sdk: sdk/node_modules ## build the SDK into sdk/dist (committed)
+	cd sdk && npm run build
+
+test-sdk: sdk/node_modules ## types, unit tests, sizes, publint and attw
+	cd sdk && npm test && npm run check
+
+demo: sdk demo/node_modules ## build the demo page into internal/demo/static (committed)
+	cd demo && npm run build
+
+test-demo: demo/node_modules
+	cd demo && npm test
+
+test-e2e: e2e/node_modules ## real Chromium against the real server
+	cd e2e && npm test
+
+%/node_modules: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
+	@touch $@
+
+bench: ## figures as ratios into bench/results; takes about twenty minutes
+	cd bench && $(GO) run ./cmd/bench
+
+fuzz: ## every fuzz target for half a minute
+	scripts/fuzz 30s
+
+clean:
+	rm -rf tacet sdk/node_modules demo/node_modules e2e/node_modules
