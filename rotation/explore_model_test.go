@@ -293,7 +293,7 @@ func retell(r rule, w world, queue []state, from []int32, to int) []string {
 		path = append(path, queue[at])
 	}
 	slices.Reverse(path)
-	tell := &teller{tags: map[uint8]string{}, tabs: [...]string{"A", "B", "C"}, perGeneration: map[uint8]int{}}
+	tell := newTeller()
 	s := start(r, w)
 	tell.token(s.jar)
 	tell.follow(s.canonical())
@@ -322,6 +322,10 @@ type teller struct {
 	tabs          [maxTabs]string
 	low           uint8
 	perGeneration map[uint8]int
+}
+
+func newTeller() *teller {
+	return &teller{tags: map[uint8]string{}, tabs: [...]string{"A", "B", "C"}, perGeneration: map[uint8]int{}}
 }
 
 func (n *teller) token(t token) string {

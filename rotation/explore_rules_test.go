@@ -56,6 +56,7 @@ type rule struct {
 	judge  func(s store, t token, overlap, fresh uint8, mint bool) (store, verdict)
 	first  func(root token) store // state after sign-in; the jar holds token{1, 2, 1}
 	ageing func(s *store, overlap uint8)
+	dead   func(s store, t token, overlap uint8) bool // revokes, now and for ever
 }
 
 var epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
@@ -66,6 +67,7 @@ const tick = time.Minute
 // else in these files is the world around it.
 var headAndFork = rule{
 	name:  "head and fork",
+	dead:  func(s store, t token, _ uint8) bool { return t.g+1 < s.head.g },
 	first: func(root token) store { return store{head: root} },
 	judge: func(s store, t token, overlap, fresh uint8, mint bool) (store, verdict) {
 		state := rotation.State{Head: s.head.head(), HeadAt: epoch.Add(-time.Duration(s.age) * tick)}
@@ -84,6 +86,7 @@ var headAndFork = rule{
 // strict is the textbook: every token works once.
 var strict = rule{
 	name:  "strict single use",
+	dead:  func(s store, t token, _ uint8) bool { return t != s.head },
 	first: func(root token) store { return store{head: token{1, 2, root.t}} },
 	judge: func(s store, t token, _, fresh uint8, _ bool) (store, verdict) {
 		if t != s.head {
@@ -97,6 +100,7 @@ var strict = rule{
 // replaces the current one.
 var grace = rule{
 	name:  "grace window",
+	dead:  func(s store, t token, _ uint8) bool { return t != s.head && t != s.prev },
 	first: strict.first,
 	judge: func(s store, t token, overlap, fresh uint8, _ bool) (store, verdict) {
 		switch {
@@ -113,6 +117,7 @@ var grace = rule{
 // parentAnswered gives the current token to whoever shows its parent.
 var parentAnswered = rule{
 	name:  "parent answered with the current token",
+	dead:  grace.dead,
 	first: strict.first,
 	judge: func(s store, t token, _, fresh uint8, _ bool) (store, verdict) {
 		switch t {
@@ -128,21 +133,19 @@ var parentAnswered = rule{
 // ownChains lets every use within the grace start a live chain of its own.
 var ownChains = rule{
 	name:  "every use within the grace starts its own chain",
+	dead:  func(s store, t token, overlap uint8) bool { return s.live(t, overlap) < 0 },
 	first: func(root token) store { return store{links: [4]link{{tok: token{1, 2, root.t}}}} },
 	judge: func(s store, t token, overlap, fresh uint8, _ bool) (store, verdict) {
-		for i := range s.links {
-			l := &s.links[i]
-			if l.tok != t || l.used > overlap {
-				continue
-			}
-			if l.used == 0 {
-				l.used = 1
-			}
-			child := token{t.g + 1, fresh, t.t}
-			s.issue(child, overlap)
-			return s, verdict{minted: child, outcome: "rotated"}
+		i := s.live(t, overlap)
+		if i < 0 {
+			return s, verdict{revoked: true, outcome: "reused"}
 		}
-		return s, verdict{revoked: true, outcome: "reused"}
+		s.links[i].used = max(s.links[i].used, 1)
+		child := token{t.g + 1, fresh, t.t}
+		if !s.issue(child, overlap) {
+			return s, verdict{revoked: true, outcome: "more live chains than the model has room for"}
+		}
+		return s, verdict{minted: child, outcome: "rotated"}
 	},
 	ageing: func(s *store, overlap uint8) {
 		for i := range s.links {
@@ -157,16 +160,27 @@ func (s store) rotate(fresh uint8) store {
 	return store{head: token{s.head.g + 1, fresh, s.head.t}, prev: s.head}
 }
 
-// issue adds a live token in the place of a spent one, which is refused
-// whether it is remembered or not.
-func (s *store) issue(t token, overlap uint8) {
-	for i := range s.links {
-		if s.links[i].tok == (token{}) || s.links[i].used > overlap {
-			s.links[i] = link{tok: t}
-			return
+// live is the place of a token that has not been used for longer than the
+// grace, or -1.
+func (s store) live(t token, grace uint8) int {
+	for i, l := range s.links {
+		if l.tok == t && l.used <= grace {
+			return i
 		}
 	}
-	panic("own chains: more live tokens than the model has room for")
+	return -1
+}
+
+// issue adds a live token in the place of a spent one, which is refused
+// whether it is remembered or not.
+func (s *store) issue(t token, grace uint8) bool {
+	for i, l := range s.links {
+		if l.tok == (token{}) || l.used > grace {
+			s.links[i] = link{tok: t}
+			return true
+		}
+	}
+	return false
 }
 
 func (r rule) pass(s *store, overlap uint8) {

@@ -116,17 +116,17 @@ func outsideTheGuarantee() []exploration {
 }
 
 func rivals() []exploration {
-	calm := guarantee(1).with(func(w *world) { w.rollback = 0 })
+	calm := world{tabs: 1, access: 2, overlap: 1, life: 1, inFlight: 3, cleanBreaks: true}
 	return []exploration{
-		{name: "strict, answer lost", rule: strict, world: calm.with(func(w *world) { w.repeats, w.crash = false, false })},
-		{name: "strict, store forgets", rule: strict, world: guarantee(1).with(func(w *world) { w.repeats, w.crash = false, false })},
-		{name: "strict, two tabs", rule: strict, world: guarantee(2).with(func(w *world) { w.rollback, w.repeats, w.crash = 0, false, false })},
-		{name: "grace, answer lost", rule: grace, world: calm.with(func(w *world) { w.repeats, w.crash = false, false })},
-		{name: "grace, two tabs", rule: grace, world: guarantee(2).with(func(w *world) { w.rollback, w.crash, w.cleanBreaks = 0, false, true })},
-		{name: "own chains, answer lost", rule: ownChains, world: calm.with(func(w *world) { w.repeats, w.crash = false, false })},
+		{name: "strict, answer lost", rule: strict, world: calm},
+		{name: "strict, request repeated", rule: strict, world: calm.with(func(w *world) { w.repeats, w.lock = true, true })},
+		{name: "strict, two tabs", rule: strict, world: calm.with(func(w *world) { w.tabs = 2 })},
+		{name: "grace, answer lost", rule: grace, world: calm},
+		{name: "grace, two tabs", rule: grace, world: calm.with(func(w *world) { w.tabs = 2 })},
+		{name: "own chains, answer lost", rule: ownChains, world: calm},
 		{name: "parent answered, no rollback", rule: parentAnswered, world: guarantee(3).with(func(w *world) { w.rollback = 0 }), safe: true,
 			about: "kind to honest browsers; see the thief"},
-		{name: "parent answered, store forgets", rule: parentAnswered, world: guarantee(1).with(func(w *world) { w.repeats, w.crash = false, false })},
+		{name: "parent answered, store forgets", rule: parentAnswered, world: calm.with(func(w *world) { w.rollback, w.forgets = 1, 1 })},
 	}
 }
 
@@ -137,7 +137,9 @@ func rivals() []exploration {
 func TestNoSpuriousSignOut(t *testing.T) { runAll(t, "explorer-safe.txt", withinTheGuarantee()) }
 
 // TestEveryAssumptionIsNeeded drops the assumptions one at a time.
-func TestEveryAssumptionIsNeeded(t *testing.T) { runAll(t, "explorer-boundary.txt", outsideTheGuarantee()) }
+func TestEveryAssumptionIsNeeded(t *testing.T) {
+	runAll(t, "explorer-boundary.txt", outsideTheGuarantee())
+}
 
 // TestRivalsFail shows that the explorer can fail: it finds what is wrong with
 // the rules in use elsewhere.

@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -36,7 +35,7 @@ const macLabel = "tacet refresh token v1\x00"
 var encoding = base64.RawURLEncoding.Strict()
 
 // EncodedLen is the length of every sealed token, in bytes.
-var EncodedLen = len(Prefix) + encoding.EncodedLen(rawLen)
+const EncodedLen = len(Prefix) + (rawLen*8+5)/6
 
 // ErrInvalid is the one answer to everything that is not an authentic token:
 // malformed, unknown version, unknown key, wrong MAC. It says no more on
@@ -82,12 +81,13 @@ func Seal(k Key, t Token) string {
 	binary.BigEndian.PutUint32(raw[offGen:], t.Generation)
 	copy(raw[offTag:], t.Tag[:])
 	copy(raw[offParent:], t.Parent[:])
-	mac(raw[offMAC:offMAC], k, raw[:offMAC])
+	sum := mac(&k, &raw)
+	copy(raw[offMAC:], sum[:])
 
-	out := make([]byte, EncodedLen)
-	copy(out, Prefix)
+	var out [EncodedLen]byte
+	copy(out[:], Prefix)
 	encoding.Encode(out[len(Prefix):], raw[:])
-	return string(out)
+	return string(out[:])
 }
 
 // Open decodes and authenticates a presented token. keys returns the secret for
@@ -103,8 +103,7 @@ func Open(keys func(KeyID) (Key, bool), s string) (Token, error) {
 	// An unknown key costs the same MAC as a known one: the time of a refusal
 	// does not tell which key ids exist.
 	k, known := keys(KeyID(binary.BigEndian.Uint32(raw[offKey:])))
-	var sum [sha256.Size]byte
-	mac(sum[:0], k, raw[:offMAC])
+	sum := mac(&k, &raw)
 	if subtle.ConstantTimeCompare(sum[:], raw[offMAC:]) != 1 || !known {
 		return Token{}, ErrInvalid
 	}
@@ -116,9 +115,22 @@ func Open(keys func(KeyID) (Key, bool), s string) (Token, error) {
 	return t, nil
 }
 
-func mac(dst []byte, k Key, msg []byte) {
-	h := hmac.New(sha256.New, k.Secret[:])
-	h.Write([]byte(macLabel))
-	h.Write(msg)
-	h.Sum(dst)
+// mac is HMAC-SHA-256 (RFC 2104) of macLabel and the bytes before the MAC. It is
+// written out because everything has a fixed size here: crypto/hmac would move
+// it all to the heap, nine allocations for each token. Tests hold it against
+// crypto/hmac.
+func mac(k *Key, raw *[rawLen]byte) [sha256.Size]byte {
+	var inner [sha256.BlockSize + len(macLabel) + offMAC]byte
+	var outer [sha256.BlockSize + sha256.Size]byte
+	copy(inner[:], k.Secret[:])
+	copy(outer[:], k.Secret[:])
+	for i := range sha256.BlockSize {
+		inner[i] ^= 0x36
+		outer[i] ^= 0x5c
+	}
+	n := copy(inner[sha256.BlockSize:], macLabel)
+	copy(inner[sha256.BlockSize+n:], raw[:offMAC])
+	sum := sha256.Sum256(inner[:])
+	copy(outer[sha256.BlockSize:], sum[:])
+	return sha256.Sum256(outer[:])
 }
