@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -156,9 +157,14 @@ func authorized(req *http.Request, body io.ReadCloser, g *grant) *http.Request {
 	}{*req, *req.URL}
 	c.req.URL = &c.url
 	c.req.Body = body
-	c.req.Header = make(http.Header, len(req.Header)+1)
+	c.req.Header = maps.Clone(req.Header)
+	if c.req.Header == nil {
+		c.req.Header = make(http.Header, 1)
+	}
 	for name, values := range req.Header {
-		c.req.Header[name] = values[:len(values):len(values)]
+		if len(values) < cap(values) {
+			c.req.Header[name] = values[:len(values):len(values)]
+		}
 	}
 	c.req.Header["Authorization"] = g.header[:1:1]
 	return &c.req

@@ -182,7 +182,7 @@ func TestAnAPIThatAlwaysAnswers401(t *testing.T) {
 		if n := w.api.Calls("/always401"); n != 5 {
 			t.Errorf("%d requests, want 5", n)
 		}
-		// A day of ten requests a second stays within a few hundred renewals,
+		// A day of one request a second stays within a few hundred renewals,
 		// those that are due anyway (24 × 5) included.
 		for start := time.Now(); time.Since(start) < 24*time.Hour; time.Sleep(time.Second) {
 			w.get("/always401")
