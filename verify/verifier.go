@@ -35,9 +35,9 @@ type Config struct {
 	Leeway time.Duration
 	// Clock is the time. Nil: time.Now.
 	Clock func() time.Time
-	// Remember is how many verified tokens are remembered, each in about twice
-	// its own length plus 300 bytes;
-	// rounded up to a power of two. Zero: DefaultRemember; negative: none.
+	// Remember is how many verified tokens are remembered, rounded up to a power
+	// of two; each takes about 1 KB (measured with a token of 450 bytes). Zero:
+	// DefaultRemember; negative: none.
 	Remember int
 	// MaxTokenBytes refuses longer tokens unread. Zero: DefaultMaxTokenBytes.
 	MaxTokenBytes int
