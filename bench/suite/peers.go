@@ -49,7 +49,7 @@ func (r *Running) restart(ctx context.Context) error {
 const (
 	noopName  = "noop"
 	limitName = "limit"
-	tacetName = "tacet, SQLite"
+	tacetName = "tacet-sqlite"
 )
 
 // Peers are all that can be measured; the references come first.
@@ -82,7 +82,7 @@ var Peers = []Peer{
 		},
 	},
 	{
-		Name: tacetName + ", cookie", SignInsAtOnce: 2, Start: startTacet,
+		Name: tacetName + "-cookie", SignInsAtOnce: 2, Start: startTacet,
 		Dialect: load.Dialect{
 			Login: load.Exchange{
 				Path: wire.DefaultBasePath + wire.PathLogin,

@@ -59,6 +59,9 @@ func NewEnv(s Settings, dir string, progress func(string, ...any)) (*Env, error)
 	if err != nil {
 		return nil, fmt.Errorf("find the Tacet module: %w (run this inside bench/)", err)
 	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
 	return &Env{Settings: s, Root: strings.TrimSpace(string(out)), Dir: dir, Progress: progress, programs: map[string]string{}}, nil
 }
 
@@ -108,9 +111,9 @@ type server struct {
 }
 
 // startServers starts peers and signs sessions in to each.
-func (e *Env) startServers(ctx context.Context, peers []Peer, sessions int) (_ []*server, stop func() error, err error) {
+func (e *Env) startServers(ctx context.Context, peers []Peer, sessions int) (_ []*server, _ func() error, err error) {
 	var servers []*server
-	stop = func() (err error) {
+	halt := func() (err error) {
 		for _, s := range servers {
 			s.gen.Close()
 			if e := s.Stop(); e != nil && err == nil {
@@ -121,7 +124,7 @@ func (e *Env) startServers(ctx context.Context, peers []Peer, sessions int) (_ [
 	}
 	defer func() {
 		if err != nil {
-			stop()
+			halt()
 		}
 	}()
 	generator, err := e.program(ctx, "load")
@@ -144,7 +147,7 @@ func (e *Env) startServers(ctx context.Context, peers []Peer, sessions int) (_ [
 			return nil, nil, err
 		}
 	}
-	return servers, stop, nil
+	return servers, halt, nil
 }
 
 // signIn starts the sessions and then, where the peer can, starts the server

@@ -43,7 +43,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(usage)
 	only := fs.String("only", "", "`suites` to run, separated by commas: "+names(suite.All, suiteName)+" (default all)")
-	servers := fs.String("servers", "noop;limit;tacet, SQLite", "`servers` of the renewals suite, separated by semicolons: "+strings.Join(mapped(suite.Peers, peerName), "; "))
+	servers := fs.String("servers", "noop,limit,tacet-sqlite", "`servers` of the renewals suite: "+names(suite.Peers, peerName))
 	clients := fs.String("k", "1,16,128,512", "`numbers` of concurrent clients")
 	fs.IntVar(&o.Rounds, "rounds", 5, "interleaved rounds of every measurement")
 	fs.DurationVar(&o.Duration, "duration", 5*time.Second, "length of one measurement")
@@ -74,10 +74,10 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	if o.Rounds < 1 || o.Duration <= 0 || o.Warmup < 0 || o.Sessions < 2 || o.Herd < 1 {
 		return o, errors.New("-rounds, -duration, -sessions and -herd must be positive (two sessions at least)")
 	}
-	if o.suites, err = pick("-only", *only, ",", suite.All, suiteName); err != nil {
+	if o.suites, err = pick("-only", *only, suite.All, suiteName); err != nil {
 		return o, err
 	}
-	o.Peers, err = pick("-servers", *servers, ";", suite.Peers, peerName)
+	o.Peers, err = pick("-servers", *servers, suite.Peers, peerName)
 	return o, err
 }
 
@@ -141,24 +141,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func suiteName(s suite.Suite) string { return s.Name }
 func peerName(p suite.Peer) string   { return p.Name }
 
-func mapped[T any](all []T, name func(T) string) (out []string) {
+func names[T any](all []T, name func(T) string) string {
+	var out []string
 	for _, x := range all {
 		out = append(out, name(x))
 	}
-	return out
+	return strings.Join(out, ", ")
 }
 
-func names[T any](all []T, name func(T) string) string { return strings.Join(mapped(all, name), ", ") }
-
 // pick finds names in all; an empty list means all.
-func pick[T any](flagName, list, separator string, all []T, name func(T) string) (out []T, err error) {
+func pick[T any](flagName, list string, all []T, name func(T) string) (out []T, err error) {
 	if list == "" {
 		return all, nil
 	}
-	for want := range strings.SplitSeq(list, separator) {
+	for want := range strings.SplitSeq(list, ",") {
 		i := slices.IndexFunc(all, func(x T) bool { return name(x) == strings.TrimSpace(want) })
 		if i < 0 {
-			return nil, fmt.Errorf("%s: there is no %q; there are: %s", flagName, want, strings.Join(mapped(all, name), separator+" "))
+			return nil, fmt.Errorf("%s: there is no %q; there are: %s", flagName, want, names(all, name))
 		}
 		out = append(out, all[i])
 	}
