@@ -3,8 +3,9 @@
 // answers. Its clock can be moved. It is a test tool and listens on loopback
 // only.
 //
-// It prints one line of JSON, {"url","control"}: browsers go to url (through
-// the proxy), the test steers it over control.
+// It prints one line of JSON, {"url","tls","control"}: browsers go to url, or to
+// tls for HTTP/2 under a certificate of its own (both through the proxy); the
+// test steers it over control.
 package main
 
 import (
@@ -88,6 +89,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	secure, err := listenTLS()
+	if err != nil {
+		return err
+	}
 	s := &server{clock: &movingClock{}}
 	s.app, err = app.Open(ctx, app.Config{
 		PublicURL: "http://" + front.Addr().String(), DataDir: dir, AccessTTL: *accessTTL, Clock: s.clock.Now,
@@ -112,11 +117,11 @@ func run(ctx context.Context) error {
 	mux.Handle("/", noCache(http.FileServer(http.Dir(*static))))
 
 	var work sync.WaitGroup
-	for ln, h := range map[net.Listener]http.Handler{front: s.proxy, back: mux, control: s.control()} {
+	for ln, h := range map[net.Listener]http.Handler{front: s.proxy, secure: s.proxy, back: mux, control: s.control()} {
 		work.Go(func() { _ = app.Serve(ctx, ln, h, s.app.Config.Logger) })
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(map[string]string{
-		"url": "http://" + front.Addr().String(), "control": "http://" + control.Addr().String()})
+		"url": "http://" + front.Addr().String(), "tls": "https://" + secure.Addr().String(), "control": "http://" + control.Addr().String()})
 	work.Wait()
 	return nil
 }
