@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -88,10 +89,12 @@ func BenchmarkMove(b *testing.B) {
 			b.ResetTimer()
 			before := cpu()
 			var running sync.WaitGroup
+			all := make(chan []time.Duration, c.k)
 			for i := range c.k {
 				running.Go(func() {
 					step := c.sessions / c.k
 					var own []session.Session
+					var took []time.Duration
 					for j := range min(step, 64) {
 						own = append(own, benchSession(i*step+j*max(step/64, 1)))
 					}
@@ -103,22 +106,40 @@ func BenchmarkMove(b *testing.B) {
 						g.HeadAfter = s.State.HeadAt.Add(-time.Hour)
 						g.CreatedAfter = s.State.CreatedAt.Add(-time.Hour)
 						var err error
+						called := time.Now()
 						*s, err = st.Move(b.Context(), session.Move{ID: s.ID, Guard: g, Head: h, At: s.State.HeadAt.Add(time.Second), Contact: s.Contact})
 						if err != nil {
 							b.Error(err)
 							return
 						}
+						took = append(took, time.Since(called))
 					}
+					all <- took
 				})
 			}
 			running.Wait()
 			b.StopTimer()
+			reportLatency(b, all)
 			b.ReportMetric(float64(cpu()-before)/float64(b.N)/1e3, "cpu-µs/op")
 			wal, err := os.Stat(db.Path() + "-wal")
 			if err == nil {
 				b.ReportMetric(float64(wal.Size())/1e6, "wal-MB")
 			}
 		})
+	}
+}
+
+func reportLatency(b *testing.B, all chan []time.Duration) {
+	close(all)
+	var took []time.Duration
+	for t := range all {
+		took = append(took, t...)
+	}
+	slices.Sort(took)
+	if len(took) > 0 {
+		b.ReportMetric(float64(took[len(took)/2])/1e6, "p50-ms")
+		b.ReportMetric(float64(took[len(took)*99/100])/1e6, "p99-ms")
+		b.ReportMetric(float64(took[len(took)-1])/1e6, "max-ms")
 	}
 }
 

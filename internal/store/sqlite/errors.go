@@ -34,7 +34,7 @@ type Error struct {
 
 var advice = map[error]string{
 	ErrNewerSchema:  "the file was not touched; run the newer version of tacet on it",
-	ErrCorrupt:      "the file was not touched; stop tacet, keep a copy of the data directory, and restore it from a backup",
+	ErrCorrupt:      "stop tacet, keep a copy of the data directory, and restore it from a backup",
 	ErrFull:         "make room on that disk; nothing that was answered is lost, and no restart is needed",
 	ErrReadOnly:     "make the file and its directory writable for the user that tacet runs as",
 	ErrAccess:       "make the directory and the files in it readable and writable for the user that tacet runs as",

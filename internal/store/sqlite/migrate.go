@@ -7,8 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -16,7 +15,16 @@ import (
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS
+var embedded embed.FS
+
+// migrations are the files that goose reads.
+func migrations() fs.FS {
+	sub, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		panic(err) // the name above is wrong
+	}
+	return sub
+}
 
 // busyRetry is how often a migration that waits for other processes looks again.
 const busyRetry = 20 * time.Millisecond
@@ -24,8 +32,8 @@ const busyRetry = 20 * time.Millisecond
 // migrate brings the schema of the file up to date, or refuses it without
 // having touched it. Migrations run while no other process has the file open:
 // an older server must not meet a newer schema.
-func migrate(ctx context.Context, path string, busy time.Duration) error {
-	known, err := knownVersion()
+func migrate(ctx context.Context, path string, busy time.Duration, files fs.FS) error {
+	known, err := knownVersion(files)
 	if err != nil {
 		return err
 	}
@@ -49,11 +57,7 @@ func migrate(ctx context.Context, path string, busy time.Duration) error {
 	if err := lock(ctx, db, busy); err != nil {
 		return err
 	}
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir,
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files,
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return err
@@ -64,28 +68,33 @@ func migrate(ctx context.Context, path string, busy time.Duration) error {
 
 // lock takes the file for this connection alone until that is closed.
 func lock(ctx context.Context, db *sql.DB, busy time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, busy)
-	defer cancel()
+	deadline := time.After(busy)
 	for {
 		_, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE; COMMIT")
 		if code(err) != lib.SQLITE_BUSY {
 			return err
 		}
 		select {
-		case <-ctx.Done():
+		case <-deadline:
 			return fmt.Errorf("the schema must be brought up to date while no other process uses the file: %w", err)
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-time.After(busyRetry):
 		}
 	}
 }
 
-// knownVersion is that of the newest migration in this program.
-func knownVersion() (int64, error) {
-	files, err := fs.ReadDir(migrations, "migrations")
-	if err != nil {
-		return 0, err
+// knownVersion is that of the newest migration in files.
+func knownVersion(files fs.FS) (newest int64, err error) {
+	names, err := fs.Glob(files, "*.sql")
+	for _, name := range names {
+		v, err := goose.NumericComponent(name)
+		if err != nil {
+			return 0, err
+		}
+		newest = max(newest, v)
 	}
-	return goose.NumericComponent(path.Base(files[len(files)-1].Name()))
+	return newest, err
 }
 
 // schemaVersion is that of the newest migration that the file has seen, 0 for a
@@ -108,7 +117,7 @@ func schemaVersion(ctx context.Context, path string, busy time.Duration) (v int6
 	if err != nil || len(tables) == 0 {
 		return 0, err
 	}
-	if !strings.Contains(" "+strings.Join(tables, " ")+" ", " "+goose.DefaultTablename+" ") {
+	if !slices.Contains(tables, goose.DefaultTablename) {
 		return 0, &Error{Path: path, Kind: ErrCorrupt, Err: errors.New("an SQLite database, but not one of tacet")}
 	}
 	_, err = c.one("SELECT COALESCE(MAX(version_id), 0) FROM "+goose.DefaultTablename+" WHERE is_applied", nil,

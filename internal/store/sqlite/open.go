@@ -46,6 +46,9 @@ type DB struct {
 }
 
 const (
+	// Measured from 1 to 8 KiB: no difference beyond the noise in CPU, latency
+	// or space, so SQLite's own. The same holds for when it checkpoints (every
+	// 1,000 pages: a write-ahead log of 4 MB), also against not at all.
 	pageSize = 4096
 	readers  = 4
 	// maxBatch bounds how long the first write of a group waits for the last.
@@ -69,7 +72,7 @@ func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, path, opts.BusyTimeout); err != nil {
+	if err := migrate(ctx, path, opts.BusyTimeout, migrations()); err != nil {
 		return nil, wrap(path, err)
 	}
 	db := &DB{

@@ -160,8 +160,14 @@ func (w *writer) transact(batch []*op) (culprit bool, err error) {
 		}
 		w.changed()
 	}
-	if onlyPolls(batch) {
-		return false, w.failed(w.notice())
+	if onlyPolls(batch) { // not worth the lock that others may want
+		if err := w.notice(); err != nil {
+			return false, w.failed(err)
+		}
+		for _, o := range batch {
+			o.err = w.runOne(o)
+		}
+		return false, nil
 	}
 	if _, err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		return false, w.failed(err)
