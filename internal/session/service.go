@@ -82,6 +82,8 @@ type Decided struct {
 	Started   bool           // a sign-in
 	Minted    rotation.Token // zero if no refresh token was handed out
 	Contact   Contact
+	Head      rotation.Head // after the decision; zero for a sign-in
+	HeadFrom  Contact       // who brought that head, or signed in
 	At        time.Time
 }
 
@@ -181,7 +183,7 @@ func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact) (Gra
 		return Grant{}, err
 	}
 	now := s.now()
-	seen := Decided{Session: t.Session, Presented: t, Outcome: d.Outcome, Contact: c, At: now}
+	seen := Decided{Session: t.Session, Presented: t, Outcome: d.Outcome, Contact: c, Head: d.Head, HeadFrom: sess.Contact, At: now}
 	if !d.Outcome.Granted() {
 		s.observe(seen)
 		return Grant{}, &Refusal{d.Outcome}
@@ -208,11 +210,11 @@ func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact) (Gra
 // Confirm makes a token that the client has stored the head at once, so that
 // its parent is dead (PROTOCOL.md, "Confirm"). Errors are those of Refresh.
 func (s *Service) Confirm(ctx context.Context, t rotation.Token, c Contact) error {
-	_, d, err := s.present(ctx, t, c)
+	sess, d, err := s.present(ctx, t, c)
 	if err != nil {
 		return err
 	}
-	s.observe(Decided{Session: t.Session, Presented: t, Outcome: d.Outcome, Contact: c, At: s.now()})
+	s.observe(Decided{Session: t.Session, Presented: t, Outcome: d.Outcome, Contact: c, Head: d.Head, HeadFrom: sess.Contact, At: s.now()})
 	if !d.Outcome.Granted() {
 		return &Refusal{d.Outcome}
 	}
