@@ -26,7 +26,7 @@ var errSigningOut = errors.New("signing out")
 func (s *Source) takeOff(stale *grant) *flight {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	f := &flight{stale: stale, cancel: cancel, done: make(chan struct{})}
-	s.flight = f
+	s.flight.Store(f)
 	s.work.Go(func() {
 		defer cancel(nil)
 		ctx, stop := context.WithTimeout(ctx, s.renewTimeout)
@@ -58,7 +58,7 @@ func (s *Source) land(f *flight, g *grant) {
 	default:
 		f.err = &SignedOutError{Session: g.token.Session}
 	}
-	s.flight = nil
+	s.flight.Store(nil)
 	close(f.done)
 }
 
@@ -82,7 +82,7 @@ func (s *Source) fail(f *flight, err, cause error) {
 		err = s.failed(err, time.Now())
 	}
 	f.err = err
-	s.flight = nil
+	s.flight.Store(nil)
 	close(f.done)
 }
 
@@ -103,7 +103,9 @@ func (s *Source) renew(ctx context.Context, f *flight) error {
 		return nil
 	}
 	unlock, err := s.store.Lock(ctx)
-	if err != nil {
+	if errors.Is(err, context.DeadlineExceeded) { // another process is slow, no more
+		return &TemporaryError{Op: callRenew.op, Err: &StoreError{"lock", err}}
+	} else if err != nil {
 		return &StoreError{"lock", err}
 	}
 	defer unlock()

@@ -89,8 +89,8 @@ func (s *Source) signOut(ctx context.Context, everywhere bool) error {
 // signed in or nobody can be told.
 func (s *Source) forget(ctx context.Context) (record, error) {
 	s.mu.Lock()
-	if s.flight != nil {
-		s.flight.cancel(errSigningOut)
+	if f := s.flight.Load(); f != nil {
+		f.cancel(errSigningOut)
 	}
 	s.mu.Unlock()
 	unlock, err := s.store.Lock(ctx)

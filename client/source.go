@@ -74,8 +74,10 @@ type Source struct {
 	// cur is the grant in use; never nil. It is replaced under mu.
 	cur atomic.Pointer[grant]
 
+	// flight is the renewal that is running, if any. It is replaced under mu.
+	flight atomic.Pointer[flight]
+
 	mu      sync.Mutex
-	flight  *flight // the renewal that is running, if any
 	backoff backoff
 	budget  budget
 	session string // the last known session, until its end was told
@@ -193,7 +195,7 @@ func (s *Source) renewAhead(g *grant) {
 		return
 	}
 	defer s.mu.Unlock()
-	if !s.closed && s.flight == nil && s.cur.Load() == g && s.backoff.pending(time.Now()) == nil {
+	if !s.closed && s.flight.Load() == nil && s.cur.Load() == g && s.backoff.pending(time.Now()) == nil {
 		s.takeOff(g)
 	}
 }
@@ -214,6 +216,11 @@ func (s *Source) newer(ctx context.Context, old *grant) (*grant, error) {
 
 // join returns what there is instead of old, or the renewal to wait for.
 func (s *Source) join(old *grant) (*flight, *grant, error) {
+	// A herd does not queue for the lock: a renewal of old is the one to wait
+	// for, even if it is over by now.
+	if f := s.flight.Load(); f != nil && f.stale == old {
+		return f, nil, nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -224,8 +231,8 @@ func (s *Source) join(old *grant) (*flight, *grant, error) {
 	if cur != old && cur.usable(now) {
 		return nil, cur, nil
 	}
-	if s.flight != nil {
-		return s.flight, nil, nil
+	if f := s.flight.Load(); f != nil {
+		return f, nil, nil
 	}
 	if err := s.backoff.pending(now); err != nil {
 		return nil, nil, err

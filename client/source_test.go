@@ -547,3 +547,25 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A process that is slow with the lock in its hands is a temporary trouble for
+// the others, and no trouble at all while there is a usable token.
+func TestALockThatIsHeldForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil).signIn()
+		unlock, err := w.store.Lock(t.Context())
+		must(t, err)
+		if _, err := w.newSource(nil).Token(t.Context()); err != nil {
+			t.Errorf("with a usable token in the store: %v", err)
+		}
+		time.Sleep(time.Hour)
+		_, err = w.source.Token(t.Context())
+		if e := wantErr[*client.StoreError](t, err); e.Op != "lock" {
+			t.Error(err)
+		}
+		wantErr[*client.TemporaryError](t, err)
+		unlock()
+		time.Sleep(time.Minute)
+		w.token()
+	})
+}
