@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"internal/store/storetest": {"internal/directory", "internal/events", "internal/keys", "internal/session", "rotation"},
 	"internal/httpapi":         {"internal/session", "rotation", "verify", "wire"},
 	"internal/config":          {},
-	"internal/demo":            {"rotation", "wire"},
+	"internal/demo":            {"internal/session", "rotation", "wire"},
 	"internal/app":             {"internal/directory", "internal/events", "internal/httpapi", "internal/keys", "internal/session", "internal/store/sqlite", "rotation", "verify", "wire"},
 	"internal/cli":             {"internal/app", "internal/config", "internal/demo", "internal/directory", "internal/keys", "internal/session", "rotation", "wire"},
 

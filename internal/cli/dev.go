@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/demo"
 	"github.com/tacet-dev/tacet/internal/directory"
 )
 
@@ -43,6 +45,8 @@ func (c *devCmd) Run(e *env) (err error) {
 	cfg := dataFlags{Data: dir}.config(e)
 	cfg.PublicURL = publicURL(c.PublicURL, ln)
 	cfg.AccessTTL = c.AccessTTL
+	var decisions demo.Decisions
+	cfg.Observe = decisions.Observe
 	a, err := app.Open(e.ctx, cfg)
 	if err != nil {
 		return err
@@ -51,7 +55,17 @@ func (c *devCmd) Run(e *env) (err error) {
 		return errors.Join(err, a.Close())
 	}
 	fmt.Fprintf(e.stderr, "\n  Tacet demo: %s\n  alice / alice-password (admin), bob / bob-password (viewer)\n\n", cfg.PublicURL)
-	return run(e, a, a.Handler, ln)
+	page, err := demo.New(demo.Config{
+		Auth: a.Handler, Protect: a.Verifier.Middleware, Decisions: &decisions,
+		BasePath: a.Config.BasePath, AccessTTL: a.Config.AccessTTL, Overlap: a.Config.Overlap,
+		Version: version(), Logger: e.log,
+	})
+	if err != nil {
+		return errors.Join(err, a.Close())
+	}
+	// Its streams would keep a graceful stop waiting.
+	defer context.AfterFunc(e.ctx, page.Close)()
+	return run(e, a, page, ln)
 }
 
 func addDemoUsers(e *env, a *app.App) error {
