@@ -26,7 +26,7 @@
 //
 // # Format
 //
-// Times are integer milliseconds since 1970 UTC, rounded down; tags are signed
-// 64-bit integers; texts that many sessions share (user agents, client ids) are
-// stored once. A renewal changes one row in place and no index.
+// Times are integer milliseconds since 1970 UTC, rounded down; texts that many
+// sessions share (user agents, client ids) are stored once. A renewal changes
+// one row in place, without making it longer, and no index.
 package sqlite

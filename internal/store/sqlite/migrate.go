@@ -26,6 +26,9 @@ func migrations() fs.FS {
 	return sub
 }
 
+// applicationID is "TCET" in the header of the file.
+const applicationID = 0x54434554
+
 // busyRetry is how often a migration that waits for other processes looks again.
 const busyRetry = 20 * time.Millisecond
 
@@ -70,7 +73,9 @@ func migrate(ctx context.Context, path string, busy time.Duration, files fs.FS) 
 func lock(ctx context.Context, db *sql.DB, busy time.Duration) error {
 	deadline := time.After(busy)
 	for {
-		_, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE; COMMIT")
+		// The mark tells file(1) whose file it is; and a disk without room for
+		// this one page is found here, not after goose has tried for seconds.
+		_, err := db.ExecContext(ctx, fmt.Sprintf("BEGIN EXCLUSIVE; PRAGMA application_id = %d; COMMIT", applicationID))
 		if code(err) != lib.SQLITE_BUSY {
 			return err
 		}

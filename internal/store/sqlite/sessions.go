@@ -19,7 +19,7 @@ func (db *DB) Sessions() session.Store { return sessions{db} }
 type sessions struct{ db *DB }
 
 const (
-	sessionColumns = `s.id, s.user_id, s.generation, s.tag, s.parent, s.head_at, s.created_at, s.address,
+	sessionColumns = `s.id, s.user_id, s.head, s.parent, s.head_at, s.created_at, s.address,
 		s.ended_at, COALESCE(s.end_reason, ''), s.client, s.agent`
 	// For connections that do not know the texts.
 	selectSession = `SELECT ` + sessionColumns + `, COALESCE(c.text, ''), COALESCE(a.text, '')
@@ -41,9 +41,9 @@ func (st sessions) Create(ctx context.Context, s session.Session) error {
 			endedAt, reason = millis(s.End.At), s.End.Reason
 		}
 		h := s.State.Head
-		_, err = w.exec(`INSERT INTO sessions (id, user_id, client, generation, tag, parent, head_at, created_at,
-			address, agent, ended_at, end_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			s.ID[:], s.UserID, client, int64(h.Generation), number(h.Tag), number(h.Parent),
+		_, err = w.exec(`INSERT INTO sessions (id, user_id, client, head, parent, head_at, created_at,
+			address, agent, ended_at, end_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			s.ID[:], s.UserID, client, headBytes(h.Generation, h.Tag), h.Parent[:],
 			millis(s.State.HeadAt), millis(s.State.CreatedAt), address(s.Contact.Address), agent, endedAt, reason)
 		return struct{}{}, err
 	})
@@ -61,8 +61,8 @@ func (st sessions) Get(ctx context.Context, id rotation.SessionID) (session.Sess
 }
 
 // move is the whole of a renewal: one row, no index, no read before it.
-const move = `UPDATE sessions SET generation = ?, tag = ?, parent = ?, head_at = ?, address = ?, agent = ?
-	WHERE id = ? AND generation = ? AND tag = ? AND head_at > ? AND created_at > ? AND ended_at IS NULL
+const move = `UPDATE sessions SET head = ?, parent = ?, head_at = ?, address = ?, agent = ?
+	WHERE id = ? AND head = ? AND head_at > ? AND created_at > ? AND ended_at IS NULL
 	RETURNING user_id, client, created_at`
 
 func (st sessions) Move(ctx context.Context, m session.Move) (session.Session, error) {
@@ -73,9 +73,9 @@ func (st sessions) Move(ctx context.Context, m session.Move) (session.Session, e
 		}
 		var client int64
 		h, g := m.Head, m.Guard
-		found, err := w.one(move, []any{int64(h.Generation), number(h.Tag), number(h.Parent), millis(m.At),
+		found, err := w.one(move, []any{headBytes(h.Generation, h.Tag), h.Parent[:], millis(m.At),
 			address(m.Contact.Address), agent,
-			m.ID[:], int64(g.Generation), number(g.Tag), after(g.HeadAfter), after(g.CreatedAfter),
+			m.ID[:], headBytes(g.Generation, g.Tag), after(g.HeadAfter), after(g.CreatedAfter),
 		}, func(r *row) {
 			s = session.Session{ID: m.ID, UserID: r.text(), Contact: m.Contact}
 			client = r.int()
@@ -188,7 +188,11 @@ func (w *writer) bite(from rotation.SessionID, limit int) (found []session.Sessi
 func scan(r *row) (s session.Session) {
 	copy(s.ID[:], r.blob())
 	s.UserID = r.text()
-	s.State.Head = rotation.Head{Generation: uint32(r.int()), Tag: tag(r.int()), Parent: tag(r.int())}
+	if head := r.blob(); len(head) == headLen {
+		s.State.Head.Generation = binary.BigEndian.Uint32(head)
+		copy(s.State.Head.Tag[:], head[4:])
+	}
+	copy(s.State.Head.Parent[:], r.blob())
 	s.State.HeadAt, s.State.CreatedAt = instant(r.int()), instant(r.int())
 	s.Contact.Address, _ = netip.AddrFromSlice(r.blob()) // the zero Addr if there is none
 	if s.End.At, s.State.Ended = r.instantOrNull(); s.State.Ended {
@@ -215,13 +219,14 @@ func (r *row) instantOrNull() (t time.Time, ok bool) {
 	return instant(r.int()), true
 }
 
-func millis(t time.Time) int64    { return t.UnixMilli() }
-func instant(ms int64) time.Time  { return time.UnixMilli(ms).UTC() }
-func number(t rotation.Tag) int64 { return int64(binary.BigEndian.Uint64(t[:])) }
+func millis(t time.Time) int64   { return t.UnixMilli() }
+func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-func tag(n int64) (t rotation.Tag) {
-	binary.BigEndian.PutUint64(t[:], uint64(n))
-	return t
+const headLen = 4 + len(rotation.Tag{})
+
+// headBytes is the column head: what tells one head of a session from another.
+func headBytes(generation uint32, tag rotation.Tag) []byte {
+	return append(binary.BigEndian.AppendUint32(make([]byte, 0, headLen), generation), tag[:]...)
 }
 
 // after is the bound for "stored > ?" under which a stored time, which is a

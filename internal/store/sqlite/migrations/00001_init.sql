@@ -1,15 +1,15 @@
 -- +goose Up
 
--- One row per session, of constant size. A renewal must touch no index, so no
--- index may name a column that it changes: generation, tag, parent, head_at,
--- address, agent.
+-- One row per session. A renewal must not make it longer, which would split
+-- full pages: hence bytes of fixed length where numbers would grow. It must
+-- touch no index either, so no index may name a column that it changes: head,
+-- parent, head_at, address, agent.
 CREATE TABLE sessions (
     id         BLOB    NOT NULL PRIMARY KEY, -- 16 bytes, ordered by time
     user_id    TEXT    NOT NULL,
     client     INTEGER NOT NULL,             -- texts.id, 0 for the empty text
-    generation INTEGER NOT NULL,
-    tag        INTEGER NOT NULL,             -- 64 bits, big-endian, as a signed number
-    parent     INTEGER NOT NULL,             -- likewise
+    head       BLOB    NOT NULL,             -- generation (4 bytes, big-endian), tag (8)
+    parent     BLOB    NOT NULL,             -- tag (8)
     head_at    INTEGER NOT NULL,             -- milliseconds since 1970 UTC, like all times here
     created_at INTEGER NOT NULL,
     address    BLOB    NOT NULL,             -- 4 or 16 bytes, none if unknown
