@@ -17,6 +17,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
@@ -165,7 +166,10 @@ func (o own) User(ctx context.Context, id string) (session.User, error) {
 		User:          wire.User{ID: u.ID, Username: u.Username, DisplayName: u.DisplayName, Email: u.Email},
 		Roles:         u.Roles,
 		Permissions:   u.Permissions,
+		Scope:         strings.Join(u.Permissions, " "),
 		GrantsVersion: u.GrantsVersion,
 		Settings:      u.Settings,
 	}, err
 }
+
+func (o own) Grants(ctx context.Context, id string) (session.User, error) { return o.User(ctx, id) }

@@ -33,11 +33,11 @@ func (e embedded) User(ctx context.Context, id string) (session.User, error) {
 	if err != nil {
 		return session.User{}, err
 	}
-	g, err := e.Grants(ctx, id)
+	g, err := e.Directory.Grants(ctx, id)
 	if err == nil && g.Version != u.GrantsVersion {
 		// Another process has changed them since they were remembered.
 		e.Invalidate()
-		g, err = e.Grants(ctx, id)
+		g, err = e.Directory.Grants(ctx, id)
 	}
 	switch {
 	case errors.Is(err, directory.ErrNotFound), errors.Is(err, directory.ErrDisabled):
@@ -45,12 +45,23 @@ func (e embedded) User(ctx context.Context, id string) (session.User, error) {
 	case err != nil:
 		return session.User{}, err
 	}
-	return session.User{
-		User:          wire.User{ID: u.ID, Username: u.Name, DisplayName: u.DisplayName, Email: u.Email},
-		Roles:         g.Roles,
-		Permissions:   g.Permissions,
-		GrantsVersion: g.Version,
-	}, nil
+	user := granted(id, g)
+	user.Username, user.DisplayName, user.Email = u.Name, u.DisplayName, u.Email
+	return user, nil
+}
+
+// Grants is session.Directory. The cache behind it is dropped before a write
+// returns that came after one of another process (sqlite.Options.Notify).
+func (e embedded) Grants(ctx context.Context, id string) (session.User, error) {
+	g, err := e.Directory.Grants(ctx, id)
+	if errors.Is(err, directory.ErrNotFound) || errors.Is(err, directory.ErrDisabled) {
+		return session.User{}, session.ErrNoUser
+	}
+	return granted(id, g), err
+}
+
+func granted(id string, g directory.Grants) session.User {
+	return session.User{User: wire.User{ID: id}, Roles: g.Roles, Permissions: g.Permissions, Scope: g.Scope, GrantsVersion: g.Version}
 }
 
 // localKeys are the ring's public keys for the verifier in the same process.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/httpapi"
@@ -26,8 +27,9 @@ type App struct {
 	Verifier  *verify.Verifier
 	Handler   http.Handler
 
-	stop context.CancelFunc
-	work sync.WaitGroup
+	caches atomic.Pointer[directory.Directory]
+	stop   context.CancelFunc
+	work   sync.WaitGroup
 }
 
 // Open builds an App on its data directory, creating what is missing. The
@@ -42,13 +44,14 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 			_ = a.Close()
 		}
 	}()
-	if a.DB, err = sqlite.Open(ctx, cfg.DataDir, sqlite.Options{}); err != nil {
+	if a.DB, err = sqlite.Open(ctx, cfg.DataDir, sqlite.Options{Notify: a.storeChanged}); err != nil {
 		return nil, err
 	}
 	if err := a.openKeys(ctx); err != nil {
 		return nil, err
 	}
 	a.Directory = directory.New(directory.Config{Store: a.DB.Directory(), Clock: cfg.Clock, Rand: rand.Reader})
+	a.caches.Store(a.Directory)
 	users, authenticator := cfg.Directory, cfg.Authenticator
 	if users == nil {
 		users, authenticator = embedded{a.Directory}, embedded{a.Directory}
@@ -93,6 +96,14 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Logger:         cfg.Logger,
 	})
 	return a, err
+}
+
+// storeChanged is called by the store, at any time from its opening on, before
+// the write returns that noticed a change.
+func (a *App) storeChanged() {
+	if d := a.caches.Load(); d != nil {
+		d.Invalidate()
+	}
 }
 
 func (a *App) openKeys(ctx context.Context) error {

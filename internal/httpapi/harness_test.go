@@ -52,6 +52,8 @@ func (p *people) User(_ context.Context, id string) (session.User, error) {
 	return u, nil
 }
 
+func (p *people) Grants(ctx context.Context, id string) (session.User, error) { return p.User(ctx, id) }
+
 func (p *people) change(f func(map[string]session.User)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,7 +97,7 @@ func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 	}
 	for _, name := range []string{"alice", "bob"} {
 		h.people.users[name] = session.User{User: wire.User{ID: name, Username: name},
-			Roles: []string{"viewer"}, Permissions: []string{"orders:read"}, GrantsVersion: 1}
+			Roles: []string{"viewer"}, Permissions: []string{"orders:read"}, Scope: "orders:read", GrantsVersion: 1}
 	}
 	var handler http.Handler
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))

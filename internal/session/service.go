@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -22,6 +21,7 @@ type User struct {
 	wire.User
 	Roles         []string
 	Permissions   []string
+	Scope         string // Permissions as a token carries them (RFC 6749 §3.3)
 	GrantsVersion int64
 	Settings      map[string]any
 }
@@ -34,6 +34,11 @@ var ErrNoUser = errors.New("session: no such user, or disabled")
 type Directory interface {
 	// User returns a user who may hold sessions, or ErrNoUser.
 	User(ctx context.Context, id string) (User, error)
+	// Grants is User for renewals, which happen often: it may leave out all but
+	// the id and the grants, and answer from memory if that is up to date with
+	// every write of this process and with what other processes had written
+	// before the last write of this one.
+	Grants(ctx context.Context, id string) (User, error)
 }
 
 // Keys makes and checks what the service hands out.
@@ -188,7 +193,7 @@ func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact) (Gra
 		s.observe(seen)
 		return Grant{}, &Refusal{d.Outcome}
 	}
-	user, err := s.Directory.User(ctx, sess.UserID)
+	user, err := s.Directory.Grants(ctx, sess.UserID)
 	if errors.Is(err, ErrNoUser) {
 		if err := s.End(ctx, t.Session, wire.ReasonUserDisabled); err != nil && !errors.Is(err, ErrNotFound) {
 			return Grant{}, err
@@ -312,7 +317,7 @@ func (s *Service) grant(sess Session, u User, now time.Time, mint bool) (Grant, 
 		ClientID:      sess.ClientID,
 		SessionID:     sess.ID.String(),
 		Roles:         u.Roles,
-		Scope:         strings.Join(u.Permissions, " "),
+		Scope:         u.Scope,
 		GrantsVersion: u.GrantsVersion,
 	})
 	if err != nil {

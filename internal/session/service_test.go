@@ -66,6 +66,10 @@ func (f *fakePeople) User(_ context.Context, id string) (session.User, error) {
 	return session.User{User: wire.User{ID: id}}, nil
 }
 
+func (f *fakePeople) Grants(ctx context.Context, id string) (session.User, error) {
+	return f.User(ctx, id)
+}
+
 type fixture struct {
 	*session.Service
 	store  *counting
