@@ -44,7 +44,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 			_ = a.Close()
 		}
 	}()
-	if a.DB, err = sqlite.Open(ctx, cfg.DataDir, sqlite.Options{Notify: a.storeChanged}); err != nil {
+	if a.DB, err = sqlite.Open(ctx, cfg.DataDir, sqlite.Options{Elsewhere: a.forget}); err != nil {
 		return nil, err
 	}
 	if err := a.openKeys(ctx); err != nil {
@@ -98,9 +98,9 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	return a, err
 }
 
-// storeChanged is called by the store, at any time from its opening on, before
-// the write returns that noticed a change.
-func (a *App) storeChanged() {
+// forget is called by the store, at any time from its opening on, when another
+// process has written, before the write returns that noticed it.
+func (a *App) forget() {
 	if d := a.caches.Load(); d != nil {
 		d.Invalidate()
 	}

@@ -29,6 +29,9 @@ type Options struct {
 	// another process was seen to have written. It runs on the goroutine that
 	// writes: it must return at once and not call the store.
 	Notify func()
+	// Elsewhere, if set, is called when another process was seen to have
+	// written, before the result of any write that saw it. As Notify.
+	Elsewhere func()
 }
 
 // DB is an open database. Its methods may be called concurrently.

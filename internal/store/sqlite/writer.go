@@ -272,6 +272,9 @@ func (w *writer) notice() error {
 func (w *writer) changed() {
 	w.texts.forget()
 	w.db.elsewhere.Add(1)
+	if w.db.opts.Elsewhere != nil {
+		w.db.opts.Elsewhere()
+	}
 	if w.db.opts.Notify != nil {
 		w.db.opts.Notify()
 	}
