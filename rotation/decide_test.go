@@ -24,6 +24,7 @@ func TestDecisionTable(t *testing.T) {
 	}{
 		{"the head", tok(7, 70, 60), 0, rotation.Retried},
 		{"the head, much later", tok(7, 70, 60), idle - 1, rotation.Retried},
+		{"the head's tag in another generation", tok(5, 70, 40), 0, rotation.Reused},
 		{"a child", tok(8, 80, 70), 0, rotation.Advanced},
 		{"a child, much later", tok(8, 80, 70), idle - 1, rotation.Advanced},
 		{"a child of a sibling", tok(8, 80, 71), 0, rotation.Reused},

@@ -13,6 +13,7 @@
 // presentation; children are not stored. A fork is the presentation of two
 // different children of one parent outside the overlap, or of an ancestor: only
 // copies of a token can do that, so a fork ends the session (RFC 9700 §4.14.2).
+// PROTOCOL.md, section 8, says exactly which honest clients that is true for.
 //
 // # Use
 //

@@ -272,3 +272,25 @@ func TestPolicyIsMonotone(t *testing.T) {
 		}
 	})
 }
+
+// TestReuseIsFinal: a token that is reuse stays reuse when the head moves on, so
+// the session may be ended without comparing the head again.
+func TestReuseIsFinal(t *testing.T) {
+	var checked int
+	rapid.Check(t, func(t *rapid.T) {
+		s, tok, now := anyState.Draw(t, "state"), anyToken.Draw(t, "token"), anyMoment.Draw(t, "now")
+		p := rotation.Policy{Overlap: time.Minute}
+		next := rotation.Child(rotation.SessionID{}, s.Head, rotation.Tag{200}) // a tag that nothing else has
+		if s.Ended || s.Head.Generation == math.MaxUint32 || rotation.Decide(s, tok, p, now).Outcome != rotation.Reused {
+			t.Skip("not a reuse")
+		}
+		checked++
+		s.Head, s.HeadAt = rotation.Decide(s, next, p, now).Head, now
+		if o := rotation.Decide(s, tok, p, now).Outcome; o != rotation.Reused {
+			t.Fatalf("turned into %v when the head moved to %v", o, s.Head)
+		}
+	})
+	if checked == 0 {
+		t.Error("no reuse was seen")
+	}
+}
