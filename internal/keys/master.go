@@ -29,7 +29,7 @@ type MasterOptions struct {
 	Value string // 32 bytes in base64 or hex
 	File  string // holds the same
 	Dir   string
-	Store Store // asked whether keys are stored before a master key is made
+	Store Store // asked whether keys are stored before a master key is made; without it none is made
 }
 
 // LoadMaster finds the master key or makes the first one. It is safe when
@@ -55,6 +55,9 @@ func LoadMaster(ctx context.Context, o MasterOptions) (*Master, error) {
 	m, err := readMaster(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return m, err
+	}
+	if o.Store == nil {
+		return nil, fmt.Errorf("%w: there is no file %s", ErrMasterMissing, path)
 	}
 	ring, _, err := o.Store.Load(ctx)
 	if err != nil {

@@ -39,7 +39,10 @@ func Plan(ring []Key, p Policy, now time.Time, steady time.Duration) (next []Key
 		switch {
 		case steady < p.Lead:
 		case k.RetiredAt.IsZero():
-			if c := current(ring, k.Use, now); ring[c].ID != k.ID && !k.ActiveAt.After(now) {
+			// A lead time after it was replaced: a node that believes a clock
+			// which is a little fast must not take a key from the others early.
+			past := now.Add(-p.Lead)
+			if c := current(ring, k.Use, past); ring[c].ID != k.ID && !k.ActiveAt.After(past) {
 				k.RetiredAt = now
 				actions = append(actions, Action{Retired, k})
 			}
