@@ -93,10 +93,12 @@ func TestFeedEndsSessionsAndStalesGrants(t *testing.T) {
 func TestFeedForgetsWhatCanMatterNoMore(t *testing.T) {
 	f := &feedIssuer{ttl: 10 * time.Minute}
 	inBubble(t, f, verify.FeedConfig{}, func(t *testing.T, feed *verify.Feed) {
-		for i := range 100 {
+		for i := range 99 {
 			f.end(fmt.Sprint("s", i))
 			f.change(fmt.Sprint("u", i), 1)
 		}
+		f.end("s99")
+		f.commit(wire.EventGrantsChanged, wire.FeedGrantsChanged{UserID: "u99", GrantsVersion: 1, At: "9999-01-01T00:00:00Z"}) // absurd
 		time.Sleep(10*time.Minute + (wire.FeedMargin-1)*time.Second)
 		if s := feed.Stats(); s.Ended != 100 || s.Changed != 100 {
 			t.Errorf("forgot too early: %+v", s)
@@ -104,6 +106,9 @@ func TestFeedForgetsWhatCanMatterNoMore(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if s := feed.Stats(); s.Ended != 0 || s.Changed != 0 {
 			t.Errorf("kept: %+v", s)
+		}
+		if s := feed.Stats(); s.Connections != 1 || s.Lag > 5*time.Second {
+			t.Errorf("a quiet connection was given up: %+v", s)
 		}
 	})
 }
@@ -227,6 +232,11 @@ func TestFeedLagCountsTransit(t *testing.T) {
 		if off := feed.Now().Sub(f.now()); off > 0 || off < -4*time.Second {
 			t.Errorf("Now is off by %v", off)
 		}
+		f.with(func(f *feedIssuer) { f.delay = 0 })
+		time.Sleep(20 * time.Second) // a tick that is quicker tells the time better
+		if off := feed.Now().Sub(f.now()); off > 0 || off < -time.Second {
+			t.Errorf("Now is off by %v", off)
+		}
 	})
 }
 
@@ -245,6 +255,21 @@ func TestFeedFollowsTheIssuersClock(t *testing.T) {
 				t.Errorf("skew %v: Lag is %v", skew, lag)
 			}
 		}
+	})
+}
+
+// The issuer's clock is set back and then it says no more: its last tick seems to
+// lie in the future, and yet the feed is late.
+func TestFeedLagGrowsAlsoWhenTheIssuersClockWasSetBack(t *testing.T) {
+	f := &feedIssuer{}
+	inBubble(t, f, verify.FeedConfig{}, func(t *testing.T, feed *verify.Feed) {
+		tok := tokenAt(t, time.Now(), nil)
+		time.Sleep(time.Second)
+		f.with(func(f *feedIssuer) { f.skew, f.mute = -time.Hour, true })
+		f.cut()
+		f.end("ses_1")
+		time.Sleep(2 * time.Minute)
+		wantLive(t, "two minutes without a tick", feed, tok, verify.ErrFeedLost)
 	})
 }
 

@@ -76,7 +76,7 @@ func (r *remembered) put(s seen) {
 			if victim == nil || !first.IsZero() {
 				victim, first = p, time.Time{}
 			}
-		case old.hash == s.hash && old.raw == s.raw:
+		case old.hash == s.hash && old.raw == s.raw: // by another goroutine, just now
 			p.Store(&s)
 			return
 		case victim == nil || old.token.expiresAt.Before(first):

@@ -36,18 +36,20 @@ func newEventReader(r io.Reader) *eventReader {
 // split ends lines at LF, CR or CR LF. A line that ends in CR is handed out at
 // once: the LF that may follow could be a long time coming.
 func (e *eventReader) split(data []byte, _ bool) (advance int, line []byte, err error) {
+	start := 0
 	if e.cr && len(data) > 0 {
 		e.cr = false
 		if data[0] == '\n' {
-			return 1, nil, nil
+			start = 1
 		}
 	}
-	i := bytes.IndexAny(data, "\r\n")
-	if i < 0 {
-		return 0, nil, nil // what comes before the end without a line end is dropped
+	n := bytes.IndexAny(data[start:], "\r\n")
+	if n < 0 {
+		return start, nil, nil // what comes before the end without a line end is dropped
 	}
-	e.cr = data[i] == '\r'
-	return i + 1, data[:i:i], nil
+	end := start + n
+	e.cr = data[end] == '\r'
+	return end + 1, data[start:end:end], nil
 }
 
 // next returns the next event that has data; io.EOF at the end.

@@ -149,6 +149,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
+	// One that has expired would take a place from one that lives.
 	if v.seen != nil && v.checkTimes(t, v.now()) == nil {
 		v.seen.put(seen{raw: raw, token: t, key: key})
 	}

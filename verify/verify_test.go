@@ -348,6 +348,20 @@ func TestVerifyAppliesTimeToTheSecond(t *testing.T) {
 	}
 }
 
+func TestVerifyLimitsTheSize(t *testing.T) {
+	raw := goodToken()
+	if _, err := newVerifier(t, verify.Config{MaxTokenBytes: len(raw)}).Verify(t.Context(), raw); err != nil {
+		t.Error(err)
+	}
+	if _, err := newVerifier(t, verify.Config{MaxTokenBytes: len(raw) - 1}).Verify(t.Context(), raw); !errors.Is(err, verify.ErrMalformed) {
+		t.Error(err)
+	}
+	big := signEd(header(nil), claims(object{"x": strings.Repeat("x", verify.DefaultMaxTokenBytes*3/4)}))
+	if _, err := newVerifier(t, verify.Config{}).Verify(t.Context(), big); !errors.Is(err, verify.ErrMalformed) {
+		t.Error(err)
+	}
+}
+
 func TestARememberedTokenGoesWithItsKey(t *testing.T) {
 	changing := maps.Clone(keys)
 	var fails error
