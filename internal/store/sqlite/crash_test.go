@@ -14,7 +14,7 @@ func TestNothingAcknowledgedIsLostByKill(t *testing.T) {
 	dir := t.TempDir()
 	acknowledged := map[string]uint32{}
 	for round := range 10 {
-		kill := 100 + 37*round // lines after which the process dies
+		kill := 60 + 17*round // lines after which the process dies
 		cmd := helper(t, "rotate", dir)
 		out, err := cmd.StdoutPipe()
 		if err != nil {

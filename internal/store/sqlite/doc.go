@@ -13,6 +13,10 @@
 // A caller whose context ends while it waits gets the context's error; its
 // write may or may not be made, whole, as with any answer that gets lost.
 //
+// Functions that are handed in (the change of a user or role, Sweep's dead) run
+// on that goroutine, inside the transaction: they must be quick, must not call
+// the store, and may run again if the transaction had to be repeated.
+//
 // # Reading
 //
 // Reads use a few connections of their own. They see every write that returned

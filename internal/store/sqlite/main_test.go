@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
@@ -44,7 +45,7 @@ func helper(t *testing.T, name, dir string) *exec.Cmd {
 	return cmd
 }
 
-const rotators = 20
+const rotators = 6
 
 // rotateUntilKilled renews sessions of its own and writes "id generation" for
 // each write that was acknowledged. Ids start where the directory's end.
@@ -75,6 +76,9 @@ func rotateUntilKilled(dir string) error {
 			}
 			for n := range 100_000 {
 				fmt.Printf("%s %d\n", s.ID, s.State.Head.Generation) // one write(2): the parent sees it whole
+				// A lull after some acknowledgements: what is not durable yet when
+				// they are given then stays so, until the kill comes.
+				time.Sleep(time.Duration((i+n)%5) * time.Millisecond)
 				h := rotation.Head{Generation: s.State.Head.Generation + 1, Tag: rotation.Tag{byte(n), byte(n >> 8), 1}, Parent: s.State.Head.Tag}
 				if s, err = st.Move(ctx, session.Move{ID: s.ID, Guard: s.State.Guard(), Head: h, At: s.State.HeadAt, Contact: s.Contact}); err != nil {
 					failed <- err

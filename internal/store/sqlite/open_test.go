@@ -82,7 +82,7 @@ func TestOpenRefusesWhatItCannotUse(t *testing.T) {
 		refused(t, dir, ErrNewerSchema, "99", "up to 1", "was not touched")
 	})
 	t.Run("cut off", func(t *testing.T) {
-		dir := filled(t, 2000)
+		dir := filled(t, 500)
 		path := filepath.Join(dir, FileName)
 		data, err := os.ReadFile(path)
 		if err != nil {

@@ -271,7 +271,7 @@ func testSweepTexts(t *testing.T, st Stores) {
 		model := map[rotation.SessionID]session.Session{}
 		agent := func() string { return fmt.Sprint("agent ", rapid.IntRange(0, 5).Draw(rt, "agent")) }
 		var at rotation.SessionID
-		for range rapid.IntRange(5, 25).Draw(rt, "steps") {
+		for range rapid.IntRange(5, 15).Draw(rt, "steps") {
 			id := sessionID(rapid.IntRange(1, 6).Draw(rt, "id"))
 			s, exists := model[id]
 			switch op := rapid.IntRange(0, 3).Draw(rt, "op"); {
