@@ -252,3 +252,20 @@ func TestRFC6749_CannotBeGeneratedFromStoredState(t *testing.T) {
 		refused(t, "made from the database", rotation.Seal(guess, forged), ring(testKey(1)))
 	}
 }
+
+// A client that confirms its new token kills the copy of the old one within one
+// overlap; without the confirmation the copy lives until the next renewal.
+func TestConfirmKillsTheParent(t *testing.T) {
+	for _, confirms := range []bool{true, false} {
+		l := newLife(t)
+		second := l.renew(l.first)
+		want := rotation.Retried
+		if confirms {
+			l.want(second, rotation.Advanced)
+			l.want(l.first, rotation.Overlapped)
+			want = rotation.Reused
+		}
+		l.now = l.now.Add(rfcPolicy.Overlap)
+		l.want(l.first, want)
+	}
+}

@@ -73,7 +73,8 @@ func (x *theft) canonical(r rule, overlap uint8) (to renaming) {
 	})
 	n := 0
 	for _, t := range hand {
-		// All that has been presented is the head, or of an earlier generation.
+		// Under head and fork all that was ever presented is of the head's
+		// generation or an earlier one.
 		unpresented := t.g > x.store.head.g
 		twin := n > 0 && unpresented &&
 			t.g == hand[n-1].g && t.p == hand[n-1].p && t != x.victim && hand[n-1] != x.victim
