@@ -1,11 +1,13 @@
 package verify_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -50,6 +52,17 @@ func BenchmarkVerify(b *testing.B) {
 			}
 		})
 	}
+	b.Run("seen before, with a feed of 10,000 marks", func(b *testing.B) {
+		v := newVerifier(b, verify.Config{Liveness: fullFeed(b, 10_000), Clock: time.Now})
+		now := time.Now()
+		raw := signEd(header(nil), claims(object{"iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}))
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := v.Verify(b.Context(), raw); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("seen before, 4096 tokens in parallel", func(b *testing.B) {
 		v := newVerifier(b, verify.Config{})
 		tokens := make([]string, 4096)
@@ -69,4 +82,20 @@ func BenchmarkVerify(b *testing.B) {
 			}
 		})
 	})
+}
+
+// fullFeed has read a feed with n ended sessions.
+func fullFeed(b *testing.B, n int) *verify.Feed {
+	f := &feedIssuer{}
+	for i := range n {
+		f.end(fmt.Sprint("other", i))
+	}
+	feed := newFeed(b, f, verify.FeedConfig{})
+	ctx, cancel := context.WithCancel(b.Context())
+	b.Cleanup(func() { cancel(); f.cut() })
+	go func() { _ = feed.Run(ctx) }()
+	if err := feed.Ready(ctx); err != nil {
+		b.Fatal(err)
+	}
+	return feed
 }

@@ -33,6 +33,19 @@
 // with [errors.Is]: [ErrInvalidToken] is the family of the first and
 // [ErrUnavailable] that of the last.
 //
+// # Ended sessions and changed grants
+//
+// Without more, a token is good until it expires, whatever happens to its session.
+// A [Feed] as Config.Liveness changes that: one connection to the issuer tells
+// which sessions have ended and whose grants have changed, and every request is
+// checked against that in memory. While it is connected, that is within a few
+// milliseconds of the event; when the feed is lost, [LostPolicy] bounds by how
+// much longer: by default, nobody is served for more than 60 s
+// (FeedConfig.MaxLag) after the end of their session, and when that is up
+// requests are answered 503 until the feed is back. Lag is measured from the
+// issuer's statement of how far it has come, transit time included, so a stream
+// that crawls does not pass for a fresh one.
+//
 // # Clocks
 //
 // A leeway of 60 s (Config.Leeway) applies to exp, iat and nbf, so that a server

@@ -78,21 +78,18 @@ type Feed struct {
 	jitter func() float64 // in [0,1)
 	start  time.Time
 
-	ended, changed *marks
-	floor          atomic.Int64 // tokens issued before that second are stale
-	clock          atomic.Pointer[feedClock]
-	tolerance      atomic.Int64 // three ticks, in ns
-	running        atomic.Bool
-	synced         chan struct{} // closed by the first tick
-	syncOnce       sync.Once
+	known     *known
+	clock     atomic.Pointer[feedClock]
+	tolerance atomic.Int64 // three ticks, in ns
+	running   atomic.Bool
+	synced    chan struct{} // closed by the first tick
+	syncOnce  sync.Once
 
-	connections, resets, overflows atomic.Int64
+	connections, resets atomic.Int64
 
 	// Of Run's goroutine only.
 	resume string        // Last-Event-ID
 	keep   time.Duration // how long after its time an event matters
-	latest time.Time     // the latest time of any event
-	swept  time.Time
 }
 
 // NewFeed checks c; the feed works while [Feed.Run] does.
@@ -119,7 +116,7 @@ func NewFeed(c FeedConfig) (*Feed, error) {
 	}
 	f := &Feed{
 		c: c, client: c.Client, jitter: rand.Float64, start: c.Clock(),
-		ended: newMarks(), changed: newMarks(), synced: make(chan struct{}),
+		known: newKnown(c.MaxMarks), synced: make(chan struct{}),
 	}
 	f.tolerance.Store(int64(firstSilence))
 	f.clock.Store(&feedClock{epoch: f.start, lo: f.start, hi: f.start, tickAt: f.start})
@@ -131,14 +128,8 @@ func NewFeed(c FeedConfig) (*Feed, error) {
 
 // Live implements [Liveness].
 func (f *Feed) Live(_ context.Context, t *Token) error {
-	if _, ended := f.ended.version(t.session); ended {
-		return ErrSessionEnded
-	}
-	if version, changed := f.changed.version(t.subject); changed && t.grantsVersion < version {
-		return ErrStaleGrants
-	}
-	if t.issuedAt.Unix() < f.floor.Load() {
-		return ErrStaleGrants
+	if err := f.known.live(t); err != nil {
+		return err
 	}
 	if f.lost() {
 		return ErrFeedLost
@@ -191,39 +182,9 @@ type FeedStats struct {
 // Stats returns the present figures.
 func (f *Feed) Stats() FeedStats {
 	return FeedStats{
-		Lag: f.Lag(), Ended: int(f.ended.count.Load()), Changed: int(f.changed.count.Load()),
-		Connections: f.connections.Load(), Resets: f.resets.Load(), Overflows: f.overflows.Load(),
+		Lag: f.Lag(), Ended: int(f.known.ended.count.Load()), Changed: int(f.known.changed.count.Load()),
+		Connections: f.connections.Load(), Resets: f.resets.Load(), Overflows: f.known.overflows.Load(),
 	}
-}
-
-// mark takes in one name and keeps within MaxMarks. at is when it happened.
-func (f *Feed) mark(m *marks, name string, version int64, at time.Time) (isNew bool) {
-	now := f.Now()
-	if at.After(f.latest) {
-		f.latest = at
-	}
-	until := at.Add(f.keep)
-	if latest := now.Add(f.keep); until.After(latest) {
-		until = latest // an absurd time must not stay for ever
-	}
-	if f.ended.count.Load()+f.changed.count.Load() >= int64(f.c.MaxMarks) {
-		f.sweep(now)
-	}
-	if f.ended.count.Load()+f.changed.count.Load() >= int64(f.c.MaxMarks) {
-		// Too much to keep: everything that these events concern was issued up
-		// to the second of the latest of them.
-		f.overflows.Add(1)
-		f.floor.Store(max(f.floor.Load(), f.latest.Unix()+1))
-		f.ended.clear()
-		f.changed.clear()
-	}
-	return m.raise(name, version, until)
-}
-
-func (f *Feed) sweep(now time.Time) {
-	f.ended.sweep(now)
-	f.changed.sweep(now)
-	f.swept = now
 }
 
 // apply takes in one event.
@@ -239,7 +200,7 @@ func (f *Feed) apply(e event, sent time.Time) error {
 		if err != nil || d.SessionID == "" {
 			return malformed(e, err)
 		}
-		if f.mark(f.ended, d.SessionID, 0, at) && f.c.OnEnded != nil {
+		if f.known.mark(f.known.ended, d.SessionID, 0, at, f.Now(), f.keep) && f.c.OnEnded != nil {
 			f.c.OnEnded(d.SessionID)
 		}
 	case wire.EventGrantsChanged:
@@ -248,7 +209,7 @@ func (f *Feed) apply(e event, sent time.Time) error {
 		if err != nil || d.UserID == "" {
 			return malformed(e, err)
 		}
-		f.mark(f.changed, d.UserID, d.GrantsVersion, at)
+		f.known.mark(f.known.changed, d.UserID, d.GrantsVersion, at, f.Now(), f.keep)
 	case wire.EventKeysRotated:
 		if f.c.Keys != nil {
 			go func() { // its errors are told by KeySetConfig.OnError

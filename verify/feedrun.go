@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/tacet-dev/tacet/wire"
@@ -20,7 +19,6 @@ const (
 	firstSilence = 15 * time.Second
 	firstBackoff = 500 * time.Millisecond
 	maxBackoff   = 10 * time.Second
-	sweepEvery   = time.Minute
 
 	maxAccessTTL = 24 * 60 * 60 // seconds
 	maxTick      = 60           // seconds
@@ -174,11 +172,9 @@ func (f *Feed) tick(data []byte) error {
 	local := f.c.Clock()
 	c := f.clock.Load().ticked(now, local)
 	f.clock.Store(&c)
-	f.resume = strconv.FormatInt(d.Seq, 10)
+	f.resume = wire.FeedID(d.Seq, d.Mark)
 	f.syncOnce.Do(func() { close(f.synced) })
-	if now := f.Now(); now.Sub(f.swept) >= sweepEvery || now.Before(f.swept) {
-		f.sweep(now)
-	}
+	f.known.sweepIfDue(f.Now())
 	if lag := c.lag(local); lag > time.Duration(f.tolerance.Load()) {
 		// It crawls, or the issuer's clock was set back: a new connection is
 		// quicker, or finds the new time.

@@ -53,11 +53,17 @@ func textOf(err error) message {
 	return msgInvalidToken
 }
 
+// maxAcceptLanguage is far beyond what browsers send.
+const maxAcceptLanguage = 1024
+
 // preferred picks a language after Accept-Language (RFC 9110 §12.5.4): the known
 // one with the highest weight, the first of equals, and English if none is.
 func preferred(headers []string) language {
 	best, weight := english, 0.0
 	for _, h := range headers {
+		if len(h) > maxAcceptLanguage {
+			continue
+		}
 		for item := range strings.SplitSeq(h, ",") {
 			tag, q, weighted := strings.Cut(strings.TrimSpace(item), ";")
 			var l language

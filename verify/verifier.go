@@ -32,6 +32,8 @@ type Config struct {
 	Liveness Liveness
 	// Leeway allows for clocks that differ: on exp, iat and nbf. Zero:
 	// DefaultLeeway; negative: none, as is right in the issuer's own process.
+	// With a Feed, leeway and the error of the clocks together must stay below
+	// wire.FeedMargin seconds.
 	Leeway time.Duration
 	// Clock is the time. Nil: time.Now.
 	Clock func() time.Time
