@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/keys"
 )
 
@@ -35,7 +36,7 @@ func (st keyRing) Load(ctx context.Context) ([]keys.Key, int64, error) {
 	return ring, version, err
 }
 
-func (st keyRing) Replace(ctx context.Context, version int64, ring []keys.Key) error {
+func (st keyRing) Replace(ctx context.Context, version int64, ring []keys.Key, ev ...events.Event) error {
 	_, err := write(ctx, st.db, multi, func(w *writer) (struct{}, error) {
 		n, err := w.exec("UPDATE counters SET value = value + 1 WHERE name = 'key_ring' AND value = ?", version)
 		if err == nil && n == 0 {
@@ -51,6 +52,9 @@ func (st keyRing) Replace(ctx context.Context, version int64, ring []keys.Key) e
 			_, err = w.exec(`INSERT INTO keys (position, id, use, algorithm, created_at, active_at, retired_at, sealed)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, int64(i), int64(k.ID), string(k.Use), k.Algorithm,
 				millis(k.CreatedAt), millis(k.ActiveAt), orNull(k.RetiredAt), append([]byte{}, k.Sealed...))
+		}
+		if err == nil {
+			err = w.append(ev)
 		}
 		return struct{}{}, err
 	})

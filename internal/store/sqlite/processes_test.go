@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/session"
 )
 
 // replaceRings counts up the key ring against other processes, and prints how
@@ -83,8 +85,11 @@ func TestProcessesShareTheFile(t *testing.T) {
 
 func TestChangedElsewhere(t *testing.T) {
 	dir := t.TempDir()
-	var notified atomic.Int32
-	db := openIn(t, dir, Options{Notify: func() { notified.Add(1) }})
+	var notified, elsewhere atomic.Int32
+	db := openIn(t, dir, Options{
+		Notify:    func() { notified.Add(1) },
+		Elsewhere: func() { elsewhere.Add(1) },
+	})
 	other := openIn(t, dir, Options{})
 	changed := func(want bool) {
 		t.Helper()
@@ -109,8 +114,14 @@ func TestChangedElsewhere(t *testing.T) {
 	}
 	changed(true)
 	changed(false)
-	if notified.Load() != 1 {
-		t.Errorf("notified %d times of one change", notified.Load())
+	if notified.Load() != 1 || elsewhere.Load() != 1 {
+		t.Errorf("notified %d times, of other processes %d times, of one change", notified.Load(), elsewhere.Load())
+	}
+	if err := db.Sessions().End(t.Context(), benchSession(9).ID, session.End{}, events.Event{Kind: "own"}); err != nil {
+		t.Fatal(err)
+	}
+	if notified.Load() != 2 || elsewhere.Load() != 1 {
+		t.Errorf("notified %d times, of other processes %d times, after an event of its own", notified.Load(), elsewhere.Load())
 	}
 }
 
