@@ -1,15 +1,17 @@
 package wire
 
+import "strconv"
+
 // The feed tells resource servers which sessions have ended and whose grants
 // have changed, so that they need not ask per request. It is a stream of
 // server-sent events at PathFeed below the base path, for callers with the
 // feed's secret as bearer token. What the server promises:
 //
 //   - The first event is EventFeedHello.
-//   - A reader that sends Last-Event-ID: N, where N was the seq of a tick, is
-//     sent every event with a number above N. If the server cannot do that (no
-//     N, one that is pruned, too old, or from a history that a restored backup
-//     has undone) it says reset and sends every session.ended and grants.changed
+//   - A reader that sends Last-Event-ID: N, where N was the id of a tick
+//     ([FeedID]), is sent every event with a number above that tick's seq. If the
+//     server cannot do that (no N, one that is pruned, too old, or from a history
+//     that a restored backup has undone) it says reset and sends every session.ended and grants.changed
 //     of the last access_ttl + FeedMargin seconds: older ones concern no token
 //     that still lives. A reader need not forget anything on a reset: an ended
 //     session stays ended, and a grants_version never goes down.
@@ -46,6 +48,18 @@ type FeedHello struct {
 type FeedTick struct {
 	Now string `json:"now"` // taken before the events up to Seq were read
 	Seq int64  `json:"seq"`
+	// Mark tells the event with the number Seq from another one that has got
+	// the same number after a backup was restored. Empty: not known.
+	Mark string `json:"mark,omitempty"`
+}
+
+// FeedID is the id of a tick, to be sent as Last-Event-ID.
+func FeedID(seq int64, mark string) string {
+	id := strconv.FormatInt(seq, 10)
+	if mark != "" {
+		id += "-" + mark
+	}
+	return id
 }
 
 // FeedSessionEnded is the data of session.ended on the feed.

@@ -12,7 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
 )
 
 // Config is what a Ring needs. Policy.Access is required and Policy.Refresh
@@ -201,7 +203,7 @@ func (r *Ring) update(ctx context.Context, f change) ([]Action, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch err := r.cfg.Store.Replace(ctx, version, next); {
+		switch err := r.cfg.Store.Replace(ctx, version, next, rotated(version, now, actions)...); {
 		case errors.Is(err, ErrConflict):
 			continue
 		case err != nil:
@@ -214,6 +216,16 @@ func (r *Ring) update(ctx context.Context, f change) ([]Action, error) {
 		return actions, nil
 	}
 	return nil, fmt.Errorf("keys: the stored ring changed %d times while one change was made: %w", maxConflicts, ErrConflict)
+}
+
+// rotated is the event for those who read the published key set. The first ring
+// of a database is news to nobody.
+func rotated(version int64, now time.Time, actions []Action) []events.Event {
+	published := slices.ContainsFunc(actions, func(a Action) bool { return a.Key.Use == UseSign && a.Step != Retired })
+	if version == 0 || !published {
+		return nil
+	}
+	return []events.Event{{At: now, Kind: wire.EventKeysRotated, Data: []byte("{}")}}
 }
 
 func (r *Ring) makeSecrets(ring []Key) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/tacet-dev/tacet/internal/events"
 )
 
 // Use says what a key is for.
@@ -33,7 +35,7 @@ var ErrConflict = errors.New("keys: the stored ring is not the expected one")
 type Store interface {
 	// Load returns the whole ring and its version (0 for a new database).
 	Load(ctx context.Context) ([]Key, int64, error)
-	// Replace stores ring as version+1 if the stored version is still version,
-	// else ErrConflict.
-	Replace(ctx context.Context, version int64, ring []Key) error
+	// Replace stores ring as version+1, and appends the events, in one
+	// transaction, if the stored version is still version, else ErrConflict.
+	Replace(ctx context.Context, version int64, ring []Key, ev ...events.Event) error
 }

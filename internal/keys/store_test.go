@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tacet-dev/tacet/internal/events"
 )
 
 // memory is a Store whose calls can be made to fail.
@@ -16,6 +18,7 @@ type memory struct {
 	mu      sync.Mutex
 	ring    []Key
 	version int64
+	events  []events.Event
 	loads   int
 	fail    error
 	onLoad  func() // called after a load, without the lock
@@ -32,7 +35,7 @@ func (m *memory) Load(context.Context) ([]Key, int64, error) {
 	return ring, version, err
 }
 
-func (m *memory) Replace(_ context.Context, version int64, ring []Key) error {
+func (m *memory) Replace(_ context.Context, version int64, ring []Key, ev ...events.Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -42,6 +45,7 @@ func (m *memory) Replace(_ context.Context, version int64, ring []Key) error {
 		return ErrConflict
 	}
 	m.ring, m.version = slices.Clone(ring), version+1
+	m.events = append(m.events, ev...)
 	return nil
 }
 

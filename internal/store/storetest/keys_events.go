@@ -43,7 +43,11 @@ func testKeysRoundTrip(t *testing.T, st Stores) {
 	equal(t, "version of a new database", version, 0)
 	equal(t, "ring of a new database", got, "[]")
 	for i, n := range []int{2, 5, 1, 0, 3} {
-		must(t, st.Keys.Replace(t.Context(), int64(i), ring(n)))
+		e := events.Event{At: start, Kind: fmt.Sprint("keys ", i)}
+		must(t, st.Keys.Replace(t.Context(), int64(i), ring(n), e))
+		kinds := eventKinds(t, st)
+		equal(t, "events so far", len(kinds), i+1)
+		equal(t, "last event", kinds[i], e.Kind)
 		got, version := loadRing(t, st)
 		equal(t, "version", version, int64(i+1))
 		equal(t, "ring", got, fmt.Sprint(ring(n)))
@@ -51,15 +55,16 @@ func testKeysRoundTrip(t *testing.T, st Stores) {
 }
 
 func testKeysConflict(t *testing.T, st Stores) {
-	must(t, st.Keys.Replace(t.Context(), 0, ring(2)))
+	must(t, st.Keys.Replace(t.Context(), 0, ring(2), events.Event{At: start, Kind: "first"}))
 	for _, version := range []int64{0, 2, -1} {
-		if err := st.Keys.Replace(t.Context(), version, ring(4)); !errors.Is(err, keys.ErrConflict) {
+		if err := st.Keys.Replace(t.Context(), version, ring(4), events.Event{At: start, Kind: "refused"}); !errors.Is(err, keys.ErrConflict) {
 			t.Errorf("Replace(%d): %v, want ErrConflict", version, err)
 		}
 	}
 	got, version := loadRing(t, st)
 	equal(t, "version", version, 1)
 	equal(t, "ring", got, fmt.Sprint(ring(2)))
+	equal(t, "events", strings.Join(eventKinds(t, st), ","), "first")
 }
 
 var eventTests = map[string]func(*testing.T, Stores){

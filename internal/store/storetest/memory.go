@@ -178,12 +178,13 @@ func (m memoryKeys) Load(ctx context.Context) (ring []keys.Key, version int64, e
 	return ring, version, err
 }
 
-func (m memoryKeys) Replace(ctx context.Context, version int64, ring []keys.Key) error {
+func (m memoryKeys) Replace(ctx context.Context, version int64, ring []keys.Key, ev ...events.Event) error {
 	return m.locked(ctx, func() error {
 		if version != m.version {
 			return keys.ErrConflict
 		}
 		m.ring, m.version = cloneRing(ring), version+1
+		m.append(ev)
 		return nil
 	})
 }
