@@ -49,6 +49,8 @@ export class Lab {
   extra: Extra | undefined;
   problem: { key: Key; params: Params } | undefined;
   reuseSeen = false;
+  /** How often this tab has sent requests: the picture follows what was just asked for. */
+  bursts = 0;
   private readonly feed: Feed;
   private readonly born = now();
   private readonly listeners = new Set<() => void>();
@@ -137,7 +139,7 @@ export class Lab {
     switch (e.kind) {
       case 'decide': {
         const who = this.chains.chain.last?.who ?? 'browser';
-        const tone = e.outcome === 'reuse_detected' ? 'bad' : e.outcome === 'advanced' ? 'good' : e.outcome === 'retried' ? 'plain' : 'warn';
+        const tone = e.outcome === 'reuse_detected' ? 'bad' : who === 'thief' ? 'warn' : e.outcome === 'advanced' ? 'good' : e.outcome === 'retried' ? 'plain' : 'warn';
         if (e.outcome === 'reuse_detected') this.reuseSeen = false;
         this.tell(tone, `s_${e.outcome!}`, { g: generation }, who);
         break;
@@ -163,6 +165,7 @@ export class Lab {
 
   /** Sends n requests at once and tells what became of them. */
   async send(n: number): Promise<void> {
+    this.bursts++;
     const before = this.net.renewals.length ? this.net.renewals.at(-1)! : undefined;
     const first = now();
     let error = '';

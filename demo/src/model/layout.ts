@@ -215,7 +215,7 @@ function callShapes(net: Net, x: (at: number) => number, now: number, serverY: n
 }
 
 function captionOf(c: Call): string {
-  if (c.op !== 'refresh') return c.op;
+  if (c.op !== 'refresh') return c.status && c.status >= 400 ? `${c.op} ${c.status}` : c.op;
   const word = c.fate === 'injected' ? String(c.status) : (c.outcome ?? '').replaceAll('_', ' ');
   return `${c.token ? `g${c.token.generation} ` : ''}${word}`.trim();
 }

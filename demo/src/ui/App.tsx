@@ -35,8 +35,8 @@ export function App({ lab, language: first, theme: firstTheme }: { lab: Lab; lan
           <button type="button" id="theme" class="quiet icon" title={t('theme', { theme: t(`theme_${theme}`) })} aria-label={t('theme', { theme: t(`theme_${theme}`) })}
             onClick={() => { setTheme(NEXT[theme]); applyTheme(NEXT[theme]); }}><ThemeIcon theme={theme} /></button>
         </nav>
+        <p class="lede">{t('lede', { ttl: lab.policy.access_ttl || 10 })}</p>
       </header>
-      <p class="lede">{t('lede', { ttl: lab.policy.access_ttl || 10 })}</p>
       <div class="status" role="status">{!lab.connected ? t('disconnected') : lab.problem ? t(lab.problem.key, lab.problem.params) : ''}</div>
       {chain.reuse && !lab.reuseSeen && <ReuseBanner lab={lab} reuse={chain.reuse} t={t} />}
       <main>

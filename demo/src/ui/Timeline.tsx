@@ -1,5 +1,5 @@
 import { memo } from 'preact/compat';
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Translate } from '../i18n';
 import type { Lab } from '../lab';
 import { buildAxis } from '../model/axis';
@@ -56,6 +56,8 @@ export function Timeline({ lab, t }: { lab: Lab; t: Translate }) {
   };
   const empty = open.length === 0;
 
+  useEffect(() => setFollowing(true), [lab.bursts]);
+
   useLayoutEffect(() => {
     const s = scroller.current;
     if (s && following) s.scrollLeft = s.scrollWidth;
@@ -101,7 +103,7 @@ export function Timeline({ lab, t }: { lab: Lab; t: Translate }) {
         <ul class="names" style={{ height: `${l.height}px` }}>
           {l.lanes.map((lane) => <LaneName key={lane.kind + lane.tab} lane={lane} t={t} name={name} />)}
         </ul>
-        <div class="scroller" ref={scroller} onScroll={onScroll} tabIndex={0} role="listbox" aria-label={t('timeline_label')}
+        <div class="scroller" ref={scroller} onScroll={onScroll} tabIndex={0} role={empty ? 'group' : 'listbox'} aria-label={t('timeline_label')}
           aria-activedescendant={current && `item-${current.id}`} onKeyDown={onKey} onMouseOver={onPoint} onClick={onPoint}>
           <svg class="drawing" width={Math.max(l.width, 100)} height={l.height} role="presentation" style={{ minWidth: '100%' }}>
             <Patterns />

@@ -12,6 +12,7 @@ export function useLab(lab: Lab): void {
         draw(undefined);
       });
     });
+    draw(undefined); // what changed between the first drawing and now
     return () => {
       stop();
       cancelAnimationFrame(frame);
