@@ -2,10 +2,12 @@
 // a server over HTTP/1.1. The tab that holds the lock reads the stream and
 // passes it on; when it closes, the lock and the stream go to the next one.
 import type { Entry, NetEvent } from './model/types';
+import { now } from './record';
 
 export type Message =
   | { k: 'entry'; entry: Entry }
-  | { k: 'log'; entries: Entry[]; to: string }
+  | { k: 'log'; entries: Entry[]; ahead: number; to: string }
+  | { k: 'clock'; ahead: number }
   | { k: 'ask'; from: string }
   | { k: 'net'; event: NetEvent }
   | { k: 'bye'; tab: string };
@@ -19,6 +21,8 @@ export interface Listener {
 
 const NAME = 'tacet-demo';
 const LOG = 512;
+/** Less than this (ms) is the time that the message took. */
+const SAME_CLOCK = 250;
 
 export class Feed {
   private channel = new BroadcastChannel(NAME);
@@ -26,6 +30,8 @@ export class Feed {
   private seq = 0;
   private started = 0;
   private leads = false;
+  /** Milliseconds by which this browser's clock is ahead of the server's. */
+  ahead = 0;
 
   constructor(private readonly tab: string, private readonly listener: Listener) {
     this.channel.onmessage = ({ data }: MessageEvent<Message>) => this.hear(data);
@@ -47,8 +53,12 @@ export class Feed {
     if (m.k === 'entry') this.take(m.entry);
     else if (m.k === 'net') this.listener.net(m.event);
     else if (m.k === 'bye') this.listener.bye(m.tab);
-    else if (m.k === 'ask' && this.leads) this.say({ k: 'log', entries: this.log, to: m.from });
-    else if (m.k === 'log' && m.to === this.tab) m.entries.forEach((e) => this.take(e));
+    else if (m.k === 'ask' && this.leads) this.say({ k: 'log', entries: this.log, ahead: this.ahead, to: m.from });
+    else if (m.k === 'clock') this.ahead = m.ahead;
+    else if (m.k === 'log' && m.to === this.tab) {
+      this.ahead = m.ahead;
+      m.entries.forEach((e) => this.take(e));
+    }
   }
 
   /** Entries come more than once (stream, channel, resumed log) and are taken once. */
@@ -75,6 +85,11 @@ export class Feed {
   private connect(): void {
     const source = new EventSource('/demo/stream');
     source.onopen = () => this.listener.connected(true);
+    source.addEventListener('clock', ({ data }: MessageEvent<string>) => {
+      const ahead = now() - (JSON.parse(data) as { at: number }).at;
+      this.ahead = Math.abs(ahead) < SAME_CLOCK ? 0 : ahead;
+      this.say({ k: 'clock', ahead: this.ahead });
+    });
     source.onmessage = ({ data }: MessageEvent<string>) => {
       const entry = JSON.parse(data) as Entry;
       if (this.take(entry)) this.say({ k: 'entry', entry });

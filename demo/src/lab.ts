@@ -54,7 +54,6 @@ export class Lab {
   private readonly feed: Feed;
   private readonly born = now();
   private readonly listeners = new Set<() => void>();
-  private offset = Infinity;
   /** When the demo server first saw this browser. */
   private started: number | undefined;
   private lines = 0;
@@ -110,14 +109,8 @@ export class Lab {
     this.story = [{ id: ++this.lines, at: now(), tone, key, params, who }, ...this.story].slice(0, MAX_LINES);
   }
 
-  /** An entry's time on this browser's clock: the quickest arrival seen tells the difference. */
-  private local(at: number): number {
-    if (at >= this.born - 1000) this.offset = Math.min(this.offset, now() - at);
-    return at + (Number.isFinite(this.offset) && Math.abs(this.offset) > 50 ? this.offset : 0);
-  }
-
   private entry(e: Entry): void {
-    const at = this.local(e.at);
+    const at = e.at + this.feed.ahead;
     this.chains.entry(e, at);
     if (e.faults) this.faults = e.faults;
     if (e.kind === 'hello') {
@@ -207,6 +200,7 @@ export class Lab {
   }
 
   async upload(): Promise<void> {
+    if (!isSecureContext) return this.show({ key: 'upload_insecure', params: {}, bad: true }); // no SHA-256 there
     const bytes = crypto.getRandomValues(new Uint8Array(64 << 10));
     const hex = [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))].map((b) => b.toString(16).padStart(2, '0')).join('');
     const r = await this.request('/api/demo/echo', { method: 'POST', body: bytes, headers: { 'Content-Type': 'application/octet-stream' } });

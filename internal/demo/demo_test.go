@@ -106,7 +106,10 @@ func (c *client) log() []Entry {
 	u, _ := url.Parse(c.base)
 	for _, k := range c.http.Jar.Cookies(u) {
 		if k.Name == cookieName {
-			entries, _ := c.s.since(c.s.browsers[k.Value], 1)
+			c.s.mu.Lock()
+			b := c.s.browsers[k.Value]
+			c.s.mu.Unlock()
+			entries, _ := c.s.since(b, 1)
 			return entries
 		}
 	}
@@ -232,8 +235,8 @@ func TestALostAnswerIsCommittedAndNotDelivered(t *testing.T) {
 	if _, _, err := c.do("POST", "/auth/refresh", "", "{}"); err == nil {
 		t.Fatal("the answer arrived")
 	}
-	if c.cookie() != before || auth.calls != 1 {
-		t.Fatalf("cookie changed: %v, calls: %d", c.cookie() != before, auth.calls)
+	if c.cookie() != before || auth.calls.Load() != 1 {
+		t.Fatalf("cookie changed: %v, calls: %d", c.cookie() != before, auth.calls.Load())
 	}
 	c.token("/auth/refresh")
 	wantShape(t, c.log()[2:],
@@ -257,8 +260,8 @@ func TestUnavailableNeverReachesTheServer(t *testing.T) {
 			t.Error("a 503 must say when to come back and touch no cookie")
 		}
 	}
-	if auth.calls != 0 {
-		t.Errorf("the server saw %d calls", auth.calls)
+	if auth.calls.Load() != 0 {
+		t.Errorf("the server saw %d calls", auth.calls.Load())
 	}
 	c.token("/auth/refresh")
 }

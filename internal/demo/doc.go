@@ -12,7 +12,8 @@
 //
 //	GET  /                      the page; gives the browser its demo cookie
 //	GET  /assets/*              its scripts and styles
-//	GET  /demo/stream           what happens, as server-sent events (Last-Event-ID resumes)
+//	GET  /demo/stream           what happens, as server-sent events: the server's clock, then
+//	                            one Entry each (Last-Event-ID resumes)
 //	POST /demo/faults           {"lose","unavailable","slow"}: how many of the next renewals
 //	POST /demo/expire           the demo API refuses every access token given out so far
 //	POST /demo/thief/renew      the thief presents their copy

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,8 +28,8 @@ type fakeAuth struct {
 	contacts map[rotation.SessionID]session.Contact
 	watch    Decisions
 	seq      int
-	clear    bool // refusals clear the cookie
-	calls    int  // to refresh
+	clear    bool         // refusals clear the cookie
+	calls    atomic.Int32 // to refresh
 }
 
 func newFakeAuth() *fakeAuth {
@@ -55,7 +56,7 @@ func (f *fakeAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.contacts[id] = contact
 		f.grant(w, id, false)
 	case "/auth/refresh":
-		f.calls++
+		f.calls.Add(1)
 		f.refresh(w, r, contact)
 	case "/auth/logout":
 		http.SetCookie(w, &http.Cookie{Name: wire.CookieRefresh, Path: "/auth", MaxAge: -1})

@@ -21,6 +21,10 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, b *browser)
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Time{}) // the server's limits are meant for answers that end
 	_ = rc.SetReadDeadline(time.Time{})
+	// The reader's clock may be another one: this is how it tells the difference.
+	if _, err := fmt.Fprintf(w, "event: clock\ndata: {\"at\":%d}\n\n", s.cfg.Clock().UnixMilli()); err != nil {
+		return
+	}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
