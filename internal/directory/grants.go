@@ -7,9 +7,11 @@ import (
 	"sync/atomic"
 )
 
-// Grants is what a user may do. It is shared between callers, who must not
+// Grants is a user and what they may do: all that an access token says of them.
+// It is shared between callers, who must not
 // change its slices.
 type Grants struct {
+	User        User
 	Roles       []string // sorted
 	Permissions []string // of all roles, sorted, each once
 	Scope       string   // Permissions as a token carries them (RFC 6749 §3.3)
@@ -63,7 +65,7 @@ func grantsOf(u User, roles []Role) Grants {
 	for _, r := range u.Roles {
 		held[r] = true
 	}
-	g := Grants{Roles: sorted(u.Roles), Permissions: []string{}, Version: u.GrantsVersion}
+	g := Grants{User: shown(u), Roles: sorted(u.Roles), Permissions: []string{}, Version: u.GrantsVersion}
 	if g.Roles == nil {
 		g.Roles = []string{}
 	}

@@ -44,16 +44,11 @@ func NormalizeName(name string) (string, error) {
 	if len(name) > 8*MaxName || !utf8.ValidString(name) {
 		return "", invalid(what, "must be at most %d characters of valid UTF-8", MaxName)
 	}
-	// Folding can undo the composition and the other way round, so go on until
-	// nothing moves: what is stored must normalise to itself.
-	n := strings.TrimSpace(name)
-	for range 4 {
-		next := strings.TrimSpace(norm.NFKC.String(cases.Fold().String(norm.NFKC.String(n))))
-		if next == n {
-			break
-		}
-		n = next
-	}
+	// Folding can undo the composition, so compose again. Lower case after it is
+	// for Cherokee, whose two cases the folding of x/text swaps: what is stored
+	// must normalise to itself.
+	folded := strings.ToLower(cases.Fold().String(norm.NFKC.String(name)))
+	n := strings.TrimSpace(norm.NFKC.String(folded))
 	switch count := utf8.RuneCountInString(n); {
 	case count == 0:
 		return "", invalid(what, "must not be empty")

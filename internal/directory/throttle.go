@@ -114,7 +114,7 @@ func (t *Throttle) Allow(name string, from netip.Addr) (retryAfter time.Duration
 			return wait, false
 		}
 		full := address
-		if pair.full(t.freeFor(name, now), t.cfg.Forgive, now) {
+		if pair.full(t.freeFor(name, pair, now), t.cfg.Forgive, now) {
 			full = pair
 		} else if !address.full(t.cfg.PerAddress, t.cfg.ForgiveAddress, now) {
 			pair.reserve(now)
@@ -151,8 +151,8 @@ func (t *Throttle) Failed(name string, from netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.cfg.Clock()
-	free := t.freeFor(name, now) // as it was when the attempt was let through
 	pair, address := t.tallies(name, from)
+	free := t.freeFor(name, pair, now) // as it was when the attempt was let through
 	t.fail(pair, free, t.cfg.Forgive, now)
 	t.fail(address, t.cfg.PerAddress, t.cfg.ForgiveAddress, now)
 	get(t.names, t.key(name, netip.Prefix{})).add(t.cfg.ForgiveAddress, now)
@@ -170,7 +170,10 @@ func (t *Throttle) settle(name string, from netip.Addr, forgive bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	pair, address := t.tallies(name, from)
-	if forgive {
+	if forgive && pair.level > 0 {
+		if attacked, ok := t.names.Get(t.key(name, netip.Prefix{})); ok {
+			attacked.level = max(0, attacked.level-pair.level)
+		}
 		pair.level, pair.until = 0, time.Time{}
 	}
 	if pair.settle(); pair.blank() {
@@ -182,18 +185,23 @@ func (t *Throttle) settle(name string, from netip.Addr, forgive bool) {
 }
 
 // freeFor is how many failures an address has for this name before it waits.
-func (t *Throttle) freeFor(name string, now time.Time) int {
+// Its own do not count as an attack on the name.
+func (t *Throttle) freeFor(name string, own *tally, now time.Time) int {
 	attacked, ok := t.names.Get(t.key(name, netip.Prefix{}))
 	if !ok {
 		return t.cfg.PerName
 	}
-	return max(1, t.cfg.PerName-attacked.levelAt(t.cfg.ForgiveAddress, now)/underAttack)
+	others := attacked.levelAt(t.cfg.ForgiveAddress, now) - own.levelAt(t.cfg.Forgive, now)
+	return max(1, t.cfg.PerName-max(0, others)/underAttack)
 }
 
 // wait is how long this tally must rest, or 0. After the clock went back,
 // nobody waits longer than the longest wait.
 func (t *Throttle) wait(e *tally, now time.Time) time.Duration {
-	return min(e.until.Sub(now), t.cfg.MaxDelay)
+	if latest := now.Add(t.cfg.MaxDelay); e.until.After(latest) {
+		e.until = latest
+	}
+	return max(0, e.until.Sub(now))
 }
 
 func (t *Throttle) fail(e *tally, free int, forgive time.Duration, now time.Time) {
