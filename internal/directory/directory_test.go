@@ -1,10 +1,12 @@
 package directory
 
 import (
+	"crypto/rand"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -206,5 +208,33 @@ func TestBadInputIsNamed(t *testing.T) {
 	users, err := d.List(ctx, "", 10)
 	if err != nil || !slices.EqualFunc(users, []string{"alice"}, func(u User, name string) bool { return u.Name == name && u.PasswordHash == "" }) {
 		t.Errorf("users: %v, %v", users, err)
+	}
+}
+
+func BenchmarkGrants(b *testing.B) {
+	m := newMemory()
+	d := newDirectory(m)
+	if err := d.AddRole(b.Context(), "admin", "*"); err != nil {
+		b.Fatal(err)
+	}
+	u, err := d.Add(b.Context(), NewUser{Name: "alice", Password: "alice-password", Roles: []string{"admin"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := d.Grants(b.Context(), u.ID); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAuthenticateAtDefaultCost(b *testing.B) {
+	d := New(Config{Store: newMemory(), Clock: func() time.Time { return epoch }, Rand: rand.Reader})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := d.Authenticate(b.Context(), "nobody", "alice-password"); err != ErrInvalidCredentials {
+			b.Fatal(err)
+		}
 	}
 }

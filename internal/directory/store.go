@@ -49,8 +49,16 @@ type Store interface {
 	UpdateUser(ctx context.Context, id string, change func(*User) ([]events.Event, error)) error
 	// Roles returns all roles in order of name.
 	Roles(ctx context.Context) ([]Role, error)
-	// UpdateRole loads the role (a zero Role with that name if there is none),
-	// lets change alter it, stores it, and adds one to the GrantsVersion of
-	// every holder, with one event each made by changed; one transaction.
+	// CreateRole adds a role, which nobody holds yet: should users be left that
+	// name it, it is taken from them. ErrExists if there is one.
+	CreateRole(ctx context.Context, r Role) error
+	// UpdateRole loads the role, lets change alter it, stores it, and adds one
+	// to the GrantsVersion of every holder, with one event each made by changed;
+	// one transaction. ErrNotFound if there is none; an error from change is
+	// returned as it is and stores nothing.
 	UpdateRole(ctx context.Context, name string, change func(*Role) error, changed func(User) events.Event) error
+	// DeleteRole deletes the role, takes it from every holder, and adds one to
+	// the GrantsVersion of each, with one event each made by changed from the
+	// user without the role; one transaction. ErrNotFound if there is none.
+	DeleteRole(ctx context.Context, name string, changed func(User) events.Event) error
 }

@@ -3,6 +3,7 @@ package directory
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -69,6 +70,12 @@ func TestFailuresAreForgivenOneByOne(t *testing.T) {
 			t.Errorf("guess %d waited %v", i+1, wait)
 		}
 		c.at = c.at.Add(10 * time.Minute)
+	}
+	if wait := guess(th, c, "alice", ip(1)); wait != 0 {
+		t.Errorf("the fifth waited %v", wait)
+	}
+	if wait := guess(th, c, "alice", ip(1)); wait != time.Second {
+		t.Errorf("the sixth waited %v", wait)
 	}
 }
 
@@ -332,6 +339,23 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if a, b, n := th.pairs.Len(), th.addresses.Len(), th.names.Len(); a > 100 || b > 100 || n > 100 {
 		t.Errorf("%d pairs, %d addresses, %d names", a, b, n)
+	}
+}
+
+// BenchmarkThrottleMemory fills every table and reports the bytes that it keeps.
+func BenchmarkThrottleMemory(b *testing.B) {
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		th, c := newThrottle(nil)
+		for i := range 1 << 15 {
+			guess(th, c, fmt.Sprint("user", i), ip(i))
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc), "bytes")
+		runtime.KeepAlive(th)
 	}
 }
 
