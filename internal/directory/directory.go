@@ -188,24 +188,55 @@ func (d *Directory) SetPassword(ctx context.Context, id, password string) error 
 	})
 }
 
+// Profile is what may be changed of a user beside roles and password; nil leaves
+// a member as it is.
+type Profile struct {
+	DisplayName *string
+	Email       *string
+	Disabled    *bool // see Disable
+}
+
+// Update changes a user's profile, all of it or nothing. The error is an
+// [*InvalidError] or wraps [ErrNotFound].
+func (d *Directory) Update(ctx context.Context, id string, p Profile) error {
+	if p.DisplayName != nil {
+		if err := checkText("display name", *p.DisplayName, MaxDisplayName); err != nil {
+			return err
+		}
+	}
+	if p.Email != nil {
+		if err := checkEmail(*p.Email); err != nil {
+			return err
+		}
+	}
+	return d.update(ctx, id, func(u *User) bool {
+		set(&u.DisplayName, p.DisplayName)
+		set(&u.Email, p.Email)
+		return set(&u.Disabled, p.Disabled)
+	})
+}
+
+// set gives *to the new value, if there is one, and reports whether it is another.
+func set[T comparable](to, value *T) bool {
+	if value == nil || *to == *value {
+		return false
+	}
+	*to = *value
+	return true
+}
+
 // Disable keeps a user from signing in, and makes every access token that is
 // out stale, so that sessions end at their next renewal (Grants returns
 // [ErrDisabled]). Ending them at once is up to the caller.
 func (d *Directory) Disable(ctx context.Context, id string) error {
-	return d.setDisabled(ctx, id, true)
+	disabled := true
+	return d.Update(ctx, id, Profile{Disabled: &disabled})
 }
 
 // Enable undoes Disable.
 func (d *Directory) Enable(ctx context.Context, id string) error {
-	return d.setDisabled(ctx, id, false)
-}
-
-func (d *Directory) setDisabled(ctx context.Context, id string, disabled bool) error {
-	return d.update(ctx, id, func(u *User) bool {
-		changed := u.Disabled != disabled
-		u.Disabled = disabled
-		return changed
-	})
+	disabled := false
+	return d.Update(ctx, id, Profile{Disabled: &disabled})
 }
 
 // errUnchanged makes a store forget a change.
@@ -215,12 +246,12 @@ var errUnchanged = errors.New("directory: nothing to change")
 // before. A change that leaves the user as it was writes nothing.
 func (d *Directory) update(ctx context.Context, id string, change func(*User) (grants bool)) error {
 	err := d.store.UpdateUser(ctx, id, func(u *User) ([]events.Event, error) {
-		password := u.PasswordHash
+		before := *u
 		if change(u) {
 			u.GrantsVersion++
 			return []events.Event{d.grantsChanged(*u)}, nil
 		}
-		if u.PasswordHash == password {
+		if u.PasswordHash == before.PasswordHash && u.DisplayName == before.DisplayName && u.Email == before.Email {
 			return nil, errUnchanged
 		}
 		return nil, nil
@@ -230,6 +261,9 @@ func (d *Directory) update(ctx context.Context, id string, change func(*User) (g
 	}
 	// Also after an error: the write may have arrived although its answer did not.
 	d.Invalidate()
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("there is no user with the id %q: %w", id, ErrNotFound)
+	}
 	return err
 }
 

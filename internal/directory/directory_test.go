@@ -77,6 +77,8 @@ func TestGrantsVersionMovesWithEveryEffectiveChange(t *testing.T) {
 		{"it is set to the same", func() error { return d.SetPermissions(ctx, "clerk", "a:x", "b:x") }, false, "a:x b:x"},
 		{"another role changes", func() error { return d.SetPermissions(ctx, "admin", "users:*") }, false, "a:x b:x"},
 		{"the last permission goes", func() error { return d.SetPermissions(ctx, "clerk") }, true, ""},
+		{"it is deleted", func() error { return d.DeleteRole(ctx, "clerk") }, true, ""},
+		{"one nobody holds is deleted", func() error { return d.DeleteRole(ctx, "empty") }, false, ""},
 		{"a new password", func() error { return d.SetPassword(ctx, u.ID, "another-password") }, false, ""},
 	}
 	version := int64(1)
@@ -196,7 +198,9 @@ func TestBadInputIsNamed(t *testing.T) {
 		{d.AddRole(ctx, "r", "orders::read"), "empty segment"},
 		{d.AddRole(ctx, "r", ""), "empty"},
 		{d.AddRole(ctx, "r", "orders:re*d"), "or * for any segment"},
-		{d.SetPermissions(ctx, "boss", "a:b"), `no role "boss"`},
+		{d.SetPermissions(ctx, "boss", "a:b"), `no role "boss", only clerk`},
+		{d.SetPermissions(ctx, "clerk", "a b"), `"a b" must be`},
+		{d.DeleteRole(ctx, "boss"), `no role "boss", only clerk`},
 	} {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.want) {
 			t.Errorf("error %v does not say %q", c.err, c.want)

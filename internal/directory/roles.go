@@ -13,21 +13,26 @@ func (d *Directory) Roles(ctx context.Context) ([]Role, error) { return d.store.
 
 // AddRole makes a role. The error is an [*InvalidError] or wraps [ErrExists].
 func (d *Directory) AddRole(ctx context.Context, name string, permissions ...string) error {
-	if err := checkRole(name); err != nil {
+	if err := errors.Join(checkRole(name), checkPermissions(permissions)); err != nil {
 		return err
 	}
-	switch err := d.rolesExist(ctx, name); {
-	case err == nil:
+	err := d.store.CreateRole(ctx, Role{Name: name, Permissions: sorted(permissions)})
+	if errors.Is(err, ErrExists) {
 		return fmt.Errorf("there is a role %q already: %w", name, ErrExists)
-	case !errors.Is(err, ErrNotFound):
-		return err
 	}
-	return d.updateRole(ctx, name, permissions, func(now []string) ([]string, error) {
-		if len(now) > 0 { // somebody else was faster
-			return nil, fmt.Errorf("there is a role %q already: %w", name, ErrExists)
-		}
-		return permissions, nil
-	})
+	d.Invalidate() // also after an error, see update
+	return err
+}
+
+// DeleteRole takes a role from everybody who holds it and deletes it. The error
+// wraps [ErrNotFound].
+func (d *Directory) DeleteRole(ctx context.Context, name string) error {
+	err := d.store.DeleteRole(ctx, name, d.grantsChanged)
+	d.Invalidate()
+	if errors.Is(err, ErrNotFound) {
+		return d.noRole(ctx, name)
+	}
+	return err
 }
 
 // SetPermissions replaces the permissions of a role. The error is an
@@ -41,49 +46,35 @@ func (d *Directory) AddPermissions(ctx context.Context, role string, permissions
 	return d.changeRole(ctx, role, permissions, func(now []string) []string { return slices.Concat(now, permissions) })
 }
 
-// RemovePermissions takes permissions from a role.
+// RemovePermissions takes permissions from a role, in the spelling in which it
+// has them: what a wildcard gives stays.
 func (d *Directory) RemovePermissions(ctx context.Context, role string, permissions ...string) error {
 	return d.changeRole(ctx, role, nil, func(now []string) []string {
-		return slices.DeleteFunc(slices.Clone(now), func(p string) bool { return slices.Contains(permissions, p) })
+		return slices.DeleteFunc(now, func(p string) bool { return slices.Contains(permissions, p) })
 	})
 }
 
+// changeRole stores what change makes of a role's permissions and tells every
+// holder, unless it is what they were.
 func (d *Directory) changeRole(ctx context.Context, role string, added []string, change func(now []string) []string) error {
-	if err := d.rolesExist(ctx, role); err != nil {
+	if err := checkPermissions(added); err != nil {
 		return err
 	}
-	return d.updateRole(ctx, role, added, func(now []string) ([]string, error) {
-		next := sorted(change(now))
-		if slices.Equal(next, sorted(now)) {
-			return nil, errUnchanged
-		}
-		return next, nil
-	})
-}
-
-// updateRole stores what change makes of a role's permissions and tells every
-// holder.
-func (d *Directory) updateRole(ctx context.Context, role string, added []string, change func(now []string) ([]string, error)) error {
-	for _, p := range added {
-		if err := checkPermission(p); err != nil {
-			return err
-		}
-	}
-	var refused error
 	err := d.store.UpdateRole(ctx, role, func(r *Role) error {
-		next, err := change(r.Permissions)
-		if refused = err; err == nil {
-			r.Permissions = sorted(next)
+		next := sorted(change(slices.Clone(r.Permissions)))
+		if slices.Equal(next, sorted(r.Permissions)) {
+			return errUnchanged
 		}
-		return err
+		r.Permissions = next
+		return nil
 	}, d.grantsChanged)
-	if refused != nil {
-		if errors.Is(refused, errUnchanged) {
-			return nil
-		}
-		return refused
+	if errors.Is(err, errUnchanged) {
+		return nil
 	}
-	d.Invalidate() // also after an error, see update
+	d.Invalidate()
+	if errors.Is(err, ErrNotFound) {
+		return d.noRole(ctx, role)
+	}
 	return err
 }
 
@@ -127,13 +118,42 @@ func (d *Directory) rolesExist(ctx context.Context, names ...string) error {
 		known[i] = r.Name
 	}
 	for _, n := range names {
-		if slices.Contains(known, n) {
-			continue
+		if !slices.Contains(known, n) {
+			return &NoRoleError{Role: n, Known: known}
 		}
-		if len(known) == 0 {
-			return fmt.Errorf("there is no role %q, nor any other yet; add it first: %w", n, ErrNotFound)
+	}
+	return nil
+}
+
+// noRole says that there is no such role, and which there are.
+func (d *Directory) noRole(ctx context.Context, name string) error {
+	if err := d.rolesExist(ctx, name); err != nil {
+		return err
+	}
+	return &NoRoleError{Role: name} // it has been made since
+}
+
+// NoRoleError says that a role does not exist, and which do. It is [ErrNotFound].
+type NoRoleError struct {
+	Role  string
+	Known []string // in order
+}
+
+func (e *NoRoleError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("there is no role %q, nor any other yet; add it first", e.Role)
+	}
+	return fmt.Sprintf("there is no role %q, only %s", e.Role, strings.Join(e.Known, ", "))
+}
+
+// Unwrap returns [ErrNotFound].
+func (e *NoRoleError) Unwrap() error { return ErrNotFound }
+
+func checkPermissions(permissions []string) error {
+	for _, p := range permissions {
+		if err := checkPermission(p); err != nil {
+			return err
 		}
-		return fmt.Errorf("there is no role %q, only %s: %w", n, strings.Join(known, ", "), ErrNotFound)
 	}
 	return nil
 }

@@ -115,23 +115,53 @@ func (m *memory) Roles(context.Context) ([]Role, error) {
 	return out, m.fail
 }
 
+func (m *memory) CreateRole(_ context.Context, r Role) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.roles[r.Name]; ok {
+		return ErrExists
+	}
+	m.roles[r.Name] = r
+	return m.fail
+}
+
 func (m *memory) UpdateRole(_ context.Context, name string, change func(*Role) error, changed func(User) events.Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.roles[name]
-	r.Name, r.Permissions = name, slices.Clone(r.Permissions)
+	r, ok := m.roles[name]
+	if !ok {
+		return ErrNotFound
+	}
+	r.Permissions = slices.Clone(r.Permissions)
 	if err := change(&r); err != nil {
 		return err
 	}
 	m.roles[name] = r
+	m.tellHolders(name, func(*User) {}, changed)
+	return m.fail
+}
+
+func (m *memory) DeleteRole(_ context.Context, name string, changed func(User) events.Event) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.roles[name]; !ok {
+		return ErrNotFound
+	}
+	delete(m.roles, name)
+	m.tellHolders(name, func(u *User) { u.Roles = slices.DeleteFunc(u.Roles, func(r string) bool { return r == name }) }, changed)
+	return m.fail
+}
+
+func (m *memory) tellHolders(role string, change func(*User), changed func(User) events.Event) {
 	for id, u := range m.users {
-		if slices.Contains(u.Roles, name) {
+		if slices.Contains(u.Roles, role) {
+			u = clone(u)
+			change(&u)
 			u.GrantsVersion++
 			m.users[id] = u
 			m.events = append(m.events, changed(u))
 		}
 	}
-	return m.fail
 }
 
 // cheap makes tests quick; the rules do not depend on the cost.

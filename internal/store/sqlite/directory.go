@@ -130,15 +130,26 @@ func (st users) Roles(ctx context.Context) ([]directory.Role, error) {
 	return read(ctx, st.db, func(c *conn) ([]directory.Role, error) { return c.roles("ORDER BY name") })
 }
 
-func (st users) UpdateRole(ctx context.Context, name string, change func(*directory.Role) error, changed func(directory.User) events.Event) error {
+func (st users) CreateRole(ctx context.Context, r directory.Role) error {
 	_, err := write(ctx, st.db, multi, func(w *writer) (struct{}, error) {
-		role := directory.Role{Name: name}
-		list, err := w.roles("WHERE name = ?", name)
+		permissions, err := permissionsOf(r)
 		if err != nil {
 			return struct{}{}, err
 		}
-		if len(list) > 0 {
-			role = list[0]
+		if _, err := w.exec("INSERT INTO roles (name, permissions) VALUES (?, ?)", r.Name, permissions); err != nil {
+			return struct{}{}, taken(err)
+		}
+		_, err = w.exec("DELETE FROM user_roles WHERE role = ?", r.Name)
+		return struct{}{}, err
+	})
+	return err
+}
+
+func (st users) UpdateRole(ctx context.Context, name string, change func(*directory.Role) error, changed func(directory.User) events.Event) error {
+	_, err := write(ctx, st.db, multi, func(w *writer) (struct{}, error) {
+		role, err := w.role(name)
+		if err != nil {
+			return struct{}{}, err
 		}
 		if err := change(&role); err != nil {
 			return struct{}{}, err
@@ -146,34 +157,76 @@ func (st users) UpdateRole(ctx context.Context, name string, change func(*direct
 		if role.Name != name {
 			return struct{}{}, errImmutable("name of the role", name)
 		}
-		slices.Sort(role.Permissions)
-		permissions, err := json.Marshal(append([]string{}, slices.Compact(role.Permissions)...))
+		permissions, err := permissionsOf(role)
 		if err != nil {
 			return struct{}{}, err
 		}
-		_, err = w.exec("INSERT INTO roles (name, permissions) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET permissions = excluded.permissions",
-			name, string(permissions))
+		if _, err = w.exec("UPDATE roles SET permissions = ? WHERE name = ?", permissions, name); err != nil {
+			return struct{}{}, err
+		}
+		holders, err := w.raiseGrants(name)
 		if err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, w.grantsChanged(name, changed)
+		return struct{}{}, w.appendAll(holders, changed)
 	})
 	return err
 }
 
-// grantsChanged gives every holder of the role a new version of its grants.
-func (w *writer) grantsChanged(role string, changed func(directory.User) events.Event) error {
-	const holders = "WHERE u.id IN (SELECT user_id FROM user_roles WHERE role = ?) ORDER BY u.name"
+func (st users) DeleteRole(ctx context.Context, name string, changed func(directory.User) events.Event) error {
+	_, err := write(ctx, st.db, multi, func(w *writer) (struct{}, error) {
+		if _, err := w.role(name); err != nil {
+			return struct{}{}, err
+		}
+		holders, err := w.raiseGrants(name)
+		if err != nil {
+			return struct{}{}, err
+		}
+		for _, statement := range []string{"DELETE FROM user_roles WHERE role = ?", "DELETE FROM roles WHERE name = ?"} {
+			if _, err := w.exec(statement, name); err != nil {
+				return struct{}{}, err
+			}
+		}
+		for i := range holders {
+			holders[i].Roles = slices.DeleteFunc(holders[i].Roles, func(r string) bool { return r == name })
+		}
+		return struct{}{}, w.appendAll(holders, changed)
+	})
+	return err
+}
+
+// permissionsOf is the stored form of a role's permissions: sorted, each once.
+func permissionsOf(r directory.Role) (string, error) {
+	sorted := append([]string{}, r.Permissions...)
+	slices.Sort(sorted)
+	b, err := json.Marshal(slices.Compact(sorted))
+	return string(b), err
+}
+
+func (c *conn) role(name string) (directory.Role, error) {
+	list, err := c.roles("WHERE name = ?", name)
+	if err == nil && len(list) == 0 {
+		err = directory.ErrNotFound
+	}
+	if err != nil {
+		return directory.Role{}, err
+	}
+	return list[0], nil
+}
+
+// raiseGrants gives every holder of the role a new version of its grants and
+// returns the holders.
+func (w *writer) raiseGrants(role string) ([]directory.User, error) {
 	_, err := w.exec("UPDATE users SET grants_version = grants_version + 1 WHERE id IN (SELECT user_id FROM user_roles WHERE role = ?)", role)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	list, err := w.users(holders, role)
-	if err != nil {
-		return err
-	}
-	for _, u := range list {
-		if err := w.append([]events.Event{changed(u)}); err != nil {
+	return w.users("WHERE u.id IN (SELECT user_id FROM user_roles WHERE role = ?) ORDER BY u.name", role)
+}
+
+func (w *writer) appendAll(users []directory.User, event func(directory.User) events.Event) error {
+	for _, u := range users {
+		if err := w.append([]events.Event{event(u)}); err != nil {
 			return err
 		}
 	}

@@ -276,6 +276,7 @@ func testOneRingWins(t *testing.T, st Stores) {
 
 func testUserUpdatesNotLost(t *testing.T, st Stores) {
 	const writers, rounds = 4, 8
+	must(t, st.Directory.CreateRole(t.Context(), directory.Role{Name: "editor"}))
 	must(t, st.Directory.CreateUser(t.Context(), newUser("ann", "editor")))
 	must(t, st.Directory.CreateUser(t.Context(), newUser("bob")))
 	var running sync.WaitGroup

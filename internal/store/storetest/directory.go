@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tacet-dev/tacet/internal/directory"
@@ -15,7 +17,10 @@ var directoryTests = map[string]func(*testing.T, Stores){
 	"NamesAreUnique":           testUserUnique,
 	"UsersInOrderOfName":       testUsersOrder,
 	"UpdateUserIsAtomic":       testUserUpdate,
+	"CreateRole":               testRoleCreate,
 	"UpdateRoleReachesHolders": testRoleUpdate,
+	"DeleteRoleReachesHolders": testRoleDelete,
+	"RoleOfThousands":          testRoleOfThousands,
 }
 
 func newUser(name string, roles ...string) directory.User {
@@ -145,42 +150,161 @@ func testUserUpdate(t *testing.T, st Stores) {
 	equal(t, "events after all", len(eventKinds(t, st)), 2)
 }
 
+func grantsChanged(u directory.User) events.Event {
+	return events.Event{Kind: fmt.Sprintf("%s %d %v", u.Name, u.GrantsVersion, u.Roles), At: start, UserID: u.ID}
+}
+
+func sortedEvents(t *testing.T, st Stores) []string {
+	t.Helper()
+	kinds := eventKinds(t, st)
+	slices.Sort(kinds)
+	return kinds
+}
+
+func testRoleCreate(t *testing.T, st Stores) {
+	must(t, st.Directory.CreateUser(t.Context(), newUser("ann", "editor", "viewer"))) // there is no such role yet
+	must(t, st.Directory.CreateRole(t.Context(), directory.Role{Name: "editor", Permissions: []string{"pages:write", "pages:read", "pages:write"}}))
+	must(t, st.Directory.CreateRole(t.Context(), directory.Role{Name: "aardvark"}))
+	if err := st.Directory.CreateRole(t.Context(), directory.Role{Name: "editor", Permissions: []string{"*"}}); !errors.Is(err, directory.ErrExists) {
+		t.Errorf("same name: %v, want ErrExists", err)
+	}
+	roles, err := st.Directory.Roles(t.Context())
+	must(t, err)
+	equal(t, "roles", fmt.Sprint(roles), "[{aardvark []} {editor [pages:read pages:write]}]")
+	equal(t, "roles of who named the role before there was one", fmt.Sprint(userByID(t, st, "id-ann").Roles), "[viewer]")
+	equal(t, "events", len(eventKinds(t, st)), 0)
+}
+
 func testRoleUpdate(t *testing.T, st Stores) {
+	must(t, st.Directory.CreateRole(t.Context(), directory.Role{Name: "editor"}))
+	must(t, st.Directory.CreateRole(t.Context(), directory.Role{Name: "viewer"}))
 	for _, u := range []directory.User{newUser("zoe", "editor", "viewer"), newUser("ann", "editor"), newUser("bob", "viewer")} {
 		must(t, st.Directory.CreateUser(t.Context(), u))
 	}
-	changed := func(u directory.User) events.Event {
-		return events.Event{Kind: fmt.Sprintf("%s %d %v", u.Name, u.GrantsVersion, u.Roles), At: start, UserID: u.ID}
-	}
 	must(t, st.Directory.UpdateRole(t.Context(), "editor", func(r *directory.Role) error {
-		equal(t, "new role", fmt.Sprint(*r), "{editor []}")
+		equal(t, "role given to change", fmt.Sprint(*r), "{editor []}")
 		r.Permissions = []string{"pages:write", "pages:read"}
 		return nil
-	}, changed))
-	must(t, st.Directory.UpdateRole(t.Context(), "aardvark", func(*directory.Role) error { return nil }, changed))
+	}, grantsChanged))
 	must(t, st.Directory.UpdateRole(t.Context(), "editor", func(r *directory.Role) error {
 		equal(t, "role given to change", fmt.Sprint(*r), "{editor [pages:read pages:write]}")
 		r.Permissions = append(r.Permissions, "页:删")
 		return nil
-	}, changed))
+	}, grantsChanged))
 	boom := errors.New("boom")
 	err := st.Directory.UpdateRole(t.Context(), "editor", func(r *directory.Role) error {
 		r.Permissions = nil
 		return boom
-	}, changed)
+	}, grantsChanged)
 	if err != boom {
 		t.Errorf("error of change: got %v, want it as it is", err)
 	}
+	err = st.Directory.UpdateRole(t.Context(), "nothing", func(*directory.Role) error {
+		t.Error("change was called for a role that does not exist")
+		return nil
+	}, grantsChanged)
+	if !errors.Is(err, directory.ErrNotFound) {
+		t.Errorf("UpdateRole of nothing: %v, want ErrNotFound", err)
+	}
 	roles, err := st.Directory.Roles(t.Context())
 	must(t, err)
-	equal(t, "roles", fmt.Sprint(roles), "[{aardvark []} {editor [pages:read pages:write 页:删]}]")
+	equal(t, "roles", fmt.Sprint(roles), "[{editor [pages:read pages:write 页:删]} {viewer []}]")
 	for id, version := range map[string]int64{"id-zoe": 3, "id-ann": 3, "id-bob": 1} {
 		equal(t, "grants version of "+id, userByID(t, st, id).GrantsVersion, version)
 	}
-	kinds := eventKinds(t, st)
-	slices.Sort(kinds)
 	want := []string{"ann 2 [editor]", "ann 3 [editor]", "zoe 2 [editor viewer]", "zoe 3 [editor viewer]"}
-	if !slices.Equal(kinds, want) {
-		t.Errorf("events %q, want %q", kinds, want)
+	equal(t, "events", fmt.Sprint(sortedEvents(t, st)), fmt.Sprint(want))
+}
+
+func testRoleDelete(t *testing.T, st Stores) {
+	must(t, st.Directory.CreateRole(t.Context(), directory.Role{Name: "editor", Permissions: []string{"pages:write"}}))
+	must(t, st.Directory.CreateRole(t.Context(), directory.Role{Name: "viewer"}))
+	for _, u := range []directory.User{newUser("zoe", "editor", "viewer"), newUser("ann", "editor"), newUser("bob", "viewer")} {
+		must(t, st.Directory.CreateUser(t.Context(), u))
 	}
+	if err := st.Directory.DeleteRole(t.Context(), "nothing", grantsChanged); !errors.Is(err, directory.ErrNotFound) {
+		t.Errorf("DeleteRole of nothing: %v, want ErrNotFound", err)
+	}
+	must(t, st.Directory.DeleteRole(t.Context(), "editor", grantsChanged))
+	if err := st.Directory.DeleteRole(t.Context(), "editor", grantsChanged); !errors.Is(err, directory.ErrNotFound) {
+		t.Errorf("DeleteRole again: %v, want ErrNotFound", err)
+	}
+	roles, err := st.Directory.Roles(t.Context())
+	must(t, err)
+	equal(t, "roles", fmt.Sprint(roles), "[{viewer []}]")
+	for id, want := range map[string]string{"id-zoe": "2 [viewer]", "id-ann": "2 []", "id-bob": "1 [viewer]"} {
+		u := userByID(t, st, id)
+		equal(t, "grants version and roles of "+id, fmt.Sprint(u.GrantsVersion, u.Roles), want)
+	}
+	equal(t, "events", fmt.Sprint(sortedEvents(t, st)), "[ann 2 [] zoe 2 [viewer]]")
+}
+
+// testRoleOfThousands: one edit of a role is one commit, however many hold it.
+func testRoleOfThousands(t *testing.T, st Stores) {
+	holders := 10_000
+	if testing.Short() {
+		holders = 500
+	}
+	must(t, st.Directory.CreateRole(t.Context(), directory.Role{Name: "staff"}))
+	var creating sync.WaitGroup
+	const together = 64 // so that commits are shared
+	for w := range together {
+		creating.Go(func() {
+			for i := w; i < holders; i += together {
+				if err := st.Directory.CreateUser(t.Context(), newUser(fmt.Sprintf("user%05d", i), "staff")); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	creating.Wait()
+
+	// Whoever reads meanwhile sees all of it or nothing of it.
+	stop, read := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(read)
+		for done := false; !done; {
+			select {
+			case <-stop:
+				done = true // and look a last time
+			default:
+			}
+			list, err := st.Directory.Users(t.Context(), "", holders+1)
+			if err != nil || len(list) != holders {
+				t.Errorf("%d users, %v", len(list), err)
+				return
+			}
+			for _, u := range list {
+				if u.GrantsVersion != list[0].GrantsVersion {
+					t.Errorf("%s has version %d, %s has %d", u.Name, u.GrantsVersion, list[0].Name, list[0].GrantsVersion)
+					return
+				}
+			}
+		}
+	}()
+	err := st.Directory.UpdateRole(t.Context(), "staff", func(r *directory.Role) error {
+		r.Permissions = []string{"doors:open"}
+		return nil
+	}, grantsChanged)
+	close(stop)
+	<-read
+	must(t, err)
+
+	told := map[string]bool{}
+	after := int64(0)
+	for len(told) < holders {
+		page, err := st.Events.Since(t.Context(), after, 1000)
+		must(t, err)
+		if len(page) == 0 {
+			break
+		}
+		for _, e := range page {
+			if told[e.UserID] || !strings.HasSuffix(e.Kind, " 2 [staff]") {
+				t.Fatalf("event %+v", e)
+			}
+			told[e.UserID], after = true, e.Seq
+		}
+	}
+	equal(t, "holders that were told", len(told), holders)
 }

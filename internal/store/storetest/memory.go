@@ -307,10 +307,11 @@ func (m memoryDirectory) Roles(ctx context.Context) (list []directory.Role, err 
 
 func (m memoryDirectory) UpdateRole(ctx context.Context, name string, change func(*directory.Role) error, changed func(directory.User) events.Event) error {
 	return m.locked(ctx, func() error {
-		r := directory.Role{Name: name}
-		if found, ok := m.roles[name]; ok {
-			r = cloneRole(found)
+		found, ok := m.roles[name]
+		if !ok {
+			return directory.ErrNotFound
 		}
+		r := cloneRole(found)
 		if err := change(&r); err != nil {
 			return err
 		}
@@ -327,6 +328,43 @@ func (m memoryDirectory) UpdateRole(ctx context.Context, name string, change fun
 		}
 		return nil
 	})
+}
+
+func (m memoryDirectory) CreateRole(ctx context.Context, r directory.Role) error {
+	return m.locked(ctx, func() error {
+		if _, ok := m.roles[r.Name]; ok {
+			return directory.ErrExists
+		}
+		m.roles[r.Name] = cloneRole(r)
+		for _, u := range m.ordered() {
+			m.users[u.ID] = without(u, r.Name)
+		}
+		return nil
+	})
+}
+
+func (m memoryDirectory) DeleteRole(ctx context.Context, name string, changed func(directory.User) events.Event) error {
+	return m.locked(ctx, func() error {
+		if _, ok := m.roles[name]; !ok {
+			return directory.ErrNotFound
+		}
+		delete(m.roles, name)
+		for _, u := range m.ordered() {
+			if slices.Contains(u.Roles, name) {
+				u = without(u, name)
+				u.GrantsVersion++
+				m.users[u.ID] = u
+				m.append([]events.Event{changed(cloneUser(u))})
+			}
+		}
+		return nil
+	})
+}
+
+func without(u directory.User, role string) directory.User {
+	u = cloneUser(u)
+	u.Roles = slices.DeleteFunc(u.Roles, func(r string) bool { return r == role })
+	return u
 }
 
 type memoryEvents struct{ *memory }
