@@ -58,6 +58,9 @@ type Config struct {
 	// there is none].
 	MasterKey     string
 	MasterKeyFile string
+	// FeedToken is the secret with which resource servers in other processes
+	// read the feed (verify.FeedConfig.Secret): at least 16 characters [no feed].
+	FeedToken string
 
 	// Users replaces the embedded directory by users of your own [embedded].
 	Users Users
@@ -110,7 +113,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		AccessTTL: c.AccessTTL, IdleTTL: c.IdleTTL, AbsoluteTTL: c.AbsoluteTTL, Overlap: c.Overlap,
 		SameSite: c.SameSite, Algorithm: c.Algorithm, Audience: c.Audience, ClientID: c.ClientID,
 		CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies, InsecureHTTP: c.InsecureHTTP,
-		MasterKey: c.MasterKey, MasterKeyFile: c.MasterKeyFile,
+		MasterKey: c.MasterKey, MasterKeyFile: c.MasterKeyFile, FeedToken: c.FeedToken,
 		Logger: c.Logger, Clock: c.Clock,
 	}
 	if c.DataDir == "" {
@@ -132,7 +135,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.app.Handler.ServeHTTP(w, r) }
 
 // Protect lets only requests with a good access token through to next, which
-// finds it with verify.FromContext. Refusals are as in RFC 6750 §3.
+// finds it with verify.FromContext. Sessions that have ended and grants that
+// have changed are enforced from the next request on, without asking the store.
+// Refusals are as in RFC 6750 §3.
 func (s *Server) Protect(next http.Handler) http.Handler { return s.app.Verifier.Middleware(next) }
 
 // Require is Protect for requests that also need all of the permissions.
@@ -149,7 +154,7 @@ func (s *Server) EndSessions(ctx context.Context, userID string) error {
 }
 
 // Close stops the background work and closes the store. Let running requests
-// end first (http.Server.Shutdown).
+// end first (http.Server.Shutdown, at which event streams end by themselves).
 func (s *Server) Close() error { return s.app.Close() }
 
 // own adapts a Users to what sessions want.

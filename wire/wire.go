@@ -174,6 +174,9 @@ const (
 	EventGrantsChanged = "grants.changed"
 	EventReuseDetected = "reuse.detected"
 	EventKeysRotated   = "keys.rotated" // resource servers only
+	// EventReset says that events may have been missed: read what they are
+	// about anew. Its data is {"seq":N}, the number that the stream goes on from.
+	EventReset = "reset"
 )
 
 // Reasons in a session.ended event and in logs.
@@ -199,6 +202,12 @@ type ReuseDetected struct {
 	Presented Contact `json:"presented"` // who presented the older or forked one
 	HeadAt    string  `json:"head_at"`
 	At        string  `json:"at"`
+}
+
+// GrantsChange is the data of a grants.changed event: tokens with a smaller
+// version are refused, renewing brings the new grants.
+type GrantsChange struct {
+	GrantsVersion int64 `json:"grants_version"`
 }
 
 // SessionEnded is the data of a session.ended event.

@@ -7,15 +7,21 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/sqlite"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
+	"github.com/tacet-dev/tacet/wire"
 )
+
+// readTimeout bounds readings that no request waits for.
+const readTimeout = 5 * time.Second
 
 // App is a running Tacet without a listener.
 type App struct {
@@ -24,6 +30,8 @@ type App struct {
 	Keys      *keys.Ring
 	Directory *directory.Directory // embedded; unused where Config.Directory is set
 	Sessions  *session.Service
+	Events    *events.Hub
+	Live      *verify.LiveSet // what Verifier enforces without asking the store
 	Verifier  *verify.Verifier
 	Handler   http.Handler
 
@@ -33,7 +41,7 @@ type App struct {
 }
 
 // Open builds an App on its data directory, creating what is missing. The
-// background work (key rotation, sweeping) starts with Start.
+// background work (key rotation, events, sweeping) starts with Start.
 func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := cfg.Normalize(); err != nil {
 		return nil, err
@@ -44,20 +52,34 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 			_ = a.Close()
 		}
 	}()
-	if a.DB, err = sqlite.Open(ctx, cfg.DataDir, sqlite.Options{Elsewhere: a.forget}); err != nil {
+	feedToken, err := cfg.feedToken()
+	if err != nil {
+		return nil, err
+	}
+	committed := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case committed <- struct{}{}:
+		default: // it will look anyway
+		}
+	}
+	if a.DB, err = sqlite.Open(ctx, cfg.DataDir, sqlite.Options{Notify: notify, Elsewhere: a.forget}); err != nil {
 		return nil, err
 	}
 	if err := a.openKeys(ctx); err != nil {
 		return nil, err
 	}
-	a.Directory = directory.New(directory.Config{Store: a.DB.Directory(), Clock: cfg.Clock, Rand: rand.Reader})
+	if err := a.openEvents(ctx, committed); err != nil {
+		return nil, err
+	}
+	a.Directory = directory.New(directory.Config{Store: enforcedDirectory{a.DB.Directory(), a.enforce}, Clock: cfg.Clock, Rand: rand.Reader})
 	a.caches.Store(a.Directory)
 	users, authenticator := cfg.Directory, cfg.Authenticator
 	if users == nil {
 		users, authenticator = embedded{a.Directory}, embedded{a.Directory}
 	}
 	a.Sessions = session.New(session.Config{
-		Store:         a.DB.Sessions(),
+		Store:         enforcedSessions{a.DB.Sessions(), a.enforce},
 		Keys:          a.Keys,
 		Directory:     users,
 		Authenticator: authenticator,
@@ -75,6 +97,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Issuer:   cfg.Issuer(),
 		Audience: cfg.Audience,
 		Keys:     localKeys(a.Keys),
+		Liveness: a.Live,
 		Clock:    cfg.Clock,
 		Leeway:   -1, // the same clock made the token
 	}); err != nil {
@@ -85,6 +108,8 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Directory:      users,
 		Keys:           a.Keys,
 		Protect:        a.Verifier.Middleware,
+		Events:         a.Events,
+		FeedToken:      feedToken,
 		BasePath:       cfg.BasePath,
 		PublicOrigin:   cfg.Issuer(),
 		Secure:         cfg.Secure(),
@@ -122,11 +147,28 @@ func (a *App) openKeys(ctx context.Context) error {
 	return err
 }
 
+// openEvents reads what was committed lately, so that what ended before a
+// restart stays ended after it.
+func (a *App) openEvents(ctx context.Context, committed <-chan struct{}) (err error) {
+	window := a.Config.AccessTTL + wire.FeedMargin*time.Second
+	a.Live = verify.NewLiveSet(window, 0, a.Config.Clock)
+	a.Events, err = events.Open(ctx, events.Config{
+		Log:    a.DB.Events(),
+		Clock:  a.Config.Clock,
+		Logger: a.Config.Logger,
+		Window: window,
+		Apply:  a.heard,
+		Wake:   committed,
+	})
+	return err
+}
+
 // Start begins the background work. It ends with Close.
 func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	a.work.Go(func() { a.Keys.Run(ctx) })
+	a.work.Go(func() { a.Events.Run(ctx) })
 	a.work.Go(func() { a.Sessions.RunSweeper(ctx) })
 }
 

@@ -34,6 +34,8 @@ type Config struct {
 	TrustedProxies []string
 	MasterKey      string // text of the key; takes precedence over the file
 	MasterKeyFile  string
+	FeedToken      string // secret of resource servers for the feed; takes precedence over the file
+	FeedTokenFile  string // neither: there is no feed
 	InsecureHTTP   bool
 
 	// Directory and Authenticator replace the embedded directory, together.

@@ -15,18 +15,19 @@ type dataFlags struct {
 
 // serverFlags are the settings of a running server.
 type serverFlags struct {
-	BasePath     string        `help:"Path that the session calls lie under (${default})." placeholder:"PATH" default:"/auth"`
-	AccessTTL    time.Duration `name:"access-ttl" help:"Lifetime of an access token (${default})." placeholder:"TIME" default:"15m"`
-	IdleTTL      time.Duration `name:"idle-ttl" help:"A session that is not renewed for this long is over (${default})." placeholder:"TIME" default:"336h"`
-	AbsoluteTTL  time.Duration `name:"absolute-ttl" help:"A session is over this long after its sign-in (${default})." placeholder:"TIME" default:"2160h"`
-	Overlap      time.Duration `help:"How long a slow duplicate of a renewal is still answered (${default})." placeholder:"TIME" default:"10s"`
-	SameSite     string        `help:"SameSite of the cookies: ${enum}." enum:"lax,strict" default:"lax"`
-	Algorithm    string        `help:"Signature of access tokens: ${enum}." enum:"EdDSA,ES256" default:"EdDSA"`
-	Audience     string        `help:"aud of access tokens (default: the public URL)." placeholder:"NAME"`
-	ClientID     string        `name:"client-id" help:"client_id of access tokens (${default})." placeholder:"ID" default:"tacet-web"`
-	CORSOrigin   []string      `name:"cors-origin" help:"Other origins whose pages may call with credentials." placeholder:"URL"`
-	TrustedProxy []string      `help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
-	InsecureHTTP bool          `name:"insecure-http" help:"Allow plain http on hosts that are not loopback."`
+	BasePath      string        `help:"Path that the session calls lie under (${default})." placeholder:"PATH" default:"/auth"`
+	AccessTTL     time.Duration `name:"access-ttl" help:"Lifetime of an access token (${default})." placeholder:"TIME" default:"15m"`
+	IdleTTL       time.Duration `name:"idle-ttl" help:"A session that is not renewed for this long is over (${default})." placeholder:"TIME" default:"336h"`
+	AbsoluteTTL   time.Duration `name:"absolute-ttl" help:"A session is over this long after its sign-in (${default})." placeholder:"TIME" default:"2160h"`
+	Overlap       time.Duration `help:"How long a slow duplicate of a renewal is still answered (${default})." placeholder:"TIME" default:"10s"`
+	SameSite      string        `help:"SameSite of the cookies: ${enum}." enum:"lax,strict" default:"lax"`
+	Algorithm     string        `help:"Signature of access tokens: ${enum}." enum:"EdDSA,ES256" default:"EdDSA"`
+	Audience      string        `help:"aud of access tokens (default: the public URL)." placeholder:"NAME"`
+	ClientID      string        `name:"client-id" help:"client_id of access tokens (${default})." placeholder:"ID" default:"tacet-web"`
+	CORSOrigin    []string      `name:"cors-origin" help:"Other origins whose pages may call with credentials." placeholder:"URL"`
+	TrustedProxy  []string      `help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
+	FeedTokenFile string        `name:"feed-token-file" help:"File with the secret that resource servers present for the feed of ended sessions and changed grants; the secret itself may be given in TACET_FEED_TOKEN. Without either there is no feed." placeholder:"FILE" type:"path"`
+	InsecureHTTP  bool          `name:"insecure-http" help:"Allow plain http on hosts that are not loopback."`
 }
 
 func (f *serverFlags) config(e *env, d dataFlags, publicURL string) app.Config {
@@ -37,6 +38,7 @@ func (f *serverFlags) config(e *env, d dataFlags, publicURL string) app.Config {
 	if c.Overlap == 0 {
 		c.Overlap = 1 // zero would mean the default
 	}
+	c.FeedTokenFile = f.FeedTokenFile
 	c.SameSite, c.Algorithm, c.Audience, c.ClientID = f.SameSite, f.Algorithm, f.Audience, f.ClientID
 	c.CORSOrigins, c.TrustedProxies, c.InsecureHTTP = f.CORSOrigin, f.TrustedProxy, f.InsecureHTTP
 	return c
@@ -46,11 +48,13 @@ func (f *serverFlags) config(e *env, d dataFlags, publicURL string) app.Config {
 // nobody, so any public URL will do.
 func (d dataFlags) config(e *env) app.Config {
 	key, _ := e.lookup(config.EnvName("master-key"))
+	feed, _ := e.lookup(config.EnvName("feed-token"))
 	return app.Config{
 		PublicURL:     "http://localhost",
 		DataDir:       d.Data,
 		MasterKey:     key,
 		MasterKeyFile: d.MasterKeyFile,
+		FeedToken:     feed,
 		Logger:        e.log,
 	}
 }

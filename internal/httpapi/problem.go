@@ -168,6 +168,9 @@ var (
 	errGrantsChanged = &problem{status: http.StatusUnauthorized, code: wire.CodeInvalidToken, title: titleToken,
 		detail: text{"The roles or permissions have changed since the access token was made. Renew it.", "访问令牌签发之后角色或权限已变更，请续期。"},
 		header: bearer(wire.GrantsChanged)}
+	errFeedToken = &problem{status: http.StatusUnauthorized, code: wire.CodeInvalidToken, title: titleToken,
+		detail: text{"The feed is for resource servers that present the feed token of this server.", "此数据流仅供出示本服务器 feed 令牌的资源服务器使用。"},
+		header: bearer("")}
 	errNotFound = &problem{status: http.StatusNotFound, code: wire.CodeNotFound,
 		title:  text{"Not found", "未找到"},
 		detail: text{"There is nothing here under this address.", "此地址下没有内容。"}}
@@ -188,6 +191,16 @@ var (
 		detail: text{"The server can't do this right now. The session is not affected; try again shortly.", "服务器暂时无法处理，会话不受影响，请稍后重试。"},
 		header: func(h http.Header) { h.Set("Retry-After", strconv.Itoa(retryAfter)) }}
 )
+
+// errTooManyStreams is for streams only: other calls go on.
+var errTooManyStreams = &problem{status: http.StatusServiceUnavailable, code: wire.CodeUnavailable,
+	title:  text{"Too many event streams", "事件流过多"},
+	detail: text{"Too many event streams are open at this server, or by this user. Close some, or try again in %d seconds; nothing else is affected.", "此服务器或此用户打开的事件流过多。请关闭一些，或在 %d 秒后重试；其他功能不受影响。"},
+	args:   []any{streamRetryAfter},
+	header: func(h http.Header) { h.Set("Retry-After", strconv.Itoa(streamRetryAfter)) }}
+
+// streamRetryAfter is in seconds.
+const streamRetryAfter = 30
 
 // refusals says in words why an authentic refresh token was refused.
 var refusals = map[rotation.Outcome]*problem{

@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"github.com/rs/cors"
 
+	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -23,14 +25,19 @@ type Keys interface {
 	VerifyLabelled(label string, kid uint32, msg, sum []byte) bool
 }
 
-// Config is what the surface needs. All fields but TrustedProxies, CORSOrigins
-// and SameSite are required.
+// Config is what the surface needs. All fields but TrustedProxies, CORSOrigins,
+// SameSite and FeedToken are required.
 type Config struct {
 	Sessions  *session.Service
 	Directory session.Directory
 	Keys      Keys
 	// Protect verifies access tokens: verify.Verifier.Middleware.
 	Protect func(http.Handler) http.Handler
+	// Events hands out what is committed.
+	Events *events.Hub
+	// FeedToken is the secret of resource servers that read the feed. Empty:
+	// there is no feed.
+	FeedToken string
 	// BasePath is the path that all but the JWKS lie under, "/auth".
 	BasePath string
 	// PublicOrigin is scheme://host[:port] of the public URL.
@@ -54,6 +61,9 @@ type api struct {
 	Config
 	csrf    csrfTokens
 	origins *http.CrossOriginProtection
+
+	streams, feeds atomic.Int64 // open ones
+	stops          stops
 }
 
 // New returns the handler of the native surface (wire.md §1).
@@ -93,7 +103,7 @@ func New(cfg Config) (http.Handler, error) {
 func (a *api) routes() map[string]map[string]http.Handler {
 	b := a.BasePath
 	type m = map[string]http.Handler
-	return map[string]m{
+	routes := map[string]m{
 		b + wire.PathLogin:              {"POST": a.handler((*api).login)},
 		b + wire.PathRefresh:            {"POST": a.handler((*api).refresh)},
 		b + wire.PathConfirm:            {"POST": a.handler((*api).confirm)},
@@ -101,10 +111,15 @@ func (a *api) routes() map[string]map[string]http.Handler {
 		b + wire.PathMe:                 {"GET": a.Protect(a.handler((*api).me))},
 		b + wire.PathSessions:           {"GET": a.Protect(a.handler((*api).sessions))},
 		b + wire.PathSessions + "/{id}": {"DELETE": a.Protect(a.handler((*api).endSession))},
+		b + wire.PathEvents:             {"GET": a.eventsRoute()},
 		wire.PathJWKS:                   {"GET": a.handler((*api).jwks)},
 		"/livez":                        {"GET": a.handler((*api).livez)},
 		"/readyz":                       {"GET": a.handler((*api).readyz)},
 	}
+	if a.FeedToken != "" {
+		routes[b+wire.PathFeed] = m{"GET": a.handler((*api).feed)}
+	}
+	return routes
 }
 
 // handler turns a method that returns an error into an http.Handler. All

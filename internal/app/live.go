@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// What this process commits it enforces itself before the call that did it
+// returns; what others commit, when the hub has read it. Both go through
+// enforce, and to hear of something twice changes nothing.
+
+// enforce takes in one committed event.
+func (a *App) enforce(e events.Event) {
+	switch e.Kind {
+	case wire.EventSessionEnded:
+		a.Live.SessionEnded(e.SessionID, e.At)
+	case wire.EventGrantsChanged:
+		var d wire.GrantsChange
+		if err := json.Unmarshal(e.Data, &d); err != nil {
+			a.Config.Logger.Error("an event can't be read; the grants that it is about are enforced at the next renewal", "number", e.Seq, "error", err)
+			return
+		}
+		a.forget() // first: who is refused renews at once, and must get the new grants
+		a.Live.GrantsChanged(e.UserID, d.GrantsVersion, e.At)
+	}
+}
+
+// heard is enforce for what the hub reads, which may come from another process.
+func (a *App) heard(e events.Event) {
+	a.enforce(e)
+	if e.Kind != wire.EventKeysRotated || a.Events == nil {
+		return // at the start the ring has just been read
+	}
+	// Before resource servers are told and come for the new key set.
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	if err := a.Keys.Refresh(ctx); err != nil {
+		a.Config.Logger.Warn("the keys have changed and could not be read; the keys at hand stay in use for now", "error", err)
+	}
+}
+
+// enforcedSessions is a session store whose ends are enforced when they return.
+type enforcedSessions struct {
+	session.Store
+	enforce func(events.Event)
+}
+
+// End is session.Store. A session that somebody else has ended already is over
+// as well, though the hub may not have read it yet.
+func (s enforcedSessions) End(ctx context.Context, id rotation.SessionID, e session.End, ev ...events.Event) error {
+	err := s.Store.End(ctx, id, e, ev...)
+	if err == nil || errors.Is(err, session.ErrConflict) {
+		for _, e := range ev {
+			s.enforce(e)
+		}
+	}
+	return err
+}
+
+// enforcedDirectory is a directory store whose changes of grants are enforced
+// when they return.
+type enforcedDirectory struct {
+	directory.Store
+	enforce func(events.Event)
+}
+
+// UpdateUser is directory.Store.
+func (d enforcedDirectory) UpdateUser(ctx context.Context, id string, change func(*directory.User) ([]events.Event, error)) error {
+	var made []events.Event
+	err := d.Store.UpdateUser(ctx, id, func(u *directory.User) (_ []events.Event, err error) {
+		made, err = change(u) // may be called again: the last call counts
+		return made, err
+	})
+	return d.committed(err, &made)
+}
+
+// UpdateRole is directory.Store.
+func (d enforcedDirectory) UpdateRole(ctx context.Context, name string, change func(*directory.Role) error, changed func(directory.User) events.Event) error {
+	var made []events.Event
+	err := d.Store.UpdateRole(ctx, name, func(r *directory.Role) error {
+		made = nil
+		return change(r)
+	}, func(u directory.User) events.Event {
+		e := changed(u)
+		made = append(made, e)
+		return e
+	})
+	return d.committed(err, &made)
+}
+
+// committed takes a pointer because after an error the store may still be at
+// work on what it points to.
+func (d enforcedDirectory) committed(err error, made *[]events.Event) error {
+	if err == nil {
+		for _, e := range *made {
+			d.enforce(e)
+		}
+	}
+	return err
+}
+
+// minFeedToken is how many bytes a feed token has at least.
+const minFeedToken = 16
+
+// feedToken is the secret of the feed, from the setting or its file; empty if
+// there is neither.
+func (c *Config) feedToken() (string, error) {
+	token, from := c.FeedToken, "feed-token"
+	if token == "" && c.FeedTokenFile != "" {
+		data, err := os.ReadFile(c.FeedTokenFile)
+		if err != nil {
+			return "", fmt.Errorf("feed-token-file can't be read: %w", err)
+		}
+		if token, from = strings.TrimSpace(string(data)), "feed-token-file "+c.FeedTokenFile; token == "" {
+			return "", fmt.Errorf("%s is empty: put a random text of at least %d characters in it", from, minFeedToken)
+		}
+	}
+	if token != "" && (len(token) < minFeedToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })) {
+		return "", fmt.Errorf("%s: must be at least %d printable ASCII characters without spaces, quotes and backslashes; make one with: openssl rand -hex 32", from, minFeedToken)
+	}
+	return token, nil
+}
