@@ -35,7 +35,7 @@ func (t Token) LogValue() slog.Value {
 // change once published, but for the mark.
 type grant struct {
 	token  Token
-	header []string // the Authorization header, built once
+	header []string // the Authorization header, built once; no room behind it
 
 	received time.Time // with a monotonic reading
 	wall     int64     // received in nanoseconds since the epoch

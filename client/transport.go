@@ -166,7 +166,7 @@ func authorized(req *http.Request, body io.ReadCloser, g *grant) *http.Request {
 			c.req.Header[name] = values[:len(values):len(values)]
 		}
 	}
-	c.req.Header["Authorization"] = g.header[:1:1]
+	c.req.Header["Authorization"] = g.header
 	return &c.req
 }
 
