@@ -41,25 +41,17 @@ const through = async (session, adapter, config, instance) => {
     const timer = timeout &&
         setTimeout(() => wait.abort(new AxiosError(`timeout of ${timeout}ms exceeded`, 'ECONNABORTED', config)), timeout);
     try {
-        const outcome = await session.send({
-            url: new URL(instance.getUri(config), globalThis.location?.href),
-            method: config.method.toUpperCase(),
-            signal: wait.signal,
-            once: !!(data && (data.getReader || data.pipe) && !data.getHeaders),
-            tacet: headers.has('authorization') ? false : config.tacet,
-            send: (token) => {
-                clearTimeout(timer || undefined);
-                if (token)
-                    headers.set('authorization', 'Bearer ' + token);
-                return adapter(config).then((response) => ({ status: response.status, give: () => response }), (error) => ({
-                    status: error.response?.status,
-                    give: () => {
-                        throw error;
-                    },
-                }));
-            },
-            status: (o) => o.status,
-        });
+        const outcome = await session.send({ url: instance.getUri(config), method: config.method.toUpperCase(), signal: wait.signal }, (token) => {
+            clearTimeout(timer || undefined);
+            if (token)
+                headers.set('authorization', 'Bearer ' + token);
+            return adapter(config).then((response) => ({ status: response.status, give: () => response }), (error) => ({
+                status: error.response?.status,
+                give: () => {
+                    throw error;
+                },
+            }));
+        }, !!(data && (data.getReader || data.pipe) && !data.getHeaders));
         return outcome.give();
     }
     finally {

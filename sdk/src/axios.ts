@@ -55,13 +55,9 @@ const through = async (session: Session, adapter: Adapter, config: InternalAxios
     timeout &&
     setTimeout(() => wait.abort(new AxiosError(`timeout of ${timeout}ms exceeded`, 'ECONNABORTED', config)), timeout)
   try {
-    const outcome = await session.send<Outcome>({
-      url: new URL(instance.getUri(config), globalThis.location?.href),
-      method: config.method!.toUpperCase(),
-      signal: wait.signal,
-      once: !!(data && (data.getReader || data.pipe) && !data.getHeaders),
-      tacet: headers.has('authorization') ? false : config.tacet,
-      send: (token) => {
+    const outcome = await session.send<Outcome>(
+      { url: instance.getUri(config), method: config.method!.toUpperCase(), signal: wait.signal },
+      (token) => {
         clearTimeout(timer || undefined)
         if (token) headers.set('authorization', 'Bearer ' + token)
         return adapter(config).then(
@@ -74,8 +70,8 @@ const through = async (session: Session, adapter: Adapter, config: InternalAxios
           }),
         )
       },
-      status: (o) => o.status,
-    })
+      !!(data && (data.getReader || data.pipe) && !data.getHeaders),
+    )
     return outcome.give()
   } finally {
     clearTimeout(timer || undefined)

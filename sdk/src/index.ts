@@ -3,13 +3,9 @@
  *
  * @packageDocumentation
  */
-import { createIn } from './create.js'
-import type { Session, SessionOptions } from './core/types.js'
-
-export { TacetError, type ErrorCode, type ErrorDetail } from './core/error.js'
+export { TacetError, type ErrorCode } from './core/error.js'
 export type {
   RenewedFrom,
-  Sending,
   Session,
   SessionEvents,
   SessionOptions,
@@ -19,20 +15,4 @@ export type {
   TraceEvent,
   User,
 } from './core/types.js'
-
-/**
- * The session of this browser with one session server. Call it once per page and share the object.
- *
- * @example
- * ```ts
- * import { createSession } from '@tacet/browser'
- *
- * const session = createSession({ baseURL: '/auth', onSignedOut: () => location.assign('/sign-in') })
- * await session.ready
- * if (session.status === 'signed-out') await session.signIn({ username: 'alice', password: 'alice-password' })
- * const orders = await session.fetch('/api/orders').then((r) => r.json())
- * ```
- *
- * @see {@link https://www.rfc-editor.org/rfc/rfc9700#section-4.14 | RFC 9700 §4.14} on refresh tokens in browsers
- */
-export const createSession = (options: SessionOptions = {}): Session => createIn(options, globalThis)
+export { createSession } from './core/session.js'

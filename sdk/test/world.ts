@@ -2,9 +2,14 @@
  * A browser with several tabs, a network that loses things and a session server that follows the
  * head-and-fork protocol, in one process and under fake timers.
  */
-import { createIn } from '../src/create.js'
-import type { Env } from '../src/core/env.js'
-import type { Session, SessionOptions, TraceEvent } from '../src/index.js'
+import { buildSync } from 'esbuild'
+import type { createSession, Session, SessionOptions, TraceEvent } from '../src/index.js'
+
+// What a page would load, as a function of the window that it finds.
+const { outputFiles } = buildSync({ entryPoints: ['src/index.ts'], bundle: true, format: 'iife', globalName: 'sdk', target: 'es2022', write: false })
+const WINDOW = ['location', 'document', 'navigator', 'localStorage', 'BroadcastChannel', 'addEventListener', 'fetch', 'AbortSignal', 'Math'] as const
+type Window = Record<(typeof WINDOW)[number], unknown>
+const load = new Function(...WINDOW, outputFiles[0]!.text + ';return sdk') as (...window: unknown[]) => { createSession: typeof createSession }
 
 export const ORIGIN = 'https://app.test'
 
@@ -168,7 +173,6 @@ export class Server {
 }
 
 export interface Tab {
-  env: Env
   session: Session
   trace: TraceEvent[]
   events: string[]
@@ -182,7 +186,7 @@ export interface Tab {
 export interface WorldOptions {
   seed?: number
   /** What this browser lacks. */
-  without?: ('locks' | 'channel' | 'storage')[]
+  without?: ('locks' | 'storage')[]
   fault?: (path: string, n: number) => Fault | undefined
   /** Milliseconds that messages between tabs take. */
   gossip?: () => number
@@ -198,7 +202,7 @@ export class World {
   /** Requests that the server has not seen yet, or whose answer is on its way. */
   inFlight = 0
   private seen: Record<string, number> = {}
-  private channels: { name: string; tab: Tab; onmessage: ((e: MessageEvent) => void) | null }[] = []
+  private channels: { name: string; tab: Tab; hear: (e: MessageEvent) => void }[] = []
   private queue: (() => void)[] = []
   private busy = false
   private without: Set<string>
@@ -213,8 +217,8 @@ export class World {
   /** Opens a tab and, in it, a session. */
   open(options: SessionOptions = {}): Tab {
     const world = this
-    const targets: Record<string, Set<() => void>> = {}
-    const listen = (type: string, fn: () => void, opt?: AddEventListenerOptions) => {
+    const targets: Record<string, Set<(e: Event) => void>> = {}
+    const listen = (type: string, fn: (e: Event) => void, opt?: AddEventListenerOptions) => {
       const set = (targets[type] ??= new Set())
       set.add(fn)
       opt?.signal?.addEventListener('abort', () => set.delete(fn))
@@ -224,44 +228,41 @@ export class World {
       events: [],
       hidden: false,
       closed: false,
-      fire: (type: string) => [...(targets[type] ?? [])].forEach((fn) => fn()),
+      fire: (type: string) => tab.closed || [...(targets[type] ?? [])].forEach((fn) => fn({ type } as Event)),
       close: () => {
         tab.closed = true
         world.channels = world.channels.filter((c) => c.tab !== tab)
         tab.session.destroy()
       },
     } as unknown as Tab
-    const storage: Env['localStorage'] = {
-      getItem: (k) => this.disk.get(k) ?? null,
-      setItem: (k, v) => {
-        this.disk.set(k, v)
-        this.gossip(() => this.tabs.filter((t) => t !== tab && !t.closed).forEach((t) => t.fire('storage')))
+    const storage = new Proxy({} as Record<string, string>, {
+      get: (_, k: string) => this.disk.get(k),
+      set: (_, k: string, v) => {
+        if (this.disk.get(k) !== String(v)) {
+          this.disk.set(k, String(v))
+          this.gossip(() => this.tabs.filter((t) => t !== tab && !t.closed).forEach((t) => t.fire('storage')))
+        }
+        return true
       },
-      removeItem: (k) => {
-        if (this.disk.delete(k)) this.gossip(() => this.tabs.filter((t) => t !== tab && !t.closed).forEach((t) => t.fire('storage')))
-      },
-    }
+    })
     class Channel {
       me
-      set onmessage(fn: ((e: MessageEvent) => void) | null) {
-        this.me.onmessage = fn
-      }
       constructor(name: string) {
-        this.me = { name, tab, onmessage: null as ((e: MessageEvent) => void) | null }
+        this.me = { name, tab, hear: (_: MessageEvent) => {} }
         world.channels.push(this.me)
       }
+      addEventListener(_: string, fn: (e: MessageEvent) => void, { signal }: { signal: AbortSignal }) {
+        this.me.hear = fn
+        signal.addEventListener('abort', () => (this.me.hear = () => {}))
+      }
       postMessage(data: unknown) {
-        if (!world.channels.includes(this.me)) throw new Error('InvalidStateError')
+        if (tab.closed) return
         for (const c of world.channels)
           if (c !== this.me && c.name === this.me.name)
-            world.gossip(() => world.channels.includes(c) && c.onmessage?.({ data: structuredClone(data) } as MessageEvent))
-      }
-      close() {
-        world.channels = world.channels.filter((c) => c !== this.me)
+            world.gossip(() => c.tab.closed || c.hear({ data: structuredClone(data) } as MessageEvent))
       }
     }
-    const env: Partial<Env> = {
-      fetch: (input, init) => this.fetch(tab, new Request(input as string, init)),
+    const window: Window = {
       location: { href: ORIGIN + '/', origin: ORIGIN },
       document: {
         get hidden() {
@@ -270,18 +271,24 @@ export class World {
         get cookie() {
           return ['theme=dark', ...(world.jar['XSRF-TOKEN'] ? ['XSRF-TOKEN=' + world.jar['XSRF-TOKEN']] : [])].join('; ')
         },
-        set cookie(_: string) {
-          throw new Error('the SDK does not write cookies')
-        },
-        addEventListener: listen as Document['addEventListener'],
       },
+      navigator: this.without.has('locks') ? {} : { locks: { request: this.lock(tab) } },
+      localStorage: this.without.has('storage') ? undefined : storage,
+      BroadcastChannel: Channel,
       addEventListener: listen,
+      fetch: (input: string, init?: RequestInit) => this.fetch(tab, new Request(input, init)),
+      AbortSignal: {
+        timeout: (ms: number) => {
+          const c = new AbortController()
+          setTimeout(() => c.abort(new DOMException('timed out', 'TimeoutError')), ms)
+          return c.signal
+        },
+      },
+      Math: Object.assign(Object.create(Math), { random: this.random }),
     }
-    if (!this.without.has('locks')) env.navigator = { locks: { request: this.lock(tab) as LockManager['request'] } }
-    if (!this.without.has('channel')) env.BroadcastChannel = Channel as never
-    if (!this.without.has('storage')) env.localStorage = storage
-    tab.env = env as Env
-    tab.session = createIn({ baseURL: '/auth', trace: (e) => tab.trace.push(e), ...options }, tab.env)
+    // A Math whose random() is the seed's; the rest is found through its prototype.
+    const sdk = load(...WINDOW.map((k) => window[k]))
+    tab.session = sdk.createSession({ baseURL: ORIGIN + '/auth', trace: (e) => tab.trace.push(e), ...options })
     for (const type of ['signedin', 'signedout', 'renewed', 'failed'] as const) tab.session.on(type, () => tab.events.push(type))
     this.tabs.push(tab)
     return tab
@@ -324,7 +331,7 @@ export class World {
     const n = (this.seen[path] = (this.seen[path] ?? 0) + 1)
     const fault = this.fault(path, n) ?? {}
     if (req.signal.aborted) throw req.signal.reason
-    const body = new Uint8Array(await req.arrayBuffer())
+    const body = req.body ? new Uint8Array(await req.arrayBuffer()) : new Uint8Array()
     let abort!: (e: unknown) => void
     const aborted = new Promise<never>((_, no) => (abort = no))
     aborted.catch(() => {})

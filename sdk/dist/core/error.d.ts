@@ -1,9 +1,9 @@
 /**
  * What went wrong, in one word that stays the same between versions.
  *
- * - `signed_out`: the session is over (refused for good, signed out here or in another tab). Go to sign-in.
- * - `network`: the session server could not be reached. The session is kept; try again.
- * - `timeout`: it did not answer in time. The session is kept; try again.
+ * - `signedout`: the session is over (refused for good, signed out here or in another tab). Go to sign-in.
+ * - `network`: the session server could not be reached, or did not answer in time (`cause` says which).
+ *   The session is kept; try again.
  * - `unavailable`: it answered 5xx, 429 or something that is not an answer. The session is kept;
  *   try again after `retryAfter`.
  * - `not_repeatable`: the API answered 401 to a one-shot stream body, which cannot be sent a second
@@ -12,16 +12,7 @@
  * - anything else: the `code` of the server's problem document (RFC 9457), from `signIn()`:
  *   `invalid_credentials`, `too_many_requests`, …
  */
-export type ErrorCode = 'signed_out' | 'network' | 'timeout' | 'unavailable' | 'not_repeatable' | 'destroyed' | (string & {});
-/** The facts beside a {@link TacetError}'s code. */
-export interface ErrorDetail {
-    /** HTTP status of the session server's answer, where there was one. */
-    status?: number;
-    /** Milliseconds that the server asked to wait (`Retry-After`). */
-    retryAfter?: number;
-    /** What was caught, where there was something. */
-    cause?: unknown;
-}
+export type ErrorCode = 'signedout' | 'network' | 'unavailable' | 'not_repeatable' | 'destroyed' | (string & {});
 /**
  * The one error type of this package. Errors of the API itself are not wrapped: they reach the
  * caller as the platform's `fetch` or axios would give them.
@@ -40,6 +31,8 @@ export interface ErrorDetail {
  */
 export declare class TacetError extends Error {
     readonly code: ErrorCode;
+    /** HTTP status of the session server's answer, where there was one. */
     readonly status?: number;
+    /** Milliseconds that the server asked to wait (`Retry-After`); 0 or NaN where it did not. */
     readonly retryAfter?: number;
 }

@@ -15,12 +15,9 @@
  * ```
  */
 export class TacetError extends Error {
-    code;
     /** @internal */
-    constructor(code, message, detail) {
-        super(message);
-        this.name = 'TacetError';
-        this.code = code;
-        Object.assign(this, detail);
+    constructor(code, detail) {
+        super(detail?.title ?? code);
+        Object.assign(this, detail, { name: 'TacetError', code });
     }
 }

@@ -1,299 +1,292 @@
+import { fetchWith } from '../adapters/fetch.js';
 import { TacetError } from './error.js';
-import { ignore, race, sleep } from './env.js';
-import { makeLock } from './lock.js';
-import { post } from './post.js';
-import { openStore } from './state.js';
-/** How long after a renewal a 401 is taken to be the API's last word, in milliseconds. */
-const YOUNG = 1e4;
+/** Half the time in which other tabs must have answered. */
+const sleep = () => new Promise((ok) => setTimeout(ok, 30));
+/** For failures that somebody else reports. */
+const ignore = () => { };
+/** `p`, or the reason of `signal` as soon as it aborts. The work behind `p` goes on: it is shared. */
+const race = (p, signal) => new Promise((ok, no) => {
+    p.then(ok, no);
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', () => no(signal.reason));
+});
 /**
- * The machine behind a session: who holds which token, when to renew, who waits, who is told.
- * Adapters put it around their HTTP client through {@link Session.send}.
+ * The session of this browser with one session server. Call it once per page and share the object.
  *
- * @internal
+ * @example
+ * ```ts
+ * import { createSession } from '@tacet/browser'
+ *
+ * const session = createSession({ baseURL: '/auth', onSignedOut: () => location.assign('/sign-in') })
+ * await session.ready
+ * if (session.status === 'signedout') await session.signIn({ username: 'alice', password: 'alice-password' })
+ * const orders = await session.fetch('/api/orders').then((r) => r.json())
+ * ```
+ *
+ * @see {@link https://www.rfc-editor.org/rfc/rfc9700#section-4.14 | RFC 9700 §4.14} on refresh tokens in browsers
  */
-export const createCore = (o, env) => {
-    const page = env.location?.href;
-    const base = new URL(o.baseURL ?? '/auth', page).href.replace(/\/$/, '');
-    const origins = [page, base, ...(o.origins ?? [])].map((u) => u && new URL(u).origin);
+export const createSession = ({ baseURL = '/auth', storage, delivery, origins = [], onSignedOut, timeout = 1e4, leeway = 6e4, trace, } = {}) => {
+    const { href: base, origin } = new URL(baseURL, location.href);
     const name = 'tacet:' + base;
-    const body = o.delivery === 'body';
-    const timeout = o.timeout ?? 1e4;
-    const { load, save, mark, ending, setEnding } = openStore(env, name, o.storage === 'localStorage', body);
+    const body = delivery === 'body';
+    const load = () => {
+        try {
+            return JSON.parse(localStorage[name]);
+        }
+        catch {
+            // Missing, forbidden or not ours: as if there were nothing.
+        }
+    };
+    const save = (x) => {
+        try {
+            localStorage[name] = JSON.stringify(x);
+        }
+        catch {
+            // Full or forbidden: other tabs and the next load go without.
+        }
+    };
+    const mark = () => (body ? load()?.g : /(^|; )XSRF-TOKEN=([^;]*)/.exec(document.cookie)?.[2]) ?? '';
+    const now = () => performance.now();
     let token;
-    /** `performance.now()` at the receipt of `token`. */
-    let born = 0;
     /** The mark of `token`, or of the session that is over: another one means that another tab knows more. */
-    let seen = '';
+    let seen = load()?.o && load().g;
     /** The API has refused `token`. */
-    let stale = false;
+    let stale;
     /** `token` has been used since it came: its successor is fetched ahead of time. */
-    let used = false;
-    let out = false;
+    let used;
     /** Id of the last session that ended: nothing brings it back. */
     let ended;
-    /** Moves with every beginning and end of a session: what began before belongs to nobody. */
-    let epoch = 0;
-    let requests = 0;
-    /** Calls of signOut(): a sign-in that one overtakes is undone. */
-    let quits = 0;
-    /** Until when (`performance.now()`) a 401 does not renew: token not yet accepted by any API … */
-    let doubt = 0;
-    /** … or refused by one just after a renewal. */
-    let futile = 0;
+    /** Ends with the session: what began before belongs to nobody then. */
+    let era = new AbortController();
     let renewal;
-    let stop = new AbortController();
-    let reject = ignore;
-    let who = Promise.resolve();
-    let failures = 0;
+    /** Ends the waiting for `renewal`. */
+    let fail = ignore;
+    let who;
+    let requests = 0;
+    /** Until when (`performance.now()`) a 401 does not renew: because no API has accepted this renewed token yet … */
+    let doubt = 0;
+    /** … or because one refused a token that had just been renewed for it. */
+    let futile = 0;
     /** No renewal before this `performance.now()`, because of `lastError`. */
     let notBefore = 0;
     let lastError;
-    let hurry = ignore;
     let timer;
-    const now = () => performance.now();
-    const listeners = {};
-    const trace = (type, id, detail) => o.trace?.({ type, at: now(), ...(id && { id }), detail });
-    // In a microtask: a listener that throws, or calls back, must not disturb the core.
-    const emit = (type, e) => {
-        trace(type, 0, e);
-        queueMicrotask(() => listeners[type]?.forEach((fn) => queueMicrotask(() => fn(e))));
+    const listeners = new Set([
+        ['signedout', onSignedOut],
+        ['', trace],
+    ]);
+    const on = (...listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
     };
-    const on = (type, fn) => {
-        const set = (listeners[type] ??= new Set());
-        set.add(fn);
-        return () => void set.delete(fn);
+    const emit = (type, detail, id) => {
+        // Each on its own, and but for the trace later: a listener that throws or calls back must not disturb the core.
+        listeners.forEach(async ([t, fn]) => (t ? t === type && fn?.(await detail) : fn?.({ type, at: now(), id, detail })));
     };
-    if (o.onSignedOut)
-        on('signedout', o.onSignedOut);
-    const gone = () => new TacetError('signed_out', 'The session is over: sign in again');
     // ---- time ----
-    // Sleep stops performance.now() on some systems, and people set clocks: whichever says more counts.
-    const left = () => token.e - Math.max(Date.now() - token.w, now() - born);
-    const lead = () => Math.min(o.leeway ?? 6e4, token.e / 5);
-    const good = (margin) => token && !stale && left() > margin;
-    const arm = () => {
-        clearTimeout(timer);
-        timer = setTimeout(tick, Math.min(Math.max(left() - lead(), 0), 1e9));
-    };
-    const tick = () => {
-        if (!token)
-            return;
-        if (left() > lead())
-            arm();
-        else if (used && !env.document?.hidden)
-            renew().catch(ignore);
-    };
+    // Counted from the receipt, by the same clock: its error does not matter. Unlike performance.now() it goes
+    // on while the device sleeps; where it was set in between, either way, the token is rather old than young.
+    const left = () => token.expires_in * 1e3 - Math.abs(Date.now() - token.w);
+    const lead = () => Math.min(leeway, token.expires_in * 200);
+    /** There is a token, for at least that many leads. */
+    const good = (leads) => token && !stale && left() > leads * lead();
+    /** There is nothing in this browser that could be renewed. */
+    const none = () => !token && (!mark() || mark() === seen);
     // ---- other tabs ----
-    let channel = env.document && env.BroadcastChannel && new env.BroadcastChannel(name);
+    let channel;
+    try {
+        channel = new BroadcastChannel(name);
+    }
+    catch {
+        // Without one, other tabs learn of a sign-out by the storage event, and of the rest by their own renewal.
+    }
     const tell = (m) => channel?.postMessage(m);
-    const [locked, hear] = makeLock(env, name, timeout, tell);
-    if (channel)
-        channel.onmessage = ({ data: m }) => {
-            if (m.t)
-                take(m, 'tab');
-            else if ('o' in m)
-                m.o === token?.s && drop('elsewhere', false);
-            else if (m.q)
-                good(lead()) && tell(token);
-            else
-                hear(m);
-        };
-    /** Uses another tab's token, if it is the newest and none that has ended. */
-    const take = (t, from) => {
-        if (t?.t && t.t !== token?.t && t.g === mark() && t.s !== ended && (!token || Date.now() - t.w < t.e))
-            adopt(t, from);
+    /** 0: has the turn; below 1: wants it; 1: does not. */
+    let claim = 1;
+    let rival;
+    const locked = async (run) => {
+        let turn;
+        try {
+            return await navigator.locks.request(name, { signal: AbortSignal.timeout(timeout) }, () => (turn = run()));
+        }
+        catch {
+            if (turn)
+                return turn;
+        }
+        // No Web Locks (plain http, old web views): tabs claim the turn until nobody with a lower number objects.
+        claim = Math.random();
+        do {
+            rival = false;
+            tell({ c: claim });
+            await sleep();
+        } while (rival);
+        claim = 0;
+        return run().finally(() => (claim = 1));
     };
     /** Looks at what other tabs left behind. */
     const sync = () => {
-        const end = ending();
-        if (end && (token ? end.s === token.s : end.g === mark()))
-            drop('elsewhere', false);
+        const x = load();
+        if (x?.o) {
+            flush(x);
+            if (x.g === mark() || x.s === token?.s)
+                drop('elsewhere');
+        }
         else
-            take(load(), 'storage');
+            take(x, 'storage');
     };
     // ---- beginnings and ends ----
-    const adopt = (t, from, since = now()) => {
+    /** Uses a token, if it is a new one, the newest, and of no session that has ended. */
+    const take = (t, from) => {
+        if (!t?.access_token || t.access_token === token?.access_token || t.g !== mark() || t.s === ended)
+            return;
         const fresh = token?.s !== t.s;
-        if (token && fresh)
+        if (!fresh)
+            t.user ??= token.user;
+        else if (token)
             cut();
-        const past = Date.now() - t.w;
-        // Received in the future: the clock was set back since, so nothing is known about its age.
-        born = now() - (past < -1e3 ? Infinity : past);
         token = t;
         seen = t.g;
-        stale = used = out = false;
-        failures = notBefore = 0;
-        doubt = fresh ? 0 : since + YOUNG;
-        arm();
+        stale = used = false;
+        doubt = fresh ? 0 : now() + timeout;
+        clearTimeout(timer);
+        timer = setTimeout(() => used && stir({}), left() - lead() + 50);
         emit('renewed', { from });
         if (fresh)
-            who = meet();
+            who = meet(t.s);
     };
     /** Learns who is signed in, and says so. */
-    const meet = async () => {
-        const e = epoch;
-        if (!token.u) {
-            const url = new URL(base + '/me');
-            try {
-                const res = await send({ url, method: 'GET', send: (t) => raw(url, t ? { headers: { authorization: 'Bearer ' + t } } : {}), status: (r) => r.status });
-                const u = (await res.json()).user;
-                if (e === epoch)
-                    token.u = u;
-            }
-            catch {
-                // The session works without a name.
-            }
-        }
-        if (e === epoch && token)
-            emit('signedin', token.u);
+    const meet = async (s) => {
+        const u = await (token.user ?? fetchIt(base + '/me').then(async (r) => (await r.json()).user).catch(ignore));
+        if (token?.s === s)
+            emit('signedin', (token.user = u));
     };
     /** Ends everything that belongs to the present session. */
-    const cut = (error = gone()) => {
-        epoch++;
-        clearTimeout(timer);
+    const cut = (why = new TacetError('signedout')) => {
+        era.abort(why);
+        fail(why);
+        era = new AbortController();
         renewal = undefined;
-        stop.abort();
-        reject(error);
+        used = false;
     };
-    const drop = (reason, say) => {
-        if (out)
+    /** The session is over; `o`, the body of the sign-out, where this tab is the one that says so. */
+    const drop = (reason, o) => {
+        if (!o && none())
             return;
-        const s = (ended = token?.s);
+        ended = token?.s;
         cut();
         token = undefined;
-        out = true;
-        if (say) {
-            save();
-            tell({ o: s });
-        }
         seen = mark();
-        if (say && seen)
-            setEnding({ g: seen, s });
         emit('signedout', { reason });
+        if (o) {
+            tell({ x: ended });
+            o = { g: seen, s: ended, o: { ...o, refresh_token: body ? seen : undefined } };
+            save(o);
+        }
+        return o;
     };
     // ---- the session server ----
-    const raw = (input, init) => (o.fetch ?? env.fetch)(input, init);
-    const call = (path, data, ctl = new AbortController()) => post(raw, base + path, data, body ? '' : mark(), body ? 'same-origin' : 'include', timeout, ctl);
+    /**
+     * One POST: the JSON of the answer, its status and `Retry-After`. `keepalive` decides whether the
+     * rotated cookie lands when the tab closes in the middle. Nothing aborts it but time: what the server
+     * has begun is better known than lost.
+     */
+    const call = async (path, data) => {
+        try {
+            const res = await fetch(base + path, {
+                method: 'POST',
+                headers: { 'content-type': 'application/json', 'x-xsrf-token': body ? '' : mark() },
+                body: JSON.stringify(data),
+                credentials: body ? 'omit' : 'include',
+                keepalive: true,
+                signal: AbortSignal.timeout(timeout),
+            });
+            return {
+                ...(await res.json().catch(ignore)),
+                status: res.status,
+                retryAfter: res.headers.get('retry-after') * 1e3,
+            };
+        }
+        catch (cause) {
+            throw new TacetError('network', { cause });
+        }
+    };
     /** Uses and shares what the server answered. */
-    const accept = ({ data }, since) => {
-        const s = data.session?.id;
+    const accept = (a) => {
         const t = {
-            t: data.access_token,
-            e: data.expires_in * 1e3 || 1e12,
+            ...a,
+            s: a.session?.id,
             w: Date.now(),
             // A slow duplicate is answered without a new refresh token: the one that is there stays.
-            g: (body && data.refresh_token) || mark(),
-            s,
-            u: data.user ?? (token && token.s === s ? token.u : undefined),
+            g: (body && a.refresh_token) || mark(),
         };
-        if (!body || data.refresh_token)
-            save(t);
-        adopt(t, 'network', since);
+        if (!body || a.refresh_token)
+            save(storage === 'localStorage' ? t : body && { g: t.g });
+        take(t, 'network');
         tell(t);
     };
-    const unavailable = ({ status, retryAfter, data }) => new TacetError('unavailable', `The session server answered ${status}: the session is kept, try again`, { status, ...(retryAfter > 0 && { retryAfter: Math.min(retryAfter, 3e5) }), cause: data });
-    /** One turn: look whether another tab has renewed, else renew. Rejects if that failed for now. */
-    const turn = async (e, old, before, ctl) => {
-        if (e !== epoch || token?.t !== old)
-            return;
-        const m = mark();
-        if (m && m !== seen) {
-            // Another tab has renewed, or this is the start. Its token may arrive after the lock does.
-            tell({ q: 1 });
-            for (let i = old || m !== before ? 50 : 5; i--;) {
-                sync();
-                if (e !== epoch || token?.t !== old)
-                    return;
-                await sleep(20);
+    /** Renews, unless another tab has, as often as makes sense for those who wait. */
+    const turns = async () => {
+        const e = era.signal;
+        const old = token;
+        const start = now();
+        const turn = async () => {
+            // How often to ask the other tabs: long if one has renewed, shortly at the start.
+            let asks = old ? 40 : 4;
+            for (; sync(), e.throwIfAborted(), token === old || !good(0); await sleep()) {
+                const sent = mark();
+                if (sent !== seen && asks-- > 0) {
+                    // Its token, or its word that the session is over, may arrive after the lock does.
+                    tell({});
+                    continue;
+                }
+                emit('renewing');
+                const a = await call('/refresh', { refresh_token: body ? sent : undefined });
+                e.throwIfAborted();
+                if (a.access_token)
+                    return accept(a);
+                // Only the session server's own refusal counts, not that of a proxy or portal on the way.
+                if (!a.code || a.status > 403)
+                    throw new TacetError('unavailable', a);
+                // It is final, unless the cookies have changed since: another tab has renewed or signed in.
+                if (!mark() || mark() === sent)
+                    return drop(a.code, {});
             }
-            if (e !== epoch || token?.t !== old)
-                return;
-        }
-        for (let again = 0;; again++) {
-            const sent = mark();
-            const since = now();
-            trace('renewing');
-            const a = await call('/refresh', body ? { refresh_token: sent } : {}, ctl);
-            if (e !== epoch)
-                return;
-            if (a.data.access_token)
-                return accept(a, since);
-            if (a.page || ![400, 401, 403].includes(a.status))
-                throw unavailable(a);
-            // Refused for good, unless the cookies have changed since (another tab renewed or signed in).
-            const m = mark();
-            if (again || (a.data.code !== 'csrf' && (!m || m === sent)))
-                return drop(a.data.code ?? 'invalid_grant', true);
-        }
-    };
-    /** Turns until one succeeds, as long as waiting makes sense for those who wait. */
-    const turns = async (e, old, ctl) => {
-        const patience = now() + timeout / 2;
-        const before = mark();
+        };
         for (;;) {
-            if (notBefore > patience)
+            if (notBefore - start > 5e3)
                 throw lastError;
-            if (notBefore > now())
-                await new Promise((ok) => {
-                    hurry = ok;
-                    setTimeout(ok, notBefore - now());
-                });
-            if (e !== epoch)
-                return;
+            while (now() < notBefore)
+                await sleep();
             try {
-                return await locked(() => turn(e, old, before, ctl));
+                return await locked(turn);
             }
             catch (error) {
-                if (e !== epoch)
-                    return;
+                e.throwIfAborted();
                 lastError = error;
-                const wait = Math.min(250 * 2 ** failures++, timeout / 2);
-                notBefore = now() + (lastError.retryAfter ?? wait * (0.5 + Math.random() / 2));
+                notBefore = now() + (lastError.retryAfter || Math.min(now() - start + 400, 5e3) * Math.random());
                 emit('failed', lastError);
             }
         }
     };
     /** The one renewal of this tab. */
-    const renew = () => {
-        if (renewal)
-            return renewal;
-        stop = new AbortController();
-        const mine = (renewal = Promise.race([
-            new Promise((_, no) => (reject = no)),
-            turns(epoch, token?.t, stop),
-        ]));
-        const done = () => {
-            if (renewal === mine)
-                renewal = undefined;
-        };
-        mine.then(done, done);
-        return mine;
-    };
+    const renew = () => (renewal ??= new Promise((ok, no) => {
+        fail = no;
+        turns().then(ok, no);
+    }).finally(() => (renewal = undefined)));
     /** Delivers a sign-out that the server has not confirmed: true when there is none left. */
-    const flush = () => locked(async () => {
-        const end = ending();
-        // If the cookie is another session's by now, that one must not be ended in this one's place.
-        if (end && (body || end.g === mark())) {
-            if (!end.b)
-                return true;
-            const { status, page } = await call('/logout', end.b);
-            if (page || status > 401)
-                return false;
-        }
-        setEnding();
-        return true;
-    }).catch(() => false);
-    const end = (g, s, everywhere) => {
-        setEnding({ g, s, b: { everywhere, ...(body && { refresh_token: g }) } });
-        return flush();
+    const flush = (x) => locked(async () => 
+    // If the cookie is another session's by now, that one must not be ended in this one's place.
+    !x?.o || x.g !== mark() || ((await call('/logout', x.o)).status === 204 && (save(), true))).catch(() => false);
+    const signOut = async (options) => {
+        cut();
+        return flush(none() ? load() : drop('signedout', { ...options }));
     };
     // ---- requests ----
-    const obtain = async (id, e, once, signal) => {
-        if (!token && (!mark() || mark() === seen))
+    const obtain = async (e, signal, once, step) => {
+        if (none())
             return;
-        used = true;
-        if (!good(once ? lead() : token ? lead() / 4 : 0)) {
-            trace('held', id);
+        if (!good(1)) {
+            step?.('held');
             try {
                 await race(renew(), signal);
             }
@@ -303,124 +296,91 @@ export const createCore = (o, env) => {
                     throw error;
             }
         }
-        else if (!good(lead()))
-            renew().catch(ignore);
-        if (e !== epoch || !token)
-            throw gone();
         used = true;
-        return token.t;
+        e.throwIfAborted();
+        return token;
     };
-    const authorized = (url) => (o.shouldAuthorize ? o.shouldAuthorize(url) : origins.includes(url.origin));
-    const send = async (r) => {
+    const send = async (request, transmit, once) => {
         const id = ++requests;
-        const e = epoch;
-        trace('request', id, { method: r.method, url: r.url.href });
+        const e = era.signal;
+        const step = (type, detail) => emit(type, detail, id);
+        step('request', request);
         try {
-            let t = r.tacet === false || !authorized(r.url) ? undefined : await obtain(id, e, r.once, r.signal);
-            trace('sent', id);
-            let res = await r.send(t, false);
-            if (t && r.status(res) === 401) {
-                trace('unauthorized', id);
-                if (e !== epoch)
-                    throw gone();
-                if (t !== token.t || now() > Math.max(doubt, futile)) {
-                    if (t === token.t)
-                        stale = true;
-                    r.discard?.(res);
-                    t = await obtain(id, e, r.once, r.signal);
-                    if (r.once)
-                        throw new TacetError('not_repeatable', 'The API answered 401 to a stream, which cannot be sent twice: send it again');
-                    trace('repeat', id);
-                    res = await r.send(t, true);
-                    if (r.status(res) === 401)
-                        futile = now() + YOUNG;
+            for (let repeat = 0;; repeat = 1) {
+                const t = [location.origin, origin, ...origins].includes(new URL(request.url, base).origin) &&
+                    (await obtain(e, request.signal, once, step));
+                if (repeat && once)
+                    throw new TacetError('not_repeatable');
+                step(repeat ? 'repeat' : 'sent');
+                const res = await transmit(t?.access_token, repeat);
+                if (t && res.status === 401) {
+                    step('unauthorized');
+                    e.throwIfAborted();
+                    if (repeat)
+                        futile = now() + timeout;
+                    else if (t !== token || (stale = now() > Math.max(doubt, futile)))
+                        continue;
                 }
+                if (t === token && res.status < 400)
+                    doubt = 0;
+                step('settled', res.status);
+                return res;
             }
-            if (t && t === token?.t && r.status(res) < 400)
-                doubt = 0;
-            trace('settled', id, r.status(res));
-            return res;
         }
         catch (error) {
-            trace('settled', id, error);
+            step('settled', error);
             throw error;
         }
     };
+    const fetchIt = fetchWith(send);
     // ---- start, wake, stop ----
-    const life = new AbortController();
-    const wake = (online) => {
-        if (online)
+    /** Looks around: at the start (without event), when time passes, and when the page or another tab stirs. */
+    const stir = async (event) => {
+        // Of the events below only `online` comes before p in the alphabet.
+        if (event?.type < 'p')
             notBefore = 0;
-        hurry();
-        if (ending())
-            flush();
         sync();
-        if (!env.document?.hidden && (token ? !good(lead()) || seen !== mark() : !out))
-            renew().catch(ignore);
+        if (!none() && !(good(1) && mark() === seen) && !(event && document.hidden))
+            await renew().catch(ignore);
+        return who;
     };
-    const listen = (type, fn) => env.addEventListener?.(type, fn, { signal: life.signal });
-    listen('storage', sync);
-    listen('online', () => wake(true));
-    listen('pageshow', () => wake());
-    env.document?.addEventListener('visibilitychange', () => wake(), { signal: life.signal });
-    const start = async () => {
-        const end = ending();
-        out = !mark();
-        if (end) {
-            // Signed out while the server was away: silently, because the event was then.
-            if (end.g === mark()) {
-                seen = end.g;
-                out = true;
-            }
-            flush();
-        }
-        sync();
-        if (!token && !out)
-            await renew();
-        await who;
-    };
-    const ready = start().catch(ignore);
+    // Its `signal` member is what addEventListener looks for.
+    const life = new AbortController();
+    for (const type of ['storage', 'online', 'pageshow', 'visibilitychange'])
+        addEventListener(type, stir, life);
+    channel?.addEventListener('message', ({ data }) => data.access_token ? take(data, 'tab')
+        : data.c >= 0 ? (data.c > claim ? tell({ c: claim }) : (rival = true))
+            : data.x ? data.x === token?.s && drop('elsewhere')
+                : good(1) && tell(token), life);
     return {
-        ready,
-        on,
+        fetch: fetchIt,
         send,
-        getAccessToken: (options) => obtain(0, epoch, false, options?.signal),
-        signIn: async ({ username, password }) => {
-            const q = quits;
-            const a = await locked(() => call('/login', { username, password, delivery: body ? 'body' : 'cookie' }));
-            const { access_token, code, title, detail, session, refresh_token } = a.data;
-            if (!access_token) {
-                const failed = unavailable(a);
-                if (!code || a.status > 499)
-                    throw failed;
-                throw new TacetError(code, detail ?? title ?? code, { ...failed });
-            }
-            if (q !== quits) {
-                end(refresh_token ?? mark(), session?.id, false);
-                throw gone();
-            }
+        on,
+        ready: stir(),
+        signOut,
+        getAccessToken: async () => (await obtain(era.signal))?.access_token,
+        signIn: async (credentials) => {
+            const e = era.signal;
+            const a = await locked(() => call('/login', { ...credentials, delivery }));
+            if (!a.access_token)
+                throw new TacetError(a.code ?? 'unavailable', a);
+            // Signed out meanwhile: that goes for what has just begun, too.
+            if (e.aborted)
+                signOut();
+            e.throwIfAborted();
             cut();
             accept(a);
-            return token.u;
-        },
-        signOut: (options) => {
-            const g = mark();
-            const s = token?.s;
-            quits++;
-            drop('signed_out', true);
-            return g ? end(g, s, !!options?.everywhere) : Promise.resolve(true);
+            return token.user;
         },
         get user() {
-            return token?.u;
+            return token?.user;
         },
         get status() {
-            return token ? 'signed-in' : out ? 'signed-out' : 'loading';
+            return token ? 'signedin' : none() ? 'signedout' : 'loading';
         },
         destroy: () => {
-            cut(new TacetError('destroyed', 'The session object was destroyed'));
+            cut(new TacetError('destroyed'));
             life.abort();
-            channel?.close();
-            channel = undefined;
         },
     };
 };

@@ -7,14 +7,14 @@ export interface User {
     email?: string;
 }
 /** `loading` until the first look at cookies, other tabs and the server has been answered. */
-export type Status = 'loading' | 'signed-in' | 'signed-out';
+export type Status = 'loading' | 'signedin' | 'signedout';
 /** Why a session ended. */
 export interface SignedOut {
     /**
-     * `signed_out`: `signOut()` was called in this tab. `elsewhere`: another tab said so. Anything
+     * `signedout`: `signOut()` was called in this tab. `elsewhere`: another tab said so. Anything
      * else is the code with which the server refused the renewal for good, normally `invalid_grant`.
      */
-    reason: 'signed_out' | 'elsewhere' | (string & {});
+    reason: 'signedout' | 'elsewhere' | (string & {});
 }
 /** What a new access token came from. */
 export type RenewedFrom = 'network' | 'tab' | 'storage';
@@ -46,9 +46,9 @@ export interface TraceEvent {
     /** `performance.now()` of this tab, in milliseconds. */
     at: number;
     /** Number of the request, from 1. Missing on steps of the session. */
-    id?: number;
+    id?: number | undefined;
     /**
-     * `request`: `{ method, url }`. `settled`: the HTTP status, or the error that the caller got.
+     * `request`: the request, with `method` and `url`. `settled`: the HTTP status, or the error that the caller got.
      * `renewed`: `{ from }`. `failed`: the {@link TacetError}. `signedin`: the user. `signedout`: `{ reason }`.
      */
     detail?: unknown;
@@ -69,8 +69,6 @@ export interface SessionOptions {
     delivery?: 'cookie' | 'body';
     /** Origins, besides those of the page and of `baseURL`, that may see the access token. */
     origins?: readonly string[];
-    /** Decides instead of `origins` which requests get the access token. */
-    shouldAuthorize?: (url: URL) => boolean;
     /** Called once when the session is over: the place for the redirect to sign-in. */
     onSignedOut?: (e: SignedOut) => void;
     /** Longest wait for one answer of the session server, and for another tab's renewal. Default 10,000. */
@@ -79,30 +77,11 @@ export interface SessionOptions {
     leeway?: number;
     /** Gets every step; see {@link TraceEvent}. */
     trace?: (e: TraceEvent) => void;
-    /** Sends instead of the global `fetch`. */
-    fetch?: typeof fetch;
 }
 /** `fetch` options, plus the opt-out. */
 export interface SessionRequestInit extends RequestInit {
     /** `false`: send as it is, without token, wait or repeat. So is a request with an `Authorization` header of its own. */
     tacet?: false;
-}
-/** A request as {@link Session.send} sees it. */
-export interface Sending<R> {
-    url: URL;
-    method: string;
-    /** Aborts the wait (never the renewal, which is shared). */
-    signal?: AbortSignal | null | undefined;
-    /** The body is a stream: send it only with a token that is known to be fresh, never twice. */
-    once?: boolean;
-    /** `false` sends it as it is. */
-    tacet?: false | undefined;
-    /** Sends with this access token (none: as it is); `repeat` the second time. */
-    send: (token: string | undefined, repeat: boolean) => Promise<R>;
-    /** HTTP status of an answer. */
-    status: (answer: R) => number;
-    /** Lets go of an answer that is not going to be used. */
-    discard?: (answer: R) => void;
 }
 /** A session of one user in this browser, shared by its tabs. */
 export interface Session {
@@ -115,9 +94,7 @@ export interface Session {
      * A valid access token, for what `fetch` cannot do (WebSocket, EventSource): waits for a renewal in flight,
      * renews an expired one. `undefined` when signed out.
      */
-    readonly getAccessToken: (options?: {
-        signal?: AbortSignal;
-    }) => Promise<string | undefined>;
+    readonly getAccessToken: () => Promise<string | undefined>;
     /** Signs in and tells the other tabs. Rejects with the server's `code`, e.g. `invalid_credentials`. */
     readonly signIn: (credentials: {
         username: string;
@@ -139,7 +116,19 @@ export interface Session {
     /** Resolves, and never rejects, when `status` and `user` are known (or cannot be for now). */
     readonly ready: Promise<void>;
     /** For adapters of other HTTP clients: the flow of `fetch` around any way to send. */
-    readonly send: <R>(request: Sending<R>) => Promise<R>;
+    readonly send: <R extends {
+        status?: number;
+    }>(
+    /** `url` may be relative to the page; `signal` aborts the wait, never the renewal, which is shared. */
+    request: {
+        url: string;
+        method: string;
+        signal?: AbortSignal | null;
+    }, 
+    /** Sends with this access token (none: as it is); `repeat` is 1 the second time. */
+    transmit: (token: string | undefined, repeat: 0 | 1) => Promise<R>, 
+    /** The body is a stream: send it only with a token that is known to be fresh, never twice. */
+    once?: boolean) => Promise<R>;
     /** Stops timers, listeners and waiting requests. The session itself lives on in the browser. */
     readonly destroy: () => void;
 }

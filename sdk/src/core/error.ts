@@ -1,9 +1,9 @@
 /**
  * What went wrong, in one word that stays the same between versions.
  *
- * - `signed_out`: the session is over (refused for good, signed out here or in another tab). Go to sign-in.
- * - `network`: the session server could not be reached. The session is kept; try again.
- * - `timeout`: it did not answer in time. The session is kept; try again.
+ * - `signedout`: the session is over (refused for good, signed out here or in another tab). Go to sign-in.
+ * - `network`: the session server could not be reached, or did not answer in time (`cause` says which).
+ *   The session is kept; try again.
  * - `unavailable`: it answered 5xx, 429 or something that is not an answer. The session is kept;
  *   try again after `retryAfter`.
  * - `not_repeatable`: the API answered 401 to a one-shot stream body, which cannot be sent a second
@@ -13,23 +13,12 @@
  *   `invalid_credentials`, `too_many_requests`, …
  */
 export type ErrorCode =
-  | 'signed_out'
+  | 'signedout'
   | 'network'
-  | 'timeout'
   | 'unavailable'
   | 'not_repeatable'
   | 'destroyed'
   | (string & {})
-
-/** The facts beside a {@link TacetError}'s code. */
-export interface ErrorDetail {
-  /** HTTP status of the session server's answer, where there was one. */
-  status?: number
-  /** Milliseconds that the server asked to wait (`Retry-After`). */
-  retryAfter?: number
-  /** What was caught, where there was something. */
-  cause?: unknown
-}
 
 /**
  * The one error type of this package. Errors of the API itself are not wrapped: they reach the
@@ -48,14 +37,14 @@ export interface ErrorDetail {
  * ```
  */
 export class TacetError extends Error {
-  readonly code: ErrorCode
+  declare readonly code: ErrorCode
+  /** HTTP status of the session server's answer, where there was one. */
   declare readonly status?: number
+  /** Milliseconds that the server asked to wait (`Retry-After`); 0 or NaN where it did not. */
   declare readonly retryAfter?: number
   /** @internal */
-  constructor(code: ErrorCode, message: string, detail?: ErrorDetail) {
-    super(message)
-    this.name = 'TacetError'
-    this.code = code
-    Object.assign(this, detail)
+  constructor(code: ErrorCode, detail?: { title?: string }) {
+    super(detail?.title ?? code)
+    Object.assign(this, detail, { name: 'TacetError', code })
   }
 }
