@@ -14,7 +14,7 @@ build: ## the program, as ./tacet
 	CGO_ENABLED=0 $(GO) build -trimpath -o tacet ./cmd/tacet
 
 test: ## everything, in the order in which failures are cheapest
-	@scripts/need go node gcc chromium
+	@scripts/need go node gcc chromium postgres
 	$(MAKE) lint
 	$(MAKE) test-sdk test-demo
 	$(MAKE) test-race

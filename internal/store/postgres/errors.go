@@ -1,0 +1,198 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// What can be wrong with the store, for errors.Is. The error that wraps one of
+// these names the database and says what to do.
+var (
+	ErrNewerSchema = errors.New("written by a newer version of tacet")
+	ErrOlderSchema = errors.New("its schema is not up to date")
+	ErrFull        = errors.New("no space left for the database")
+	ErrReadOnly    = errors.New("the database cannot be written to")
+	ErrAccess      = errors.New("the database cannot be opened with this name and password")
+	ErrNoDatabase  = errors.New("there is no such database")
+	ErrBusy        = errors.New("the database has no connection or no lock to give")
+	ErrUnreachable = errors.New("the database does not answer")
+	ErrTimeout     = errors.New("the database was too slow")
+	ErrIO          = errors.New("the disk under the database failed")
+	ErrCopying     = errors.New("tacet migrate copy has not come to its end on this database")
+	ErrClosed      = errors.New("the store is closed")
+)
+
+// Error is a failure of the store. Kind is one of this package's Err… values,
+// nil if the cause fits none; Err is the cause. It never holds the password.
+type Error struct {
+	Where string // host, port and database
+	Kind  error
+	Err   error
+}
+
+var advice = map[error]string{
+	ErrNewerSchema: "nothing was touched; run the newer version of tacet on it, or take the schema back with it (tacet migrate down)",
+	ErrOlderSchema: "run tacet migrate as a database user that may create tables",
+	ErrFull:        "make room on the server's disk; nothing that was answered is lost, and no restart is needed",
+	ErrReadOnly:    "it is a standby, or it was told to be read-only; name the primary, or several hosts with target_session_attrs=read-write",
+	ErrAccess:      "check user, password and rights in database-url, and the server's pg_hba.conf",
+	ErrNoDatabase:  "create it (createdb), or name another in database-url",
+	ErrBusy:        "raise max_connections on the server or lower database-conns on the nodes; no restart is needed",
+	ErrUnreachable: "it is tried again with every call; nothing that was answered is lost, and no restart is needed",
+	ErrTimeout:     "see what the server is busy with (pg_stat_activity); no restart is needed",
+	ErrIO:          "look at the server's log; nothing that was answered is lost as long as the disk kept it",
+	ErrCopying:     "run the same copy again until it ends, or name another database",
+}
+
+// Error names the database, says what is wrong with it and what to do.
+func (e *Error) Error() string {
+	if e.Kind == nil {
+		return fmt.Sprintf("store %s: %v", e.Where, e.Err)
+	}
+	s := fmt.Sprintf("store %s: %v", e.Where, e.Kind)
+	if e.Err != nil {
+		s += fmt.Sprintf(" (%v)", e.Err)
+	}
+	if a := advice[e.Kind]; a != "" {
+		s += ": " + a
+	}
+	return s
+}
+
+// Unwrap gives both the kind and the cause to errors.Is and errors.As.
+func (e *Error) Unwrap() []error {
+	var errs []error
+	for _, err := range []error{e.Kind, e.Err} {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// final marks an error that is an answer, not a failure of the database: it
+// ends an attempt for good and is handed on as it is.
+type final struct{ error }
+
+func (f final) Unwrap() error { return f.error }
+
+func finally(err error) error {
+	if err == nil {
+		return nil
+	}
+	return final{err}
+}
+
+// state is the SQLSTATE of err, empty if the server did not send it.
+func state(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// What a failed attempt means for the write that was tried.
+type outcome uint8
+
+const (
+	refused outcome = iota // not made, and would not be the next time either
+	undone                 // not made; may be tried again
+	unknown                // perhaps made
+)
+
+// outcomeOf judges an error of the driver.
+func outcomeOf(err error) outcome {
+	code := state(err)
+	switch {
+	case code == "40001", code == "40P01", // serialization failure, deadlock
+		code == "55P03", // lock not available
+		code == "57P03", // the server is starting up
+		code == "53300", // too many connections: none was made
+		code == "25006", // read-only: another host may be the primary now
+		code == "26000", // the prepared statement is gone: a pooler changed the server
+		code == "0A000" && strings.Contains(err.Error(), "cached plan"):
+		return undone
+	case code == "57P01", code == "57P02", code == "57P05", code == "40003", strings.HasPrefix(code, "08"):
+		return unknown // shut down, or said to be unknown
+	case code != "":
+		return refused
+	case errors.As(err, new(*pgconn.ConnectError)), pgconn.SafeToRetry(err):
+		return undone
+	case errors.As(err, new(*pgconn.ParseConfigError)), errors.As(err, new(final)):
+		return refused
+	}
+	return unknown
+}
+
+// wrap turns an error of the driver into an *Error. Answers (final) and errors
+// of the caller's own context stay as they are.
+func (db *DB) wrap(err error) error { return wrap(db.where, err) }
+
+func wrap(where string, err error) error {
+	var known *Error
+	var answer final
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return err
+	case errors.As(err, &answer):
+		return answer.error
+	}
+	return &Error{Where: where, Kind: kindOf(err), Err: errors.New(summary(err))}
+}
+
+func kindOf(err error) error {
+	code := state(err)
+	switch {
+	case code == "53100":
+		return ErrFull
+	case code == "25006":
+		return ErrReadOnly
+	case strings.HasPrefix(code, "28"), code == "42501":
+		return ErrAccess
+	case code == "3D000":
+		return ErrNoDatabase
+	case code == "42P01", code == "42703", code == "3F000": // no such table, column, schema
+		return ErrOlderSchema
+	case code == "53300", code == "55P03", code == "40P01", code == "40001":
+		return ErrBusy
+	case code == "57014":
+		return ErrTimeout
+	case strings.HasPrefix(code, "58"), strings.HasPrefix(code, "XX"):
+		return ErrIO
+	case strings.HasPrefix(code, "57P"), strings.HasPrefix(code, "08"):
+		return ErrUnreachable
+	case code != "":
+		return nil
+	}
+	var network net.Error
+	switch {
+	case errors.Is(err, errNoConnection):
+		return ErrBusy
+	case errors.As(err, new(*pgconn.ConnectError)):
+		return ErrUnreachable
+	case errors.Is(err, context.DeadlineExceeded), pgconn.Timeout(err):
+		return ErrTimeout
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), outcomeOf(err) == undone:
+		return ErrUnreachable
+	}
+	return ErrUnreachable // what is left comes from a broken connection
+}
+
+// summary is an error of the driver in one line. A *pgconn.ConnectError lists
+// every host that was tried; neither holds the password.
+func summary(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return fmt.Sprintf("%s, SQLSTATE %s", e.Message, e.Code)
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
+}

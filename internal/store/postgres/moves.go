@@ -1,0 +1,322 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
+)
+
+const (
+	// movers is how many statements of renewals are under way at once: while
+	// one waits for its commit, the next is carried out.
+	movers = 2
+	// maxBatch bounds how long the first renewal of a statement waits for the last.
+	maxBatch = 256
+)
+
+// move is one queued renewal.
+type move struct {
+	session.Move
+	agent int64
+	got   session.Session
+	err   error
+	done  chan struct{}
+	// taken is set by whoever comes first: the mover that will send it, or the
+	// caller who gives up.
+	taken atomic.Bool
+}
+
+// mover sends renewals to the server.
+type mover struct {
+	db   *DB
+	pool *pgxpool.Pool
+
+	queue   chan *move
+	sending sync.RWMutex // held for reading while sending to queue
+	stopped bool
+	running sync.WaitGroup
+}
+
+func startMovers(db *DB, pool *pgxpool.Pool) *mover {
+	m := &mover{db: db, pool: pool, queue: make(chan *move, 4*maxBatch)}
+	for range movers {
+		m.running.Go(m.loop)
+	}
+	return m
+}
+
+// stop waits for what is queued.
+func (m *mover) stop() {
+	m.sending.Lock()
+	m.stopped = true
+	m.sending.Unlock()
+	close(m.queue)
+	m.running.Wait()
+	m.pool.Close()
+}
+
+// Move is session.Store.
+func (st sessions) Move(ctx context.Context, mv session.Move) (session.Session, error) {
+	if err := ctx.Err(); err != nil {
+		return session.Session{}, err
+	}
+	db := st.db
+	m := &move{Move: mv, done: make(chan struct{})}
+	giveUp := time.NewTimer(db.opts.Timeout)
+	defer giveUp.Stop()
+	if err := db.mover.enqueue(ctx, m, giveUp.C); err != nil {
+		return session.Session{}, err
+	}
+	// Once it was sent it is waited for, as in repeat: its outcome is known
+	// then, after another Timeout at most.
+	var err error
+	select {
+	case <-m.done:
+		return m.got, m.err
+	case <-ctx.Done():
+		err = fmt.Errorf("store %s: gave up waiting to renew: %w", db.where, ctx.Err())
+	case <-giveUp.C:
+		err = &Error{Where: db.where, Kind: ErrTimeout, Err: errors.New("a renewal was waiting behind others")}
+	}
+	if m.taken.Swap(true) {
+		<-m.done
+		return m.got, m.err
+	}
+	return session.Session{}, err
+}
+
+func (m *mover) enqueue(ctx context.Context, mv *move, giveUp <-chan time.Time) error {
+	m.sending.RLock()
+	defer m.sending.RUnlock()
+	if m.stopped {
+		return &Error{Where: m.db.where, Kind: ErrClosed}
+	}
+	select {
+	case m.queue <- mv:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("store %s: waiting to renew: %w", m.db.where, ctx.Err())
+	case <-giveUp:
+		return &Error{Where: m.db.where, Kind: ErrTimeout, Err: fmt.Errorf("%d renewals are waiting", cap(m.queue))}
+	}
+}
+
+// loop sends what is queued until the queue is closed and empty.
+func (m *mover) loop() {
+	var batch, later []*move
+	for {
+		batch, later = append(batch[:0], later...), later[:0]
+		if len(batch) == 0 {
+			mv, ok := <-m.queue
+			if !ok {
+				return
+			}
+			batch = append(batch, mv)
+		}
+		batch = m.more(batch)
+		batch, later = apart(batch, later)
+		m.send(batch)
+		for i, mv := range batch {
+			close(mv.done)
+			batch[i] = nil
+		}
+	}
+}
+
+// more takes what waits in the queue.
+func (m *mover) more(batch []*move) []*move {
+	for len(batch) < maxBatch {
+		select {
+		case mv, ok := <-m.queue:
+			if ok {
+				batch = append(batch, mv)
+				continue
+			}
+		default:
+		}
+		break
+	}
+	return batch
+}
+
+// apart puts the renewals of one session into different statements, in their
+// order: of two that meet in one, the server would make either. The batch is
+// ordered by id, so that two nodes lock rows in the same order.
+func apart(batch, later []*move) (now, rest []*move) {
+	slices.SortStableFunc(batch, func(a, b *move) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	n := 0
+	for i, mv := range batch {
+		if i > 0 && mv.ID == batch[i-1].ID {
+			later = append(later, mv)
+			continue
+		}
+		now = append(batch[:n], mv)
+		n++
+	}
+	return now, later
+}
+
+// send gives every renewal of the batch its result.
+func (m *mover) send(batch []*move) {
+	wanted := slices.DeleteFunc(slices.Clone(batch), func(mv *move) bool {
+		return mv.taken.Swap(true) // nobody waits any more
+	})
+	if len(wanted) == 0 {
+		return
+	}
+	var unsure bool
+	version := int64(-1)
+	err := m.db.repeat(context.Background(), m.pool, func(ctx context.Context, c *pgxpool.Conn) error {
+		v, err := m.attempt(ctx, c, wanted, unsure)
+		if err != nil && outcomeOf(err) == unknown {
+			unsure = true
+		}
+		version = max(version, v)
+		return err
+	})
+	if version >= 0 {
+		m.db.sawDirectory(version)
+	}
+	if err != nil {
+		for _, mv := range wanted {
+			mv.err = err
+		}
+	}
+}
+
+// attempt makes the moves in one statement. After an attempt of unknown outcome
+// (unsure), a move that finds its guard broken looks whether it was itself that
+// broke it.
+func (m *mover) attempt(ctx context.Context, c *pgxpool.Conn, batch []*move, unsure bool) (version int64, err error) {
+	if err := m.db.texts.ids(ctx, c, batch); err != nil {
+		return -1, err
+	}
+	for _, mv := range batch {
+		mv.got, mv.err = session.Session{}, session.ErrConflict
+	}
+	if len(batch) == 1 {
+		version, err = moveOne(ctx, c, batch[0])
+	} else {
+		version, err = moveMany(ctx, c, batch)
+	}
+	if err != nil || !unsure {
+		return version, err
+	}
+	return version, m.recognise(ctx, c, batch)
+}
+
+const moveReturning = ` AND s.ended = '' RETURNING s.id, s.user_key, s.user_id, s.client, s.created_at, ` + directoryVersion
+
+const (
+	moveOneSQL = `UPDATE tacet_sessions s SET generation = $2, tag = $3, parent = $4, head_at = $5, address = $6, agent = $7
+	WHERE s.id = $1 AND s.generation = $8 AND s.tag = $9 AND s.head_at > $10 AND s.created_at > $11` + moveReturning
+
+	moveManySQL = `UPDATE tacet_sessions s
+	SET generation = m.generation, tag = m.tag, parent = m.parent, head_at = m.head_at, address = m.address, agent = m.agent
+	FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[],
+		$8::integer[], $9::bigint[], $10::bigint[], $11::bigint[])
+		AS m (id, generation, tag, parent, head_at, address, agent, if_generation, if_tag, if_head_after, if_created_after)
+	WHERE s.id = m.id AND s.generation = m.if_generation AND s.tag = m.if_tag
+		AND s.head_at > m.if_head_after AND s.created_at > m.if_created_after` + moveReturning
+)
+
+// steadyPlans keeps the server from planning to read the whole table while it
+// is small, and from holding on to that plan when it has grown.
+func steadyPlans(ctx context.Context, c *pgx.Conn) error {
+	for _, set := range []string{"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off"} {
+		if err := try(ctx, c, set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func moveOne(ctx context.Context, c *pgxpool.Conn, m *move) (version int64, err error) {
+	h, g := m.Head, m.Guard
+	rows, err := c.Query(ctx, moveOneSQL, uuid(m.ID), int32(h.Generation), number(h.Tag), number(h.Parent), millis(m.At),
+		address(m.Contact.Address), m.agent, int32(g.Generation), number(g.Tag), after(g.HeadAfter), after(g.CreatedAfter))
+	if err != nil {
+		return -1, err
+	}
+	return moved(rows, func(rotation.SessionID) *move { return m })
+}
+
+func moveMany(ctx context.Context, c *pgxpool.Conn, batch []*move) (version int64, err error) {
+	n := len(batch)
+	ids, addresses := make([]pgtype.UUID, n), make([][]byte, n)
+	generation, ifGeneration := make([]int32, n), make([]int32, n)
+	numbers := make([]int64, 7*n)
+	column := func(i int) []int64 { return numbers[i*n : (i+1)*n : (i+1)*n] }
+	tag, parent, headAt, agent, ifTag, ifHead, ifCreated := column(0), column(1), column(2), column(3), column(4), column(5), column(6)
+	for i, m := range batch {
+		h, g := m.Head, m.Guard
+		ids[i], addresses[i], agent[i] = uuid(m.ID), address(m.Contact.Address), m.agent
+		generation[i], tag[i], parent[i], headAt[i] = int32(h.Generation), number(h.Tag), number(h.Parent), millis(m.At)
+		ifGeneration[i], ifTag[i], ifHead[i], ifCreated[i] = int32(g.Generation), number(g.Tag), after(g.HeadAfter), after(g.CreatedAfter)
+	}
+	rows, err := c.Query(ctx, moveManySQL, ids, generation, tag, parent, headAt, addresses, agent, ifGeneration, ifTag, ifHead, ifCreated)
+	if err != nil {
+		return -1, err
+	}
+	return moved(rows, func(id rotation.SessionID) *move {
+		i, _ := slices.BinarySearchFunc(batch, id, func(m *move, id rotation.SessionID) int { return bytes.Compare(m.ID[:], id[:]) })
+		return batch[i]
+	})
+}
+
+// moved reads what a statement returned. Nothing of it counts until its commit
+// was answered, which is when rows are at their end.
+func moved(rows pgx.Rows, find func(rotation.SessionID) *move) (version int64, err error) {
+	version = -1
+	var id, key pgtype.UUID
+	var user, client string
+	var created int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &key, &user, &client, &created, &version}, func() error {
+		m := find(id.Bytes)
+		m.err = nil
+		m.got = session.Session{ID: m.ID, UserID: userID(key, user), ClientID: client, Contact: m.Contact,
+			State: rotation.State{Head: m.Head, HeadAt: instant(millis(m.At)), CreatedAt: instant(created)}}
+		return nil
+	})
+	return version, err
+}
+
+// recognise finds moves that an earlier attempt has made: the stored row is
+// exactly what they ask for. (A row that somebody else has left like that, in
+// the same millisecond and from the same address, differs in nothing.)
+func (m *mover) recognise(ctx context.Context, c *pgxpool.Conn, batch []*move) error {
+	var ids []pgtype.UUID
+	byID := map[rotation.SessionID]*move{}
+	for _, mv := range batch {
+		if mv.err != nil {
+			ids, byID[mv.ID] = append(ids, uuid(mv.ID)), mv
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	found, err := m.db.query(ctx, c, "WHERE s.id = ANY ($1)", ids)
+	if err != nil {
+		return err
+	}
+	for _, s := range found {
+		mv := byID[s.ID]
+		if s.State.Head == mv.Head && s.State.HeadAt.Equal(instant(millis(mv.At))) && s.Contact == mv.Contact {
+			mv.got, mv.err = s, nil
+			mv.got.State.Ended, mv.got.End = false, session.End{} // as it was when the move was made
+		}
+	}
+	return nil
+}

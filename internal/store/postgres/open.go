@@ -1,0 +1,254 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options for Open. The zero value is fine.
+type Options struct {
+	// Conns is how many connections this node opens at most; 12 if zero, at
+	// least MinConns.
+	Conns int
+	// Timeout is how long a call may take, waiting and repeating included; 5 s
+	// if zero. A server that is gone is found out at once; this is for one that
+	// hangs.
+	Timeout time.Duration
+	// Poll is how often the tables are looked at for what other nodes have
+	// committed, in case no notification arrives; 1 s if zero.
+	Poll time.Duration
+	// Notify, if set, is called after a commit that added events and after
+	// another node was seen to have added some. It must return at once and not
+	// call the store.
+	Notify func()
+	// Elsewhere, if set, is called when another node was seen to have changed
+	// users or roles, before the result of any call that saw it. As Notify.
+	Elsewhere func()
+}
+
+// DB is an open database. Its methods may be called concurrently.
+type DB struct {
+	opts  Options
+	where string
+	id    pgtype.UUID // of this node, for leases
+
+	pool  *pgxpool.Pool // everything but renewals
+	mover *mover
+	texts texts
+	sweep sweep
+	watch *watcher
+
+	seen      atomic.Int64 // number of the newest event that is known of
+	directory atomic.Int64 // version of users and roles that is known of
+	closed    atomic.Bool
+}
+
+// MinConns is the least of Options.Conns: renewals have two connections of
+// their own and listening has one.
+const MinConns = movers + 2
+
+const (
+	defaultConns   = 12
+	defaultTimeout = 5 * time.Second
+	defaultPoll    = time.Second
+	connectTimeout = 3 * time.Second
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Conns == 0 {
+		o.Conns = defaultConns
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Poll == 0 {
+		o.Poll = defaultPoll
+	}
+	if o.Conns < MinConns || o.Timeout < 0 || o.Poll < 0 {
+		return o, fmt.Errorf("store: %d connections, time-out %s: at least %d connections and a positive time-out are needed", o.Conns, o.Timeout, MinConns)
+	}
+	return o, nil
+}
+
+// Open connects to the database that a URL names (postgres://user:password@
+// host:port/database?parameters, several hosts are allowed; the parameters are
+// libpq's and pgx's) and brings its schema up to date. Errors are of type
+// *Error and wrap one of this package's Err… values where one fits; they hold
+// no password. ctx bounds the opening only.
+func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	cfg, where, err := parse(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrateUp(ctx, cfg.ConnConfig, where, migrations()); err != nil {
+		return nil, err
+	}
+	db := &DB{opts: opts, where: where, id: newUUID()}
+	db.texts.init()
+	db.sweep.unused = textUnused
+	if db.pool, err = db.newPool(ctx, cfg, opts.Conns-movers-1, nil); err != nil {
+		return nil, db.wrap(err)
+	}
+	if err := db.checkReady(ctx); err != nil {
+		db.pool.Close()
+		return nil, err
+	}
+	moves, err := db.newPool(ctx, cfg, movers, steadyPlans)
+	if err != nil {
+		db.pool.Close()
+		return nil, db.wrap(err)
+	}
+	db.mover = startMovers(db, moves)
+	db.watch = startWatcher(db, cfg.ConnConfig)
+	return db, nil
+}
+
+// checkReady reads the counters, and refuses a database that is not whole.
+func (db *DB) checkReady(ctx context.Context) error {
+	c, err := db.counters(ctx)
+	if err != nil {
+		return err
+	}
+	if c["copying"] != 0 {
+		return &Error{Where: db.where, Kind: ErrCopying}
+	}
+	db.seen.Store(c["events"])
+	db.directory.Store(c["directory"])
+	return nil
+}
+
+// CheckURL reports what is wrong with a database URL, without connecting.
+func CheckURL(rawURL string) error {
+	_, _, err := parse(rawURL)
+	return err
+}
+
+// Where names the database that a URL means, without user and password.
+func Where(rawURL string) string {
+	_, where, err := parse(rawURL)
+	if err != nil {
+		return "(not a database URL)"
+	}
+	return where
+}
+
+func parse(rawURL string) (*pgxpool.Config, string, error) {
+	if !strings.HasPrefix(rawURL, "postgres://") && !strings.HasPrefix(rawURL, "postgresql://") {
+		return nil, "", errors.New("the database URL must have the form postgres://user:password@host:5432/database")
+	}
+	cfg, err := pgxpool.ParseConfig(rawURL)
+	if err != nil {
+		// The driver's text may quote parts of the URL.
+		reason := "a part of it cannot be read"
+		if _, e := url.Parse(rawURL); e != nil {
+			reason = "characters like @ : / ? # % in a password must be percent-encoded"
+		}
+		return nil, "", fmt.Errorf("the database URL is not valid: %s; its form is postgres://user:password@host:5432/database?sslmode=verify-full", reason)
+	}
+	c := cfg.ConnConfig
+	if c.ConnectTimeout == 0 || c.ConnectTimeout > 2*time.Minute { // pgx: 2 minutes
+		c.ConnectTimeout = connectTimeout
+	}
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = "tacet"
+	}
+	hosts := fmt.Sprintf("%s:%d", c.Host, c.Port)
+	for _, f := range c.Fallbacks {
+		if h := fmt.Sprintf("%s:%d", f.Host, f.Port); !strings.Contains(hosts, h) { // also once with and once without TLS
+			hosts += "," + h
+		}
+	}
+	return cfg, hosts + "/" + c.Database, nil
+}
+
+// newPool makes a pool of up to n connections. prepare sets up each of them.
+func (db *DB) newPool(ctx context.Context, base *pgxpool.Config, n int, prepare func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
+	cfg := base.Copy()
+	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = int32(n), 0, 0
+	cfg.PingTimeout = db.opts.Timeout
+	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		if err := db.settle(ctx, c); err != nil || prepare == nil {
+			return err
+		}
+		return prepare(ctx, c)
+	}
+	return pgxpool.NewWithConfig(ctx, cfg)
+}
+
+// settle makes a new connection keep this package's promises: the server gives
+// up what the node has given up, and a commit is on disk when it is answered.
+func (db *DB) settle(ctx context.Context, c *pgx.Conn) error {
+	ms := db.opts.Timeout.Milliseconds()
+	for _, set := range []string{
+		fmt.Sprintf("SET statement_timeout = %d", ms),
+		fmt.Sprintf("SET idle_in_transaction_session_timeout = %d", 2*ms),
+		"SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+	} {
+		if err := try(ctx, c, set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// try sends a setting that not every database knows.
+func try(ctx context.Context, c *pgx.Conn, set string) error {
+	_, err := c.Exec(ctx, set, pgx.QueryExecModeSimpleProtocol)
+	if state(err) != "" {
+		return nil
+	}
+	return err
+}
+
+// Close waits for the writes that are under way or queued, then disconnects.
+// Calls that come later fail with ErrClosed.
+func (db *DB) Close() error {
+	if db.closed.Swap(true) {
+		return nil
+	}
+	db.watch.stop()
+	db.mover.stop()
+	db.pool.Close()
+	return nil
+}
+
+// Where names the database: hosts, ports and name.
+func (db *DB) Where() string { return db.where }
+
+// Size is how many bytes the tables and their indexes take on the server.
+func (db *DB) Size() (int64, error) {
+	return read(context.Background(), db, func(ctx context.Context, c *pgxpool.Conn) (size int64, err error) {
+		err = c.QueryRow(ctx, `SELECT COALESCE(SUM(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
+			WHERE relkind = 'r' AND relname LIKE 'tacet!_%' ESCAPE '!' AND pg_table_is_visible(oid)`).Scan(&size)
+		return size, err
+	})
+}
+
+// Check makes one durable write, and returns an *Error that says what is wrong
+// if that fails.
+func (db *DB) Check(ctx context.Context) error {
+	return db.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE tacet_counters SET value = value + 1 WHERE name = 'checked'")
+		return err
+	})
+}
+
+func newUUID() (id pgtype.UUID) {
+	rand.Read(id.Bytes[:]) // never fails (since Go 1.24)
+	id.Valid = true
+	return id
+}
