@@ -41,21 +41,10 @@ type Throttle interface {
 // SignIn checks a password and starts a session. The error is
 // ErrInvalidCredentials, a *Throttled, or wraps ErrUnavailable.
 func (s *Service) SignIn(ctx context.Context, username, password, clientID string, c Contact) (Grant, error) {
-	if wait, ok := s.Throttle.Allow(username, c.Address); !ok {
-		s.Logger.Warn("sign-in throttled", "address", c.Address.String(), "retry_after", wait.String())
-		return Grant{}, &Throttled{wait}
+	userID, err := s.Authenticate(ctx, username, password, c)
+	if err != nil {
+		return Grant{}, err
 	}
-	userID, err := s.Authenticator.Authenticate(ctx, username, password)
-	switch {
-	case errors.Is(err, ErrInvalidCredentials):
-		s.Throttle.Failed(username, c.Address)
-		s.Logger.Info("sign-in refused", "address", c.Address.String())
-		return Grant{}, ErrInvalidCredentials
-	case err != nil:
-		s.Throttle.Released(username, c.Address)
-		return Grant{}, unavailable(err)
-	}
-	s.Throttle.Succeeded(username, c.Address)
 	g, err := s.Start(ctx, userID, clientID, c)
 	if errors.Is(err, ErrNoUser) { // disabled between the two steps
 		return Grant{}, ErrInvalidCredentials
@@ -64,4 +53,25 @@ func (s *Service) SignIn(ctx context.Context, username, password, clientID strin
 		s.Logger.Info("signed in", "user", userID, "session", g.Session.ID.String(), "address", c.Address.String())
 	}
 	return g, err
+}
+
+// Authenticate is the first half of SignIn, with the same errors: who has this
+// name and password. The session may be started later, by Start.
+func (s *Service) Authenticate(ctx context.Context, username, password string, c Contact) (userID string, err error) {
+	if wait, ok := s.Throttle.Allow(username, c.Address); !ok {
+		s.Logger.Warn("sign-in throttled", "address", c.Address.String(), "retry_after", wait.String())
+		return "", &Throttled{wait}
+	}
+	userID, err = s.Authenticator.Authenticate(ctx, username, password)
+	switch {
+	case errors.Is(err, ErrInvalidCredentials):
+		s.Throttle.Failed(username, c.Address)
+		s.Logger.Info("sign-in refused", "address", c.Address.String())
+		return "", ErrInvalidCredentials
+	case err != nil:
+		s.Throttle.Released(username, c.Address)
+		return "", unavailable(err)
+	}
+	s.Throttle.Succeeded(username, c.Address)
+	return userID, nil
 }
