@@ -24,6 +24,7 @@ func (a *App) enforce(e events.Event) {
 	switch e.Kind {
 	case wire.EventSessionEnded:
 		a.Live.SessionEnded(e.SessionID, e.At)
+		a.Gateway.SessionEnded(e.SessionID)
 	case wire.EventGrantsChanged:
 		var d wire.GrantsChange
 		if err := json.Unmarshal(e.Data, &d); err != nil {
@@ -32,6 +33,7 @@ func (a *App) enforce(e events.Event) {
 		}
 		a.forget() // first: who is refused renews at once, and must get the new grants
 		a.Live.GrantsChanged(e.UserID, d.GrantsVersion, e.At)
+		a.Gateway.GrantsChanged(e.UserID, d.GrantsVersion)
 	}
 }
 
@@ -76,9 +78,9 @@ type enforcedDirectory struct {
 
 // UpdateUser is directory.Store.
 func (d enforcedDirectory) UpdateUser(ctx context.Context, id string, change func(*directory.User) ([]events.Event, error)) error {
-	var made []events.Event
+	var made []events.Event // of the last call, if there are several
 	err := d.Store.UpdateUser(ctx, id, func(u *directory.User) (_ []events.Event, err error) {
-		made, err = change(u) // may be called again: the last call counts
+		made, err = change(u)
 		return made, err
 	})
 	return d.committed(err, &made)
@@ -88,14 +90,27 @@ func (d enforcedDirectory) UpdateUser(ctx context.Context, id string, change fun
 func (d enforcedDirectory) UpdateRole(ctx context.Context, name string, change func(*directory.Role) error, changed func(directory.User) events.Event) error {
 	var made []events.Event
 	err := d.Store.UpdateRole(ctx, name, func(r *directory.Role) error {
-		made = nil
+		made = nil // it may be called again: the last time counts
 		return change(r)
-	}, func(u directory.User) events.Event {
-		e := changed(u)
-		made = append(made, e)
-		return e
-	})
+	}, noted(&made, changed))
 	return d.committed(err, &made)
+}
+
+// DeleteRole is directory.Store. If the store has to try again, what the first
+// try noted does no harm.
+func (d enforcedDirectory) DeleteRole(ctx context.Context, name string, changed func(directory.User) events.Event) error {
+	var made []events.Event
+	err := d.Store.DeleteRole(ctx, name, noted(&made, changed))
+	return d.committed(err, &made)
+}
+
+// noted is changed, which also notes down what it returns.
+func noted(made *[]events.Event, changed func(directory.User) events.Event) func(directory.User) events.Event {
+	return func(u directory.User) events.Event {
+		e := changed(u)
+		*made = append(*made, e)
+		return e
+	}
 }
 
 // committed takes a pointer because after an error the store may still be at
