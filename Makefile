@@ -4,7 +4,7 @@
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: dev test test-go test-race test-bench test-sdk test-demo test-e2e lint sdk demo bench fuzz build clean
+.PHONY: dev test test-go test-race test-bench test-examples test-sdk test-demo test-e2e lint sdk demo bench fuzz build clean
 
 dev: ## the demo on the embedded store, at http://127.0.0.1:8080
 	@scripts/need go
@@ -18,7 +18,7 @@ test: ## everything, in the order in which failures are cheapest
 	$(MAKE) lint
 	$(MAKE) test-sdk test-demo
 	$(MAKE) test-race
-	$(MAKE) test-bench
+	$(MAKE) test-bench test-examples
 	$(MAKE) test-e2e
 	@echo all tests passed
 
@@ -30,6 +30,9 @@ test-race:
 
 test-bench: ## the benchmark's own tests; no figures
 	cd bench && $(GO) vet ./... && $(GO) test ./...
+
+test-examples: ## the examples, each against a real server
+	cd examples && $(GO) vet ./... && $(GO) test ./...
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these files'; exit 1; }

@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/tacet-dev/tacet/examples/internal/exampletest"
+)
+
+func TestAPI(t *testing.T) { exampletest.API(t, serve) }
