@@ -138,6 +138,8 @@ const (
 	CodeCSRF               = "csrf"                    // 403: nothing changed
 	CodeNotFound           = "not_found"               // 404
 	CodeMethodNotAllowed   = "method_not_allowed"      // 405
+	CodeExists             = "already_exists"          // 409
+	CodeOwnAccess          = "own_access"              // 409: it would take administration from the caller
 	CodeTooLarge           = "content_too_large"       // 413
 	CodeUnsupportedMedia   = "unsupported_media_type"  // 415
 	CodeThrottled          = "too_many_requests"       // 429 with Retry-After

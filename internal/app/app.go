@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/httpapi"
@@ -29,6 +30,7 @@ type App struct {
 	DB        *sqlite.DB
 	Keys      *keys.Ring
 	Directory *directory.Directory // embedded; unused where Config.Directory is set
+	Accounts  *accounts.Accounts   // of Directory
 	Sessions  *session.Service
 	Events    *events.Hub
 	Live      *verify.LiveSet // what Verifier enforces without asking the store
@@ -93,6 +95,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Logger:   cfg.Logger,
 		Observe:  cfg.Observe,
 	})
+	a.Accounts = accounts.New(a.Directory, a.Sessions)
 	if a.Verifier, err = verify.New(verify.Config{
 		Issuer:   cfg.Issuer(),
 		Audience: cfg.Audience,
@@ -106,6 +109,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	a.Handler, err = httpapi.New(httpapi.Config{
 		Sessions:       a.Sessions,
 		Directory:      users,
+		Accounts:       a.administered(),
 		Keys:           a.Keys,
 		Protect:        a.Verifier.Middleware,
 		Events:         a.Events,
@@ -121,6 +125,14 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Logger:         cfg.Logger,
 	})
 	return a, err
+}
+
+// administered is nil if users are kept elsewhere.
+func (a *App) administered() *accounts.Accounts {
+	if a.Config.Directory != nil {
+		return nil
+	}
+	return a.Accounts
 }
 
 // forget is called by the store, at any time from its opening on, when another

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/app"
 )
 
@@ -11,6 +12,7 @@ type roleCmd struct {
 	Add    roleAddCmd    `cmd:"" help:"Make a role."`
 	Grant  roleGrantCmd  `cmd:"" help:"Add permissions to a role."`
 	Revoke roleRevokeCmd `cmd:"" help:"Take permissions from a role."`
+	Remove roleRemoveCmd `cmd:"" help:"Delete a role and take it from everybody who has it."`
 	List   roleListCmd   `cmd:"" help:"List the roles and their permissions."`
 }
 
@@ -22,7 +24,7 @@ type roleAddCmd struct {
 
 func (c *roleAddCmd) Run(e *env) error {
 	return c.with(e, func(a *app.App) error {
-		if err := a.Directory.AddRole(e.ctx, c.Role, c.Permission...); err != nil {
+		if err := a.Accounts.AddRole(e.ctx, accounts.Operator, c.Role, c.Permission...); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(e.stdout, "role %s is added\n", c.Role)
@@ -38,24 +40,43 @@ type rolePermissions struct {
 
 type roleGrantCmd struct{ rolePermissions }
 
-func (c *roleGrantCmd) Run(e *env) error {
+func (c *roleGrantCmd) Run(e *env) error { return c.change(e, c.Permission, nil) }
+
+type roleRevokeCmd struct{ rolePermissions }
+
+func (c *roleRevokeCmd) Run(e *env) error { return c.change(e, nil, c.Permission) }
+
+// change says what the role grants after it: a permission that was taken away
+// may still be covered by a wildcard.
+func (c *rolePermissions) change(e *env, add, remove []string) error {
 	return c.with(e, func(a *app.App) error {
-		if err := a.Directory.AddPermissions(e.ctx, c.Role, c.Permission...); err != nil {
+		if err := a.Accounts.ChangePermissions(e.ctx, accounts.Operator, c.Role, add, remove); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(e.stdout, "role %s grants %s\n", c.Role, strings.Join(c.Permission, ", "))
+		role, err := a.Accounts.Role(e.ctx, c.Role)
+		if err != nil {
+			return err
+		}
+		grants := "nothing"
+		if len(role.Permissions) > 0 {
+			grants = strings.Join(role.Permissions, ", ")
+		}
+		_, err = fmt.Fprintf(e.stdout, "role %s grants %s\n", c.Role, grants)
 		return err
 	})
 }
 
-type roleRevokeCmd struct{ rolePermissions }
+type roleRemoveCmd struct {
+	Role string `arg:"" help:"Name of the role."`
+	dataFlags
+}
 
-func (c *roleRevokeCmd) Run(e *env) error {
+func (c *roleRemoveCmd) Run(e *env) error {
 	return c.with(e, func(a *app.App) error {
-		if err := a.Directory.RemovePermissions(e.ctx, c.Role, c.Permission...); err != nil {
+		if err := a.Accounts.RemoveRole(e.ctx, accounts.Operator, c.Role); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(e.stdout, "role %s does not grant %s\n", c.Role, strings.Join(c.Permission, ", "))
+		_, err := fmt.Fprintf(e.stdout, "role %s is removed and taken from everybody who had it\n", c.Role)
 		return err
 	})
 }

@@ -8,10 +8,9 @@ import (
 	"io"
 	"strings"
 
+	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/directory"
-	"github.com/tacet-dev/tacet/rotation"
-	"github.com/tacet-dev/tacet/wire"
 )
 
 type userCmd struct {
@@ -44,7 +43,7 @@ func (n nameArg) withUser(e *env, f func(*app.App, directory.User) error) error 
 func findUser(ctx context.Context, a *app.App, name string) (directory.User, error) {
 	u, err := a.Directory.UserByName(ctx, name)
 	if errors.Is(err, directory.ErrNotFound) {
-		return u, fmt.Errorf("there is no user %q in %s: tacet user list shows them", name, a.Config.DataDir)
+		return u, fmt.Errorf("there is no user %q in %s: tacet user list shows them", name, a.Config.Storage())
 	}
 	return u, err
 }
@@ -63,7 +62,7 @@ func (c *userAddCmd) Run(e *env) error {
 		return err
 	}
 	return c.with(e, func(a *app.App) error {
-		u, err := a.Directory.Add(e.ctx, directory.NewUser{
+		u, err := a.Accounts.AddUser(e.ctx, accounts.Operator, directory.NewUser{
 			Name: c.Name, Password: password, Roles: c.Role, DisplayName: c.DisplayName, Email: c.Email})
 		if err != nil {
 			return err
@@ -99,10 +98,7 @@ func (c *userPasswdCmd) Run(e *env) error {
 		return err
 	}
 	return c.withUser(e, func(a *app.App, u directory.User) error {
-		if err := a.Directory.SetPassword(e.ctx, u.ID, password); err != nil {
-			return err
-		}
-		if err := a.Sessions.EndAll(e.ctx, u.ID, wire.ReasonPassword, rotation.SessionID{}); err != nil {
+		if err := a.Accounts.SetPassword(e.ctx, accounts.Operator, u.ID, password); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(e.stdout, "the password of %s is set and the user's sessions are ended\n", u.Name)
@@ -114,10 +110,8 @@ type userDisableCmd struct{ nameArg }
 
 func (c *userDisableCmd) Run(e *env) error {
 	return c.withUser(e, func(a *app.App, u directory.User) error {
-		if err := a.Directory.Disable(e.ctx, u.ID); err != nil {
-			return err
-		}
-		if err := a.Sessions.EndAll(e.ctx, u.ID, wire.ReasonUserDisabled, rotation.SessionID{}); err != nil {
+		disabled := true
+		if err := a.Accounts.UpdateUser(e.ctx, accounts.Operator, u.ID, directory.Profile{Disabled: &disabled}); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(e.stdout, "user %s is disabled and the user's sessions are ended\n", u.Name)
@@ -129,7 +123,8 @@ type userEnableCmd struct{ nameArg }
 
 func (c *userEnableCmd) Run(e *env) error {
 	return c.withUser(e, func(a *app.App, u directory.User) error {
-		if err := a.Directory.Enable(e.ctx, u.ID); err != nil {
+		disabled := false
+		if err := a.Accounts.UpdateUser(e.ctx, accounts.Operator, u.ID, directory.Profile{Disabled: &disabled}); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(e.stdout, "user %s is enabled\n", u.Name)
@@ -145,7 +140,7 @@ type userGrantCmd struct {
 
 func (c *userGrantCmd) Run(e *env) error {
 	return nameArg{c.Name, c.dataFlags}.withUser(e, func(a *app.App, u directory.User) error {
-		if err := a.Directory.GrantRole(e.ctx, u.ID, c.Role); err != nil {
+		if err := a.Accounts.GrantRole(e.ctx, accounts.Operator, u.ID, c.Role); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(e.stdout, "user %s has the role %s\n", u.Name, c.Role)
@@ -161,7 +156,7 @@ type userRevokeCmd struct {
 
 func (c *userRevokeCmd) Run(e *env) error {
 	return nameArg{c.Name, c.dataFlags}.withUser(e, func(a *app.App, u directory.User) error {
-		if err := a.Directory.RevokeRole(e.ctx, u.ID, c.Role); err != nil {
+		if err := a.Accounts.RevokeRole(e.ctx, accounts.Operator, u.ID, c.Role); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(e.stdout, "user %s does not have the role %s\n", u.Name, c.Role)

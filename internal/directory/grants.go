@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,20 +62,19 @@ func (d *Directory) Grants(ctx context.Context, userID string) (Grants, error) {
 func (d *Directory) Invalidate() { d.grants.Store(&grantsCache{}) }
 
 func grantsOf(u User, roles []Role) Grants {
-	held := make(map[string]bool, len(u.Roles))
-	for _, r := range u.Roles {
-		held[r] = true
-	}
-	g := Grants{User: shown(u), Roles: sorted(u.Roles), Permissions: []string{}, Version: u.GrantsVersion}
-	if g.Roles == nil {
-		g.Roles = []string{}
-	}
+	g := Grants{User: shown(u), Roles: []string{}, Permissions: []string{}, Version: u.GrantsVersion}
 	for _, r := range roles {
-		if held[r.Name] {
+		// A role that was deleted in the moment in which it was given is none.
+		if slices.Contains(u.Roles, r.Name) {
+			g.Roles = append(g.Roles, r.Name)
 			g.Permissions = append(g.Permissions, r.Permissions...)
 		}
 	}
-	g.Permissions = sorted(g.Permissions)
+	g.Roles, g.Permissions = sorted(g.Roles), sorted(g.Permissions)
 	g.Scope = strings.Join(g.Permissions, " ")
 	return g
 }
+
+// PermissionsOf returns what the user may do if these are the roles: sorted,
+// each once.
+func PermissionsOf(u User, roles []Role) []string { return grantsOf(u, roles).Permissions }

@@ -23,17 +23,17 @@ const (
 	MaxPassword    = 1024 // bytes
 )
 
-// InvalidError says which input is not acceptable and why.
+// InvalidError says which input is not acceptable and why. What and Why are from
+// a fixed list, so that they can be translated.
 type InvalidError struct {
 	What string // "user name", "password", …
-	Why  string
+	Why  string // format of Args
+	Args []any
 }
 
-func (e *InvalidError) Error() string { return e.What + ": " + e.Why }
+func (e *InvalidError) Error() string { return e.What + ": " + fmt.Sprintf(e.Why, e.Args...) }
 
-func invalid(what, why string, args ...any) error {
-	return &InvalidError{What: what, Why: fmt.Sprintf(why, args...)}
-}
+func invalid(what, why string, args ...any) error { return &InvalidError{what, why, args} }
 
 // NormalizeName returns the form of a user name under which it is stored and
 // found: without space around it, in Unicode form NFKC, case-folded. Names that

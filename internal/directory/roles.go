@@ -41,17 +41,17 @@ func (d *Directory) SetPermissions(ctx context.Context, role string, permissions
 	return d.changeRole(ctx, role, permissions, func([]string) []string { return permissions })
 }
 
-// AddPermissions adds permissions to a role. Errors are those of SetPermissions.
-func (d *Directory) AddPermissions(ctx context.Context, role string, permissions ...string) error {
-	return d.changeRole(ctx, role, permissions, func(now []string) []string { return slices.Concat(now, permissions) })
+// ChangePermissions takes permissions from a role and adds others, in this
+// order. Permissions go in the spelling in which the role has them: what a
+// wildcard gives stays. Errors are those of SetPermissions.
+func (d *Directory) ChangePermissions(ctx context.Context, role string, add, remove []string) error {
+	return d.changeRole(ctx, role, add, func(now []string) []string { return Changed(now, add, remove) })
 }
 
-// RemovePermissions takes permissions from a role, in the spelling in which it
-// has them: what a wildcard gives stays.
-func (d *Directory) RemovePermissions(ctx context.Context, role string, permissions ...string) error {
-	return d.changeRole(ctx, role, nil, func(now []string) []string {
-		return slices.DeleteFunc(now, func(p string) bool { return slices.Contains(permissions, p) })
-	})
+// Changed is what ChangePermissions makes of permissions.
+func Changed(now, add, remove []string) []string {
+	left := slices.DeleteFunc(slices.Clone(now), func(p string) bool { return slices.Contains(remove, p) })
+	return sorted(append(left, add...))
 }
 
 // changeRole stores what change makes of a role's permissions and tells every
@@ -61,7 +61,7 @@ func (d *Directory) changeRole(ctx context.Context, role string, added []string,
 		return err
 	}
 	err := d.store.UpdateRole(ctx, role, func(r *Role) error {
-		next := sorted(change(slices.Clone(r.Permissions)))
+		next := sorted(change(r.Permissions))
 		if slices.Equal(next, sorted(r.Permissions)) {
 			return errUnchanged
 		}

@@ -112,6 +112,9 @@ func translate(err error) *problem {
 	case errors.Is(err, session.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return errUnavailable
 	}
+	if p := adminProblem(err); p != nil {
+		return p
+	}
 	return errServer
 }
 
@@ -130,8 +133,8 @@ var (
 	titleCSRF    = text{"The request was not sent by the application", "请求并非由本应用发出"}
 )
 
-func badRequest(detail text) *problem {
-	return &problem{status: http.StatusBadRequest, code: wire.CodeInvalidRequest, title: titleRequest, detail: detail}
+func badRequest(detail text, args ...any) *problem {
+	return &problem{status: http.StatusBadRequest, code: wire.CodeInvalidRequest, title: titleRequest, detail: detail, args: args}
 }
 
 func invalidGrant(detail text) *problem {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/rs/cors"
 
+	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -23,14 +26,20 @@ type Keys interface {
 	// label of their own.
 	SignLabelled(label string, msg []byte) (kid uint32, sum []byte)
 	VerifyLabelled(label string, kid uint32, msg, sum []byte) bool
+	// List and Rotate are for administrators (keys.Ring).
+	List() []keys.Info
+	Rotate(ctx context.Context, atOnce bool) ([]keys.Info, error)
 }
 
-// Config is what the surface needs. All fields but TrustedProxies, CORSOrigins,
-// SameSite and FeedToken are required.
+// Config is what the surface needs. All fields but Accounts, TrustedProxies,
+// CORSOrigins, SameSite and FeedToken are required.
 type Config struct {
 	Sessions  *session.Service
 	Directory session.Directory
-	Keys      Keys
+	// Accounts is the administration of users. Nil: they are kept elsewhere, and
+	// the calls for it are not there.
+	Accounts *accounts.Accounts
+	Keys     Keys
 	// Protect verifies access tokens: verify.Verifier.Middleware.
 	Protect func(http.Handler) http.Handler
 	// Events hands out what is committed.
@@ -90,9 +99,9 @@ func New(cfg Config) (http.Handler, error) {
 		h = cors.New(cors.Options{
 			AllowedOrigins:   cfg.CORSOrigins,
 			AllowCredentials: true,
-			AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodDelete},
+			AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 			AllowedHeaders:   []string{"Authorization", "Content-Type", "Accept-Language", "If-None-Match", "Last-Event-ID", wire.HeaderCSRF},
-			ExposedHeaders:   []string{"ETag", "Retry-After", "WWW-Authenticate"},
+			ExposedHeaders:   []string{"ETag", "Location", "Retry-After", "WWW-Authenticate"},
 			MaxAge:           600,
 		}).Handler(h)
 	}
@@ -119,6 +128,7 @@ func (a *api) routes() map[string]map[string]http.Handler {
 	if a.FeedToken != "" {
 		routes[b+wire.PathFeed] = m{"GET": a.handler((*api).feed)}
 	}
+	maps.Copy(routes, a.adminRoutes())
 	return routes
 }
 

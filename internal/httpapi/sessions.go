@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -19,20 +20,24 @@ func (a *api) sessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := wire.Sessions{Sessions: make([]wire.Session, 0, len(list))}
 	for _, s := range list {
-		entry := wire.Session{
-			ID:        s.ID.String(),
-			CreatedAt: timestamp(s.State.CreatedAt),
-			LastSeen:  timestamp(s.State.HeadAt),
-			ExpiresAt: timestamp(a.Sessions.Lifetimes.ExpiresAt(s.State)),
-			UserAgent: s.Contact.UserAgent,
-			Current:   s.ID == current.ID,
-		}
-		if s.Contact.Address.IsValid() {
-			entry.Address = s.Contact.Address.String()
-		}
-		out.Sessions = append(out.Sessions, entry)
+		out.Sessions = append(out.Sessions, a.wireSession(s, current.ID))
 	}
 	return writeJSON(w, http.StatusOK, out)
+}
+
+func (a *api) wireSession(s session.Session, current rotation.SessionID) wire.Session {
+	entry := wire.Session{
+		ID:        s.ID.String(),
+		CreatedAt: timestamp(s.State.CreatedAt),
+		LastSeen:  timestamp(s.State.HeadAt),
+		ExpiresAt: timestamp(a.Sessions.Lifetimes.ExpiresAt(s.State)),
+		UserAgent: s.Contact.UserAgent,
+		Current:   s.ID == current,
+	}
+	if s.Contact.Address.IsValid() {
+		entry.Address = s.Contact.Address.String()
+	}
+	return entry
 }
 
 // endSession is DELETE /auth/sessions/{id}. A session of somebody else is as

@@ -37,7 +37,7 @@ func (s *Service) end(ctx context.Context, sess Session, reason string) error {
 // EndAll ends every living session of a user, but not the one called except
 // (zero: none is spared).
 func (s *Service) EndAll(ctx context.Context, userID, reason string, except rotation.SessionID) error {
-	return s.each(ctx, userID, func(sess Session) error {
+	return s.each(ctx, userID, rotation.SessionID{}, func(sess Session) error {
 		if sess.ID == except {
 			return nil
 		}
@@ -102,9 +102,15 @@ const maxListed = 1000
 // List returns the living sessions of a user (of everybody if userID is empty),
 // newest first; at most 1,000.
 func (s *Service) List(ctx context.Context, userID string) ([]Session, error) {
+	return s.Page(ctx, userID, rotation.SessionID{}, maxListed)
+}
+
+// Page is List from the session before on (zero: from the newest), which it
+// leaves out; at most limit.
+func (s *Service) Page(ctx context.Context, userID string, before rotation.SessionID, limit int) ([]Session, error) {
 	var out []Session
-	err := s.each(ctx, userID, func(sess Session) error {
-		if len(out) == maxListed {
+	err := s.each(ctx, userID, before, func(sess Session) error {
+		if len(out) == limit {
 			return errEnough
 		}
 		out = append(out, sess)
@@ -118,11 +124,11 @@ func (s *Service) List(ctx context.Context, userID string) ([]Session, error) {
 
 var errEnough = errors.New("enough")
 
-// each calls f with every living session of a user, newest first.
-func (s *Service) each(ctx context.Context, userID string, f func(Session) error) error {
+// each calls f with every living session of a user, newest first, from before on
+// as in Page.
+func (s *Service) each(ctx context.Context, userID string, before rotation.SessionID, f func(Session) error) error {
 	const page = 200
 	now := s.now()
-	var before rotation.SessionID
 	for {
 		list, err := s.Store.List(ctx, userID, before, page)
 		if err != nil {
