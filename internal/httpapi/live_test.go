@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"errors"
 	"net/http"
 	"testing"
 
@@ -127,33 +126,28 @@ func TestChangedGrantsAreEnforcedAtOnce(t *testing.T) {
 	if err := dir.AddRole(t.Context(), "clerk", "orders:read"); err != nil {
 		t.Fatal(err)
 	}
-	if err := dir.AddRole(t.Context(), "gone", "orders:read"); err != nil {
-		t.Fatal(err)
-	}
 	ann, ben := h.addUser("ann", "clerk"), h.addUser("ben")
-	for name, change := range map[string]func() error{
-		"role edited": func() error { return dir.SetPermissions(t.Context(), "clerk", "orders:read", "orders:write") },
-		"role taken":  func() error { return dir.RevokeRole(t.Context(), ann, "clerk") },
-		"role given":  func() error { return dir.GrantRole(t.Context(), ann, "clerk") },
-		"role deleted": func() error {
-			return errors.Join(dir.GrantRole(t.Context(), ann, "gone"), dir.DeleteRole(t.Context(), "gone"))
-		},
-		"user disabled": func() error { return dir.Disable(t.Context(), ann) },
+	for _, c := range []struct {
+		name   string
+		change func() error
+	}{
+		{"role edited", func() error { return dir.SetPermissions(t.Context(), "clerk", "orders:read", "orders:write") }},
+		{"role taken", func() error { return dir.RevokeRole(t.Context(), ann, "clerk") }},
+		{"role given", func() error { return dir.GrantRole(t.Context(), ann, "clerk") }},
+		{"role deleted", func() error { return dir.DeleteRole(t.Context(), "clerk") }},
+		{"user disabled", func() error { return dir.Disable(t.Context(), ann) }},
 	} {
 		old, other := h.begin(ann), h.begin(ben)
-		if err := change(); err != nil {
-			t.Fatalf("%s: %v", name, err)
+		if err := c.change(); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
 		}
-		h.refused(name, old.AccessToken, verify.ErrStaleGrants)
-		h.refused(name+", somebody else", other.AccessToken, nil)
-		if name == "user disabled" {
-			if err := dir.Enable(t.Context(), ann); err != nil {
-				t.Fatal(err)
-			}
+		h.refused(c.name, old.AccessToken, verify.ErrStaleGrants)
+		h.refused(c.name+", somebody else", other.AccessToken, nil)
+		if c.name == "user disabled" {
 			continue
 		}
 		// The renewal that a client answers with helps.
 		renewed := h.refreshBody(old.RefreshToken).tokens()
-		h.refused(name+", renewed", renewed.AccessToken, nil)
+		h.refused(c.name+", renewed", renewed.AccessToken, nil)
 	}
 }
