@@ -40,42 +40,19 @@ func migrate(ctx context.Context, path string, busy time.Duration, files fs.FS) 
 	if err != nil {
 		return err
 	}
-	has, err := schemaVersion(ctx, path, busy)
-	switch {
-	case err != nil:
-		return err
-	case has > known:
-		return &Error{Path: path, Kind: ErrNewerSchema,
-			Err: fmt.Errorf("its schema has version %d, this program knows up to %d", has, known)}
-	case has == known:
-		return nil
-	}
-	dsn, err := connector(path, busy, "locking_mode(EXCLUSIVE)", fmt.Sprintf("page_size(%d)", pageSize))
-	if err != nil {
-		return err
-	}
-	db := sql.OpenDB(dsn)
-	defer db.Close()
-	db.SetMaxOpenConns(1) // the one that holds the lock
-	if err := lock(ctx, db, busy); err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files,
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return err
-	}
-	_, err = p.Up(ctx)
-	return errors.Join(err, db.Close())
-}
-
-// lock takes the file for this connection alone until that is closed.
-func lock(ctx context.Context, db *sql.DB, busy time.Duration) error {
 	deadline := time.After(busy)
 	for {
-		// The mark tells file(1) whose file it is; and a disk without room for
-		// this one page is found here, not after goose has tried for seconds.
-		_, err := db.ExecContext(ctx, fmt.Sprintf("BEGIN EXCLUSIVE; PRAGMA application_id = %d; COMMIT", applicationID))
+		has, err := schemaVersion(ctx, path, busy)
+		switch {
+		case err != nil:
+			return err
+		case has > known:
+			return &Error{Path: path, Kind: ErrNewerSchema,
+				Err: fmt.Errorf("its schema has version %d, this program knows up to %d", has, known)}
+		case has == known: // perhaps because another process was quicker
+			return nil
+		}
+		err = upgrade(ctx, path, files)
 		if code(err) != lib.SQLITE_BUSY {
 			return err
 		}
@@ -87,6 +64,31 @@ func lock(ctx context.Context, db *sql.DB, busy time.Duration) error {
 		case <-time.After(busyRetry):
 		}
 	}
+}
+
+// upgrade takes the file for itself alone and runs the migrations. If others use
+// the file it gives up with SQLITE_BUSY, and lets go of what it holds: two that
+// both want the file would wait for each other.
+func upgrade(ctx context.Context, path string, files fs.FS) (err error) {
+	dsn, err := connector(path, busyRetry, "locking_mode(EXCLUSIVE)", fmt.Sprintf("page_size(%d)", pageSize))
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(dsn)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1) // the one that holds the lock
+	// The mark tells file(1) whose file it is; and a disk without room for this
+	// one page is found here, not after goose has tried for seconds.
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("BEGIN EXCLUSIVE; PRAGMA application_id = %d; COMMIT", applicationID)); err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files,
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return err
+	}
+	_, err = p.Up(ctx)
+	return err
 }
 
 // knownVersion is that of the newest migration in files.

@@ -79,7 +79,7 @@ func TestOpenRefusesWhatItCannotUse(t *testing.T) {
 	t.Run("newer schema", func(t *testing.T) {
 		dir := filled(t, 1)
 		edit(t, dir, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)")
-		refused(t, dir, ErrNewerSchema, "99", "up to 1", "was not touched")
+		refused(t, dir, ErrNewerSchema, "99", "up to 2", "was not touched")
 	})
 	t.Run("cut off", func(t *testing.T) {
 		dir := filled(t, 500)
@@ -227,12 +227,22 @@ func TestManyOpensOfANewDirectoryAtOnce(t *testing.T) {
 
 // TestUpgrade: a later version of the program has one more migration.
 func TestUpgrade(t *testing.T) {
-	later := fstest.MapFS{"00002_next.sql": {Data: []byte("-- +goose Up\nCREATE TABLE next (x INTEGER);\nINSERT INTO next VALUES (1);")}}
-	first, err := fs.ReadFile(migrations(), "00001_init.sql")
-	if err != nil {
-		t.Fatal(err)
+	with := func(next string) fstest.MapFS {
+		files := fstest.MapFS{"99999_next.sql": {Data: []byte("-- +goose Up\nCREATE TABLE next (x INTEGER);\n" + next)}}
+		names, err := fs.Glob(migrations(), "*.sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			data, err := fs.ReadFile(migrations(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[name] = &fstest.MapFile{Data: data}
+		}
+		return files
 	}
-	later["00001_init.sql"] = &fstest.MapFile{Data: first}
+	later := with("INSERT INTO next VALUES (1);")
 	upgrade := func(ctx context.Context, dir string, busy time.Duration) error {
 		path := filepath.Join(dir, FileName)
 		return wrap(path, migrate(ctx, path, busy, later))
@@ -270,8 +280,7 @@ func TestUpgrade(t *testing.T) {
 	})
 	t.Run("all or nothing", func(t *testing.T) {
 		dir := filled(t, 3)
-		broken := fstest.MapFS{"00001_init.sql": later["00001_init.sql"],
-			"00002_next.sql": {Data: []byte("-- +goose Up\nCREATE TABLE next (x INTEGER);\nINSERT INTO nowhere VALUES (1);")}}
+		broken := with("INSERT INTO nowhere VALUES (1);")
 		path := filepath.Join(dir, FileName)
 		if err := migrate(t.Context(), path, time.Second, broken); err == nil {
 			t.Fatal("a broken migration succeeded")

@@ -40,7 +40,7 @@ func Memory() Stores {
 	}
 	var s Stores
 	s = Stores{
-		Sessions: memorySessions{m}, Keys: memoryKeys{m}, Directory: memoryDirectory{m}, Events: memoryEvents{m},
+		Sessions: memorySessions{m}, Keys: memoryKeys{m}, Directory: memoryDirectory{m}, Events: memoryEvents{m}, OAuth: newMemoryOAuth(m),
 		Reopen: func(*testing.T) Stores { return s },
 	}
 	return s

@@ -1,5 +1,5 @@
 // Package storetest is the contract of the stores as tests: what
-// session.Store, keys.Store and directory.Store promise, sentence by sentence,
+// session.Store, keys.Store, directory.Store and oauth.Store promise, sentence by sentence,
 // and what they promise together (events in the same transaction, durability,
 // linearisable heads). Every store runs it unchanged:
 //
@@ -20,6 +20,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 )
@@ -44,6 +45,7 @@ type Stores struct {
 	Keys      keys.Store
 	Directory directory.Store
 	Events    Events
+	OAuth     oauth.Store
 	// Reopen closes the database, without waiting for anything that is not
 	// durable yet, and opens it again. Nil if it keeps nothing.
 	Reopen func(t *testing.T) Stores
@@ -61,8 +63,12 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"Keys", keyTests},
 		{"Directory", directoryTests},
 		{"Events", eventTests},
+		{"OAuth", oauthTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
+			if group.name == "OAuth" && open(t).OAuth == nil {
+				t.Skip("this store keeps no OAuth clients")
+			}
 			for name, test := range group.tests {
 				t.Run(name, func(t *testing.T) { test(t, open(t)) })
 			}

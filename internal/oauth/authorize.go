@@ -1,0 +1,160 @@
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"regexp"
+	"slices"
+
+	"github.com/tacet-dev/tacet/internal/session"
+)
+
+// Request is an authorization request that may be answered (RFC 6749 §4.1.1).
+type Request struct {
+	Client    Client
+	Redirect  string // where the answer goes
+	LoginHint string
+	Locales   string // ui_locales
+
+	state, nonce, challenge string
+	redirectURI             string // as it was sent: empty if it was left out
+	scope                   []string
+	issuer                  string
+}
+
+// RedirectError is a refusal that the client is told through the browser.
+type RedirectError struct {
+	Refusal  *Error
+	Location string // of the client, with the refusal in it
+}
+
+func (e *RedirectError) Error() string { return e.Refusal.Error() }
+func (e *RedirectError) Unwrap() error { return e.Refusal }
+
+// challengeForm is the base64url text of a SHA-256 (RFC 7636 §4.2).
+var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+// verifierForm is RFC 7636 §4.1.
+var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
+
+// Authorization reads an authorization request. A *RedirectError is for the
+// client; an *Error for the user alone, because it is not certain to whom the
+// browser would be sent (RFC 6749 §4.1.2.1).
+func (s *Server) Authorization(ctx context.Context, p Params) (Request, error) {
+	r := Request{state: p["state"], nonce: p["nonce"], challenge: p["code_challenge"], redirectURI: p["redirect_uri"],
+		LoginHint: p["login_hint"], Locales: p["ui_locales"], scope: granted(p["scope"]), issuer: s.Sessions.Issuer}
+	id, err := p.need("client_id")
+	if err != nil {
+		return Request{}, err
+	}
+	r.Client, err = s.client(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return Request{}, refuse(CodeInvalidRequest, "there is no client with this client_id")
+	} else if err != nil {
+		return Request{}, settle(err)
+	}
+	r.Redirect = r.redirectURI
+	switch {
+	case len(r.Client.RedirectURIs) == 0:
+		return Request{}, refuse(CodeInvalidRequest, "the client has no redirect URI registered")
+	case r.Redirect == "" && len(r.Client.RedirectURIs) == 1:
+		r.Redirect = r.Client.RedirectURIs[0] // RFC 6749 §3.1.2.3
+	case r.Redirect == "":
+		return Request{}, refuse(CodeInvalidRequest, "redirect_uri is missing, and the client has registered several")
+	case !allows(r.Client.RedirectURIs, r.Redirect):
+		return Request{}, refuse(CodeInvalidRequest, "redirect_uri is not one that the client has registered; they are compared as a whole")
+	}
+	if err := r.check(p); err != nil {
+		return Request{}, r.refused(err)
+	}
+	return r, nil
+}
+
+func (r Request) check(p Params) error {
+	switch {
+	case p["request"] != "":
+		return refuse(CodeRequestNotSupported, "send the parameters themselves")
+	case p["request_uri"] != "":
+		return refuse(CodeRequestURINotSupported, "send the parameters themselves")
+	case p["response_type"] == "":
+		return refuse(CodeInvalidRequest, "the parameter response_type is missing")
+	case p["response_type"] != "code":
+		return refuse(CodeUnsupportedResponseType, "only response_type=code is supported")
+	case p["response_mode"] != "" && p["response_mode"] != "query":
+		return refuse(CodeInvalidRequest, "only response_mode=query is supported")
+	case r.challenge == "":
+		return refuse(CodeInvalidRequest, "code challenge required (RFC 7636): send code_challenge and code_challenge_method=S256")
+	case p["code_challenge_method"] != "S256":
+		return refuse(CodeInvalidRequest, "transform algorithm not supported: code_challenge_method must be S256")
+	case !challengeForm.MatchString(r.challenge):
+		return refuse(CodeInvalidRequest, "code_challenge is not a SHA-256 in base64url without padding")
+	case p["prompt"] == "none":
+		// There is no session of the browser with this server, only with clients.
+		return refuse(CodeLoginRequired, "the user has to sign in; renew with the refresh token instead")
+	}
+	return nil
+}
+
+// response is where the browser goes with these parameters. It always says who
+// answers (RFC 9207 §2).
+func (r Request) response(p url.Values) string {
+	p.Set("iss", r.issuer)
+	if r.state != "" {
+		p.Set("state", r.state)
+	}
+	return withParams(r.Redirect, p)
+}
+
+// refused tells the client; an outage has the code for it (RFC 6749 §4.1.2.1).
+func (r Request) refused(err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return settle(err)
+	}
+	return &RedirectError{e, r.response(url.Values{"error": {e.Code}, "error_description": {e.Description}})}
+}
+
+// Deny is where the browser goes when the user does not want to sign in.
+func (r Request) Deny() string {
+	return r.response(url.Values{"error": {CodeAccessDenied}, "error_description": {"the user did not sign in"}})
+}
+
+// SignIn checks the password and returns where the browser takes the code. The
+// error is one of session.Service.Authenticate.
+func (s *Server) SignIn(ctx context.Context, r Request, username, password string, c session.Contact) (location string, err error) {
+	userID, err := s.Sessions.Authenticate(ctx, username, password, c)
+	if err != nil {
+		return "", err
+	}
+	code, now := s.random(), s.now()
+	err = s.Store.AddFlow(ctx, Flow{
+		Key: KeyOf(code), ClientID: r.Client.ID, RedirectURI: r.redirectURI, Challenge: r.challenge,
+		Scope: r.scope, Nonce: r.nonce, UserID: userID, SignedInAt: now, ExpiresAt: now.Add(CodeLifetime),
+	}, now.Add(-keep))
+	if err != nil {
+		return "", settle(err)
+	}
+	return r.response(url.Values{"code": {code}}), nil
+}
+
+// proves is RFC 7636 §4.6 for S256.
+func proves(verifier, challenge string) bool {
+	sum := sha256.Sum256([]byte(verifier))
+	return verifierForm.MatchString(verifier) && base64.RawURLEncoding.EncodeToString(sum[:]) == challenge
+}
+
+// LogoutRedirect returns where the browser goes after signing out, or "" if the
+// URI is not one of the client's.
+func (c Client) LogoutRedirect(uri, state string) string {
+	if uri == "" || !slices.Contains(c.LogoutURIs, uri) {
+		return ""
+	}
+	p := url.Values{}
+	if state != "" {
+		p.Set("state", state)
+	}
+	return withParams(uri, p)
+}

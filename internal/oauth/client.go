@@ -1,0 +1,162 @@
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// clientID is what ids may look like: safe in logs, URLs and Basic credentials.
+var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+// InvalidError says what is wrong with a client that was to be added.
+type InvalidError struct{ Problem string }
+
+func (e *InvalidError) Error() string { return e.Problem }
+
+func invalid(format string, args ...any) error { return &InvalidError{fmt.Sprintf(format, args...)} }
+
+// check is the rule for clients.
+func (c Client) check(confidential bool) error {
+	if !clientID.MatchString(c.ID) {
+		return invalid("client id %q: use up to 128 letters, digits, dots, dashes and underscores, and begin with a letter or digit", c.ID)
+	}
+	if n := utf8.RuneCountInString(c.Name); n > 100 || !utf8.ValidString(c.Name) || strings.ContainsFunc(c.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return invalid("client name: at most 100 printable characters")
+	}
+	for _, uri := range c.RedirectURIs {
+		if err := checkRedirectURI(uri, confidential); err != nil {
+			return err
+		}
+	}
+	for _, uri := range c.LogoutURIs {
+		if err := checkRedirectURI(uri, confidential); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Credentials are how a request says which client it is from.
+type Credentials struct {
+	ID     string
+	Secret string // empty: none was sent
+}
+
+// Client returns the client with these credentials, or refuses it with
+// invalid_client. It says the same of an unknown client and a wrong secret.
+func (s *Server) Client(ctx context.Context, cred Credentials) (Client, error) {
+	c, err := s.client(ctx, cred.ID)
+	sum := sha256.Sum256([]byte(cred.Secret))
+	switch {
+	case errors.Is(err, ErrNotFound):
+	case err != nil:
+		return Client{}, settle(err)
+	case c.Public() && cred.Secret == "":
+		return c, nil
+	case !c.Public() && subtle.ConstantTimeCompare(sum[:], c.SecretHash) == 1:
+		return c, nil
+	}
+	return Client{}, refuse(CodeInvalidClient, "the client is unknown or its authentication is wrong")
+}
+
+// client looks a client up. The one of the native surface is always there.
+func (s *Server) client(ctx context.Context, id string) (Client, error) {
+	c, err := s.Store.Client(ctx, id)
+	if errors.Is(err, ErrNotFound) && id == s.NativeClient {
+		return Client{ID: id}, nil
+	}
+	return c, err
+}
+
+// Renewable reports whether a session of this client may be renewed by whoever
+// has its refresh token. Those of confidential clients also take the secret.
+func (s *Server) Renewable(ctx context.Context, clientID string) (bool, error) {
+	if clientID == s.NativeClient {
+		return true, nil
+	}
+	c, err := s.client(ctx, clientID)
+	if errors.Is(err, ErrNotFound) {
+		return true, nil // the native client under the name that it had before
+	}
+	return err == nil && c.Public(), settle(err)
+}
+
+// Clients returns all registered clients in order of id.
+func (s *Server) Clients(ctx context.Context) ([]Client, error) {
+	list, err := s.Store.Clients(ctx)
+	return list, settle(err)
+}
+
+// AddClient registers a client. A confidential one gets a secret, which is
+// returned and not kept. The error may be an *InvalidError or ErrExists.
+func (s *Server) AddClient(ctx context.Context, c Client, confidential bool) (secret string, err error) {
+	if err := c.check(confidential); err != nil {
+		return "", err
+	}
+	c.SecretHash = nil
+	if confidential {
+		secret = s.random()
+		sum := sha256.Sum256([]byte(secret))
+		c.SecretHash = sum[:]
+	}
+	c.CreatedAt = s.now()
+	err = s.Store.AddClient(ctx, c)
+	if errors.Is(err, ErrExists) {
+		return "", err
+	}
+	return secret, settle(err)
+}
+
+// RemoveClient removes a client and ends the sessions that it started.
+func (s *Server) RemoveClient(ctx context.Context, id string) error {
+	if err := s.Store.RemoveClient(ctx, id); errors.Is(err, ErrNotFound) {
+		return err
+	} else if err != nil {
+		return settle(err)
+	}
+	const page = 500
+	var before rotation.SessionID
+	for {
+		list, err := s.Sessions.Page(ctx, "", before, page)
+		if err != nil {
+			return err
+		}
+		for _, sess := range list {
+			if sess.ClientID != id {
+				continue
+			}
+			if err := s.Sessions.End(ctx, sess.ID, wire.ReasonEndedByAdmin); err != nil && !errors.Is(err, session.ErrNotFound) {
+				return err
+			}
+		}
+		if len(list) < page {
+			return nil
+		}
+		before = list[len(list)-1].ID
+	}
+}
+
+// random is 256 random bits as text.
+func (s *Server) random() string {
+	var b [32]byte
+	if _, err := io.ReadFull(s.Sessions.Rand, b[:]); err != nil {
+		panic(fmt.Sprintf("oauth: random source failed: %v", err)) // crypto/rand never fails
+	}
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// now is the clock in the resolution that stores keep.
+func (s *Server) now() time.Time { return s.Sessions.Clock().UTC().Truncate(time.Millisecond) }

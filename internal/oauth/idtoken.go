@@ -1,0 +1,123 @@
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// IDClaims is the payload of an ID token (OpenID Connect Core §2) and, without
+// what is about the token, of the UserInfo response (§5.3).
+type IDClaims struct {
+	Issuer    string `json:"iss,omitempty"`
+	Subject   string `json:"sub"`
+	Audience  string `json:"aud,omitempty"`
+	ExpiresAt int64  `json:"exp,omitempty"` // seconds since the epoch
+	IssuedAt  int64  `json:"iat,omitempty"`
+	AuthTime  int64  `json:"auth_time,omitempty"` // not in that of a renewal
+	Nonce     string `json:"nonce,omitempty"`     // not in that of a renewal
+	Party     string `json:"azp,omitempty"`
+	SessionID string `json:"sid,omitempty"`
+
+	Username string `json:"preferred_username,omitempty"` // scope profile
+	Name     string `json:"name,omitempty"`               // scope profile
+	Email    string `json:"email,omitempty"`              // scope email
+}
+
+// idToken makes the ID token of a grant, if its scope has openid.
+func (s *Server) idToken(ctx context.Context, f Flow, g session.Grant) (string, error) {
+	if !slices.Contains(f.Scope, ScopeOpenID) {
+		return "", nil
+	}
+	// That of the grant may leave out what only ID tokens tell.
+	user, err := s.Sessions.Directory.User(ctx, g.Session.UserID)
+	if err != nil {
+		return "", invalidGrant(err)
+	}
+	now := s.now()
+	c := IDClaims{
+		Issuer: s.Sessions.Issuer, Subject: user.ID, Audience: f.ClientID, Party: f.ClientID,
+		ExpiresAt: now.Unix() + g.ExpiresIn, IssuedAt: now.Unix(), Nonce: f.Nonce, SessionID: g.Session.ID.String(),
+	}
+	if !f.SignedInAt.IsZero() {
+		c.AuthTime = f.SignedInAt.Unix()
+	}
+	c.about(user.User, slices.Contains(f.Scope, ScopeProfile), slices.Contains(f.Scope, ScopeEmail))
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	token, err := s.Tokens.SignJWT(payload)
+	return token, settle(err)
+}
+
+func (c *IDClaims) about(u wire.User, profile, email bool) {
+	if profile {
+		c.Username, c.Name = u.Username, u.DisplayName
+	}
+	if email {
+		c.Email = u.Email
+	}
+}
+
+// UserInfo is what the UserInfo endpoint tells of a user (OpenID Connect Core §5.3).
+func UserInfo(u wire.User) IDClaims {
+	c := IDClaims{Subject: u.ID}
+	c.about(u, true, true)
+	return c
+}
+
+// SignOut ends the session that an ID token names, also one that has expired,
+// and returns the client that it was for. ok is false if the hint is not an ID
+// token of this server; then nothing ends. OpenID Connect RP-Initiated Logout §2.
+func (s *Server) SignOut(ctx context.Context, hint string) (c Client, ok bool, err error) {
+	payload, ok := s.Tokens.VerifyJWT(hint)
+	var claims IDClaims
+	if !ok || json.Unmarshal(payload, &claims) != nil || claims.Issuer != s.Sessions.Issuer {
+		return Client{}, false, nil
+	}
+	id, err := rotation.ParseSessionID(claims.SessionID)
+	if err != nil {
+		return Client{}, false, nil
+	}
+	sess, err := s.Sessions.Living(ctx, id)
+	var over *session.Refusal
+	switch {
+	case err == nil && sess.ClientID == claims.Audience:
+		err = s.Sessions.End(ctx, id, wire.ReasonSignedOut)
+	case errors.As(err, &over):
+		err = nil
+	}
+	if err != nil && !errors.Is(err, session.ErrNotFound) {
+		return Client{}, false, settle(err)
+	}
+	c, err = s.client(ctx, claims.Audience)
+	if errors.Is(err, ErrNotFound) {
+		return Client{ID: claims.Audience}, true, nil
+	}
+	return c, true, settle(err)
+}
+
+// LogoutClient is the client that wants to know when its user is signed out,
+// without an ID token; unknown ones have no LogoutURIs.
+func (s *Server) LogoutClient(ctx context.Context, id string) (Client, error) {
+	c, err := s.client(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return Client{}, nil
+	}
+	return c, settle(err)
+}
+
+// unix is for claims that are left out where there is no time.
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}

@@ -1,0 +1,172 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// Grant types.
+const (
+	GrantRefreshToken = "refresh_token"
+	GrantCode         = "authorization_code"
+	GrantDevice       = "urn:ietf:params:oauth:grant-type:device_code"
+)
+
+// Token answers a request to the token endpoint (RFC 6749 §3.2). client is who
+// [Server.Client] found, or nil if the request names none, which only renewals
+// of public clients may do (RFC 6749 §6).
+func (s *Server) Token(ctx context.Context, client *Client, p Params, c session.Contact) (Answer, error) {
+	grant, err := p.need("grant_type")
+	if err != nil {
+		return Answer{}, err
+	}
+	switch grant {
+	case GrantRefreshToken:
+		return s.renew(ctx, client, p, c)
+	case GrantCode, GrantDevice:
+		if client == nil {
+			return Answer{}, refuse(CodeInvalidRequest, "the parameter client_id is missing")
+		}
+		if grant == GrantDevice {
+			return s.poll(ctx, *client, p, c)
+		}
+		return s.exchange(ctx, *client, p, c)
+	}
+	return Answer{}, refuse(CodeUnsupportedGrantType, "grant_type must be refresh_token, authorization_code or "+GrantDevice)
+}
+
+// renew is RFC 6749 §6. Whose token it is, is known before anything is consumed.
+func (s *Server) renew(ctx context.Context, client *Client, p Params, c session.Contact) (Answer, error) {
+	raw, err := p.need("refresh_token")
+	if err != nil {
+		return Answer{}, err
+	}
+	scope, err := renewed(p["scope"])
+	if err != nil {
+		return Answer{}, err
+	}
+	t, err := s.Sessions.Open(ctx, raw)
+	if err != nil {
+		return Answer{}, invalidGrant(err)
+	}
+	sess, err := s.Sessions.Living(ctx, t.Session)
+	if err != nil {
+		return Answer{}, invalidGrant(err)
+	}
+	if err := s.mayUse(ctx, client, sess); err != nil {
+		return Answer{}, err
+	}
+	g, err := s.Sessions.Refresh(ctx, t, c)
+	if err != nil {
+		return Answer{}, invalidGrant(err)
+	}
+	a := answer(g, scope)
+	// Clients that say which scope they mean get a new ID token with it.
+	a.IDToken, err = s.idToken(ctx, Flow{ClientID: sess.ClientID, Scope: scope}, g)
+	return a, err
+}
+
+// mayUse refuses those who are not the client of a session. Who names no client
+// may use the tokens of public ones.
+func (s *Server) mayUse(ctx context.Context, client *Client, sess session.Session) error {
+	if client != nil {
+		if client.ID != sess.ClientID {
+			return refuse(CodeInvalidGrant, "the token was issued to another client")
+		}
+		return nil
+	}
+	owner, err := s.client(ctx, sess.ClientID)
+	switch {
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return settle(err)
+	case err != nil || !owner.Public():
+		return refuse(CodeInvalidClient, "the client must authenticate")
+	}
+	return nil
+}
+
+// exchange redeems an authorization code (RFC 6749 §4.1.3).
+func (s *Server) exchange(ctx context.Context, client Client, p Params, c session.Contact) (Answer, error) {
+	code, err := p.need("code")
+	if err != nil {
+		return Answer{}, err
+	}
+	verifier, err := p.need("code_verifier")
+	if err != nil {
+		return Answer{}, err
+	}
+	return s.redeem(ctx, KeyOf(code), c, func(f *Flow) error {
+		switch {
+		case f.Challenge == "" || f.ClientID != client.ID:
+			return errCode
+		case f.RedirectURI != p["redirect_uri"]:
+			return refuse(CodeInvalidGrant, "redirect_uri is not that of the authorization request")
+		case !proves(verifier, f.Challenge):
+			return refuse(CodeInvalidGrant, "code_verifier does not fit the code challenge")
+		case !f.Used && !f.ExpiresAt.After(s.now()):
+			return refuse(CodeInvalidGrant, "the code has expired")
+		}
+		return nil
+	})
+}
+
+var errCode = refuse(CodeInvalidGrant, "the code is not one that was issued to this client")
+
+// redeem starts the session of a flow, once. check says whether the caller may:
+// until it does, nothing changes. A second redemption by somebody who may means
+// that two have the code, so the session is ended (RFC 6749 §4.1.2).
+func (s *Server) redeem(ctx context.Context, k Key, c session.Contact, check func(*Flow) error) (Answer, error) {
+	var f Flow
+	err := s.Store.UpdateFlow(ctx, k, func(stored *Flow) error {
+		if err := check(stored); err != nil {
+			return err
+		}
+		stored.Reused = stored.Used
+		stored.Used = true
+		f = *stored
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Answer{}, errCode
+	case err != nil:
+		return Answer{}, settle(err)
+	case f.Reused:
+		return Answer{}, s.reused(ctx, f)
+	}
+	g, err := s.Sessions.Start(ctx, f.UserID, f.ClientID, c)
+	if err != nil {
+		return Answer{}, invalidGrant(err)
+	}
+	err = s.Store.UpdateFlow(ctx, k, func(stored *Flow) error {
+		stored.Session = g.Session.ID
+		f = *stored
+		return nil
+	})
+	if err != nil {
+		// Nobody could end this session if the code came again.
+		_ = s.Sessions.End(ctx, g.Session.ID, wire.ReasonReuseDetected)
+		return Answer{}, settle(err)
+	}
+	if f.Reused { // while the session was being started
+		return Answer{}, s.reused(ctx, f)
+	}
+	a := answer(g, f.Scope)
+	a.IDToken, err = s.idToken(ctx, f, g)
+	return a, err
+}
+
+func (s *Server) reused(ctx context.Context, f Flow) error {
+	if f.Session != (rotation.SessionID{}) {
+		s.Sessions.Logger.Warn("a code was redeemed twice; the session is ended", "event", "code_reused",
+			"client", f.ClientID, "user", f.UserID, "session", f.Session.String())
+		if err := s.Sessions.End(ctx, f.Session, wire.ReasonReuseDetected); err != nil && !errors.Is(err, session.ErrNotFound) {
+			return err
+		}
+	}
+	return refuse(CodeInvalidGrant, "the code has been used already; the session that it was used for is ended")
+}
