@@ -14,7 +14,7 @@ build: ## the program, as ./tacet
 	CGO_ENABLED=0 $(GO) build -trimpath -o tacet ./cmd/tacet
 
 test: ## everything, in the order in which failures are cheapest
-	@scripts/need go node gcc chromium postgres
+	@scripts/need go node gcc chromium nginx postgres
 	$(MAKE) lint
 	$(MAKE) test-sdk test-demo
 	$(MAKE) test-race
@@ -23,6 +23,7 @@ test: ## everything, in the order in which failures are cheapest
 	@echo all tests passed
 
 test-go: ## Go alone, without the race detector: under two minutes
+	@scripts/need go nginx
 	$(GO) test ./...
 
 test-race:

@@ -145,7 +145,9 @@ const (
 	CodeThrottled          = "too_many_requests"       // 429 with Retry-After
 	CodeHeaderTooLarge     = "header_fields_too_large" // 431
 	CodeServerError        = "server_error"            // 500
+	CodeBadGateway         = "bad_gateway"             // 502: the API behind the gateway is down
 	CodeUnavailable        = "temporarily_unavailable" // 503 with Retry-After
+	CodeGatewayTimeout     = "gateway_timeout"         // 504: the API behind the gateway is slow
 )
 
 // GrantsChanged is the error_description of a 401 invalid_token for a token that

@@ -12,6 +12,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
@@ -35,6 +36,7 @@ type App struct {
 	Events    *events.Hub
 	Live      *verify.LiveSet // what Verifier enforces without asking the store
 	Verifier  *verify.Verifier
+	Gateway   *gateway.Gateway // nil: there are no upstreams
 	Handler   http.Handler
 
 	caches atomic.Pointer[directory.Directory]
@@ -106,12 +108,15 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	}); err != nil {
 		return nil, err
 	}
+	a.openGateway()
 	a.Handler, err = httpapi.New(httpapi.Config{
 		Sessions:       a.Sessions,
 		Directory:      users,
 		Accounts:       a.administered(),
 		Keys:           a.Keys,
 		Protect:        a.Verifier.Middleware,
+		Require:        a.Verifier.Require,
+		Gateway:        a.Gateway,
 		Events:         a.Events,
 		FeedToken:      feedToken,
 		BasePath:       cfg.BasePath,
@@ -171,6 +176,7 @@ func (a *App) openEvents(ctx context.Context, committed <-chan struct{}) (err er
 		Window: window,
 		Apply:  a.heard,
 		Wake:   committed,
+		Poll:   500 * time.Millisecond, // so that a WebSocket ends within a second of what another process wrote
 	})
 	return err
 }

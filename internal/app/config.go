@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
@@ -32,11 +33,15 @@ type Config struct {
 	ClientID       string
 	CORSOrigins    []string
 	TrustedProxies []string
-	MasterKey      string // text of the key; takes precedence over the file
-	MasterKeyFile  string
-	FeedToken      string // secret of resource servers for the feed; takes precedence over the file
-	FeedTokenFile  string // neither: there is no feed
-	InsecureHTTP   bool
+	// What the gateway passes on, and to whom (gateway.Rules).
+	Upstreams, Require, Public []string
+	UpstreamTimeout            time.Duration
+	IdentitySignature          bool
+	MasterKey                  string // text of the key; takes precedence over the file
+	MasterKeyFile              string
+	FeedToken                  string // secret of resource servers for the feed; takes precedence over the file
+	FeedTokenFile              string // neither: there is no feed
+	InsecureHTTP               bool
 
 	// Directory and Authenticator replace the embedded directory, together.
 	Directory     session.Directory
@@ -48,6 +53,7 @@ type Config struct {
 
 	publicURL *url.URL
 	proxies   []netip.Prefix
+	gateway   *gateway.Table // nil: no upstreams
 }
 
 // Defaults (wire.md §1).
@@ -57,6 +63,8 @@ const (
 	DefaultAbsoluteTTL = 90 * 24 * time.Hour
 	DefaultOverlap     = 10 * time.Second
 	DefaultClientID    = "tacet-web"
+
+	DefaultUpstreamTimeout = time.Minute
 )
 
 // Normalize fills in defaults and reports every setting that can't be right,
@@ -70,6 +78,7 @@ func (c *Config) Normalize() error {
 	def(&c.IdleTTL, DefaultIdleTTL)
 	def(&c.AbsoluteTTL, DefaultAbsoluteTTL)
 	def(&c.Overlap, DefaultOverlap)
+	def(&c.UpstreamTimeout, DefaultUpstreamTimeout)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -79,6 +88,7 @@ func (c *Config) Normalize() error {
 	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices())
 	if err == nil {
 		def(&c.Audience, c.Issuer())
+		err = c.checkGateway()
 	}
 	return err
 }

@@ -14,8 +14,9 @@ import (
 const shutdownTimeout = 20 * time.Second
 
 // Serve answers on ln until ctx is done; then it takes no new connections and
-// lets the requests that are running end.
-func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
+// lets the requests that are running end. onStop is called first, to close those
+// that would not.
+func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger, onStop ...func()) error {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -23,6 +24,9 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	for _, f := range onStop {
+		srv.RegisterOnShutdown(f)
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()

@@ -27,6 +27,11 @@ type serverFlags struct {
 	CORSOrigin    []string      `name:"cors-origin" help:"Other origins whose pages may call with credentials." placeholder:"URL"`
 	TrustedProxy  []string      `help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
 	FeedTokenFile string        `name:"feed-token-file" help:"File with the secret that resource servers present for the feed of ended sessions and changed grants; the secret itself may be given in TACET_FEED_TOKEN. Without either there is no feed." placeholder:"FILE" type:"path"`
+	Upstream      []string      `help:"Pass requests below a path on to an API, if they carry a good access token; like /api=http://127.0.0.1:9000. A path in the URL takes the place of the prefix." placeholder:"PREFIX=URL"`
+	Require       []string      `help:"Below this path, the access token must also grant a permission; like /admin=admin:*. The longest prefix counts." placeholder:"PREFIX=PERMISSION"`
+	Public        []string      `help:"Below this path, an upstream is reached without an access token." placeholder:"PREFIX"`
+	UpstreamLimit time.Duration `name:"upstream-timeout" help:"How long an upstream may take to begin its answer (${default})." placeholder:"TIME" default:"1m"`
+	SignIdentity  bool          `name:"identity-signature" help:"Add a signed header that upstreams can check, X-Tacet-Identity."`
 	InsecureHTTP  bool          `name:"insecure-http" help:"Allow plain http on hosts that are not loopback."`
 }
 
@@ -40,6 +45,8 @@ func (f *serverFlags) config(e *env, d dataFlags, publicURL string) app.Config {
 	}
 	c.FeedTokenFile = f.FeedTokenFile
 	c.SameSite, c.Algorithm, c.Audience, c.ClientID = f.SameSite, f.Algorithm, f.Audience, f.ClientID
+	c.Upstreams, c.Require, c.Public = f.Upstream, f.Require, f.Public
+	c.UpstreamTimeout, c.IdentitySignature = f.UpstreamLimit, f.SignIdentity
 	c.CORSOrigins, c.TrustedProxies, c.InsecureHTTP = f.CORSOrigin, f.TrustedProxy, f.InsecureHTTP
 	return c
 }

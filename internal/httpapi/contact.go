@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/tacet-dev/tacet/internal/session"
@@ -12,9 +13,7 @@ import (
 // trusted, the last address in X-Forwarded-For that none of them added.
 func (a *api) contact(r *http.Request) session.Contact {
 	c := session.Contact{UserAgent: printable(r.UserAgent(), session.MaxUserAgent)}
-	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		c.Address = clean(ap.Addr())
-	}
+	c.Address = peer(r)
 	if !a.trusted(c.Address) {
 		return c
 	}
@@ -32,16 +31,25 @@ func (a *api) contact(r *http.Request) session.Contact {
 	return c
 }
 
+// peer is who the connection is from; the zero address if that is unknown.
+func peer(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return clean(ap.Addr())
+}
+
 func clean(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-func (a *api) trusted(addr netip.Addr) bool {
-	for _, p := range a.TrustedProxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
+func (a *api) trusted(addr netip.Addr) bool { return among(a.TrustedProxies, addr) }
+
+func among(proxies []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
+
+// FromTrusted reports whether a request comes straight from one of the proxies.
+func FromTrusted(proxies []netip.Prefix, r *http.Request) bool { return among(proxies, peer(r)) }
 
 // printable cuts s to limit bytes and drops what a terminal or a log would act on.
 func printable(s string, limit int) string {

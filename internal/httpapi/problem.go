@@ -115,6 +115,9 @@ func translate(err error) *problem {
 	if p := adminProblem(err); p != nil {
 		return p
 	}
+	if p := gatewayProblem(err); p != nil {
+		return p
+	}
 	return errServer
 }
 

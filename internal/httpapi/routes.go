@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
@@ -42,6 +45,12 @@ type Config struct {
 	Keys     Keys
 	// Protect verifies access tokens: verify.Verifier.Middleware.
 	Protect func(http.Handler) http.Handler
+	// Require is Protect for callers who also need permissions:
+	// verify.Verifier.Require.
+	Require func(permissions ...string) func(http.Handler) http.Handler
+	// Gateway gets all requests that are not for this surface. Nil: there is
+	// none.
+	Gateway *gateway.Gateway
 	// Events hands out what is committed.
 	Events *events.Hub
 	// FeedToken is the secret of resource servers that read the feed. Empty:
@@ -85,6 +94,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	for path, methods := range a.routes() {
+		if !strings.HasPrefix(path, cfg.BasePath+"/") && !slices.Contains(OwnPaths, path) {
+			return nil, fmt.Errorf("httpapi: the route %s must be in OwnPaths, so that no upstream is put before it", path)
+		}
 		var allow []string
 		for method, h := range methods {
 			mux.Handle(method+" "+path, h)
@@ -105,7 +117,7 @@ func New(cfg Config) (http.Handler, error) {
 			MaxAge:           600,
 		}).Handler(h)
 	}
-	return a.recovered(h), nil
+	return a.recovered(a.dispatch(mux, h)), nil
 }
 
 // routes is the route table: path → method → handler.

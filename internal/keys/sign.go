@@ -38,6 +38,22 @@ func (r *Ring) SignPayload(payload []byte) (string, error) {
 	return r.view.Load().signer(r.clock()).sign(payload)
 }
 
+// SignAs signs other claims than those of access tokens, under the same keys.
+// typ must tell them apart from these (RFC 8725 §3.11).
+func (r *Ring) SignAs(typ string, c wire.AccessClaims) (string, error) {
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("keys: encode the claims of a token of type %s: %w", typ, err)
+	}
+	s := *r.view.Load().signer(r.clock())
+	header, err := json.Marshal(joseHeader{Algorithm: s.meta.Algorithm, KeyID: s.kid, Type: typ})
+	if err != nil {
+		return "", fmt.Errorf("keys: encode the header of a token of type %s: %w", typ, err)
+	}
+	s.header = base64.RawURLEncoding.EncodeToString(header) + "."
+	return s.sign(payload)
+}
+
 const signatureLen = 64 // of EdDSA (RFC 8032) and ES256 (RFC 7518 §3.4)
 
 // sign makes the JWS compact serialisation (RFC 7515 §7.1).

@@ -1,0 +1,118 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"time"
+
+	"github.com/tacet-dev/tacet/verify"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// What became of a request that was not answered by the API. The caller of
+// Serve translates them.
+var (
+	ErrNotFound     = errors.New("gateway: no upstream leads there")
+	ErrUpstream     = errors.New("gateway: the upstream can't be reached or broke off")           // 502
+	ErrUpstreamSlow = errors.New("gateway: the upstream did not answer in time")                  // 504
+	ErrBody         = errors.New("gateway: the body of the request could not be read to its end") // 400
+)
+
+// Config is what a Gateway needs. All fields but Sign are required.
+type Config struct {
+	Table *Table
+	// Verifier checks access tokens. Liveness is the one that it asks.
+	Verifier *verify.Verifier
+	Liveness verify.Liveness
+	// Session returns when a session runs out if it is not renewed (zero:
+	// never), or ErrSessionOver.
+	Session func(ctx context.Context, id string) (expires time.Time, err error)
+	// Sign makes a JWT of type wire.IdentityTokenType. Nil: identities are not
+	// signed.
+	Sign func(wire.AccessClaims) (string, error)
+	// Trusted reports whether the peer of a request is a proxy whose
+	// X-Forwarded-For and -Host are believed.
+	Trusted func(*http.Request) bool
+	// Scheme is that of the public URL.
+	Scheme string
+	// CORS is whether the caller answers for the Access-Control headers, so that
+	// those of upstreams are dropped.
+	CORS bool
+	// Timeout is how long an upstream may take from the end of the request to
+	// the head of its answer.
+	Timeout time.Duration
+	// Recheck is how often the session of an open stream is looked up at least.
+	Recheck time.Duration
+	Clock   func() time.Time
+	Logger  *slog.Logger
+}
+
+// Gateway is safe for concurrent use.
+type Gateway struct {
+	Config
+	streams *streams
+	proxy   *httputil.ReverseProxy
+}
+
+// Limits that need no setting.
+const (
+	dialTimeout = 5 * time.Second
+	// stall is how long a caller may pause within a body.
+	stall = time.Minute
+	// farewell is how long a WebSocket's peer has to take the close frame.
+	farewell  = 500 * time.Millisecond
+	idleConns = 128 // per upstream
+)
+
+// New returns a Gateway.
+func New(c Config) *Gateway {
+	g := &Gateway{Config: c, streams: newStreams()}
+	g.proxy = &httputil.ReverseProxy{
+		Rewrite:        g.rewrite,
+		ModifyResponse: g.answered,
+		ErrorHandler:   g.failed,
+		ErrorLog:       slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
+		Transport: &http.Transport{ // no Proxy: upstreams are not reached through HTTP_PROXY
+			DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:   dialTimeout,
+			ResponseHeaderTimeout: c.Timeout,
+			MaxIdleConns:          8 * idleConns,
+			MaxIdleConnsPerHost:   idleConns,
+			IdleConnTimeout:       90 * time.Second,
+			ExpectContinueTimeout: time.Second,
+			ForceAttemptHTTP2:     true,
+			DisableCompression:    true, // what the caller and the upstream agree on
+		},
+	}
+	return g
+}
+
+// Serve passes a request on, or answers why not. The error says that nothing
+// was written.
+func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
+	d, err := g.Table.match(r.URL.EscapedPath())
+	if err != nil {
+		return err
+	}
+	if d == (decision{-1, -1}) {
+		return ErrNotFound
+	}
+	c := &call{gateway: g, control: http.NewResponseController(w)}
+	if d.rule >= 0 {
+		c.rule = &g.Table.rules[d.rule]
+	}
+	r = c.own(r)
+	if c.token, err = c.authorize(r); err != nil {
+		g.Verifier.WriteError(w, r, err)
+		return nil
+	}
+	if d.upstream < 0 {
+		return ErrNotFound
+	}
+	c.upstream = &g.Table.upstreams[d.upstream]
+	return c.forward(w, r)
+}

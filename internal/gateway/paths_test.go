@@ -1,0 +1,303 @@
+package gateway
+
+import (
+	"errors"
+	"net/url"
+	"path"
+	"strings"
+	"testing"
+)
+
+func table(t testing.TB, r Rules) *Table {
+	t.Helper()
+	r.Base, r.Own = "/auth", []string{"/livez"}
+	tab, _, err := NewTable(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tab
+}
+
+var example = Rules{
+	Upstreams: []string{"/api=http://127.0.0.1:1", "/api/v2=http://127.0.0.1:2", "/ws/=http://127.0.0.1:3/live"},
+	Require:   []string{"/api/admin=admin:*", "/api/admin/reports=reports:read", "/api/v2=v2:use", "/api/v2=v2:more"},
+	Public:    []string{"/api/health", "/api/admin/login"},
+}
+
+// verdict is a decision in words.
+func verdict(t *Table, p string) string {
+	d, err := t.match(p)
+	if err != nil {
+		return "refused"
+	}
+	if d == (decision{-1, -1}) {
+		return "nothing"
+	}
+	s := "none"
+	if d.upstream >= 0 {
+		s = t.upstreams[d.upstream].text
+	}
+	switch {
+	case d.rule < 0:
+		return s + " token"
+	case t.rules[d.rule].public:
+		return s + " public"
+	}
+	return s + " " + strings.Join(t.rules[d.rule].permissions, "+")
+}
+
+func TestLongestPrefixWinsInWholeSegments(t *testing.T) {
+	tab := table(t, example)
+	for p, want := range map[string]string{
+		"/":                         "nothing",
+		"/ap":                       "nothing",
+		"/apis":                     "nothing",
+		"/api":                      "/api token",
+		"/api/":                     "/api token",
+		"/api/orders/7":             "/api token",
+		"/api/administrators":       "/api token",
+		"/api/admin":                "/api admin:*",
+		"/api/admin/":               "/api admin:*",
+		"/api/admin/users":          "/api admin:*",
+		"/api/admin/reports/1":      "/api reports:read",
+		"/api/admin/login":          "/api public",
+		"/api/v2":                   "/api/v2 v2:use+v2:more",
+		"/api/v2/x":                 "/api/v2 v2:use+v2:more",
+		"/api/v22":                  "/api token",
+		"/api/health/db":            "/api public",
+		"/api/healthy":              "/api token",
+		"/ws":                       "/ws token",
+		"/ws/":                      "/ws token",
+		"/api/files/a.b.txt":        "/api token",
+		"/api/files/.hidden":        "/api token",
+		"/api/files/a%20b":          "/api token",
+		"/api/projects/a%2Fb":       "/api token", // the same rule in every reading
+		"/api/users/CORP%5Cbob":     "/api token",
+		"/api/Users/ABC":            "/api token",
+		"/api/%E8%AE%A2%E5%8D%95/1": "/api token",
+		"/api/x//y":                 "/api token",
+		"/api/m;v=1/n":              "/api token",
+		"/api/discount/100%25":      "/api token",
+	} {
+		if got := verdict(tab, p); got != want {
+			t.Errorf("%s: %s, want %s", p, got, want)
+		}
+	}
+}
+
+// Every way that is known to take a path past a rule for its prefix.
+func TestPathsThatAreReadInSeveralWaysAreRefused(t *testing.T) {
+	tab := table(t, example)
+	for _, p := range []string{
+		"", "*", "api", "x/api",
+		"/api/../auth", "/api/..", "/api/.", "/api/./admin", "/api/x/../admin", "/api/health/../admin",
+		"/api/%2e%2e/admin", "/api/%2E./admin", "/api/health/..%2fadmin", "/api/health/%2e%2e%2fadmin", "/api/health/..%5cadmin",
+		"/api/health/..;/admin", "/api/health/..;a=b/admin", "/api/health/%2e%2e%3b/admin", "/api/health/.%20./../admin",
+		"/api/health/%252e%252e/admin", "/api/health/%25252e%25252e/admin", "/api/health/..%252fadmin",
+		"/api//admin", "/api///admin/x", "//api/admin", "/api/%2fadmin", "/api%2fadmin", "/api%2Fadmin%2Fusers", "/api%252fadmin",
+		"/api/admin%2fx/../y", "/api/admin%2flogin", "/api/admin%2Freports",
+		`/api\admin`, `/api/\admin`, "/api%5cadmin", "/api%5Cadmin/users",
+		"/api/admin;x=1", "/api/admin;/users", "/api;x/admin", "/api/admin%3bx", "/api/;/admin",
+		"/api/admin.", "/api/admin%20", "/api/admin%20/users", "/api/admin./users", "/api./admin",
+		"/API/admin", "/api/Admin", "/api/ADMIN/users", "/Api/x", "/api/%41dmin", "/api/admin/LOGIN", "/api/HEALTH",
+		"/api/%61dmin/users", // one rule if it is decoded, another if not
+		"/api/%2561dmin", "/api/%252561dmin", "/api/ad%256din/x",
+		"/api/admin%00", "/api/%00", "/api/x%0a", "/api/x%0d%0aX-Tacet-User:%20root", "/api/x%7f",
+		"/api/%2525252525252525252e", "/api/%", "/api/%zz", "/api/%2",
+		"/api/admin/login%2f..%2fusers", "/api/admin/login;/../users", "/api/admin//login", "/api/admin/login%2fx/%2e%2e",
+		"/api/v2%2fx", "/api//v2/x", "/api/V2/x", "/api/%E2%84%AA/../x",
+	} {
+		if got := verdict(tab, p); got != "refused" {
+			t.Errorf("%s: %s", p, got)
+		}
+	}
+}
+
+// servers are models of how the servers behind a gateway find out where a path
+// leads. None of them shares code with the matcher.
+var servers = map[string]func(escaped string) string{
+	"keeps":      func(p string) string { return p },
+	"decodes":    lenient,
+	"cleans":     func(p string) string { return path.Clean(lenient(p)) },
+	"clean keep": func(p string) string { return path.Clean(p) },
+	"merges": func(p string) string {
+		for strings.Contains(p, "//") {
+			p = strings.ReplaceAll(p, "//", "/")
+		}
+		return lenient(p)
+	},
+	"ignores case": func(p string) string { return strings.ToLower(lenient(p)) },
+	"windows": func(p string) string {
+		parts := strings.Split(path.Clean(strings.ReplaceAll(strings.ToLower(lenient(p)), `\`, "/")), "/")
+		for i := range parts {
+			parts[i] = strings.TrimRight(parts[i], ". ")
+		}
+		return path.Clean("/" + strings.Join(parts, "/"))
+	},
+	"tomcat": func(p string) string {
+		parts := strings.Split(p, "/")
+		for i := range parts {
+			parts[i], _, _ = strings.Cut(parts[i], ";")
+		}
+		return path.Clean(lenient(strings.Join(parts, "/")))
+	},
+	"late parameters": func(p string) string {
+		parts := strings.Split(lenient(p), "/")
+		for i := range parts {
+			parts[i], _, _ = strings.Cut(parts[i], ";")
+		}
+		return path.Clean(strings.Join(parts, "/"))
+	},
+	"decodes twice": func(p string) string { return path.Clean(lenient(lenient(p))) },
+	"all at once": func(p string) string {
+		p = strings.ToLower(strings.ReplaceAll(lenient(lenient(lenient(p))), `\`, "/"))
+		return path.Clean(p)
+	},
+}
+
+func lenient(p string) string {
+	if d, err := url.PathUnescape(p); err == nil {
+		return d
+	}
+	return p
+}
+
+// below is a second, dumb matcher.
+func below(p, prefix string) bool { return p == prefix || strings.HasPrefix(p, prefix+"/") }
+
+// FuzzNoServerReadsAProtectedPath: whatever is let through to /api with a mere
+// token, or with nothing, leads to no protected place in any of the servers.
+func FuzzNoServerReadsAProtectedPath(f *testing.F) {
+	for _, s := range []string{
+		"/api/admin", "/api/health", "/api/health/..%2fadmin", "/api/%2561dmin", "/API/Admin;x/..", `/api\admin`, "/api/x/%2e%2e;/admin",
+		"//api//admin", "/api/admin%20/", "/api/a%5c..%5cadmin", "/api%2fadmin%2freports", "/api/health;/admin", "/api/health%2f%2e%2e%2fadmin",
+	} {
+		f.Add(s)
+	}
+	tab := table(f, example)
+	f.Fuzz(func(t *testing.T, p string) {
+		u, err := url.ParseRequestURI(p)
+		if err != nil {
+			return
+		}
+		escaped := u.EscapedPath()
+		d, err := tab.match(escaped)
+		if err != nil {
+			if !errors.Is(err, ErrPath) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if again, _ := tab.match(escaped); again != d {
+			t.Fatalf("%q: %v, then %v", escaped, d, again)
+		}
+		said := verdict(tab, escaped)
+		for name, read := range servers {
+			seen := read(escaped)
+			var want string
+			switch {
+			case below(seen, "/api/v2"):
+				want = "/api/v2 v2:use+v2:more"
+			case below(seen, "/api/admin/reports"):
+				want = "/api reports:read"
+			case below(seen, "/api/admin/login"), below(seen, "/api/health"):
+				want = "/api public"
+			case below(seen, "/api/admin"):
+				want = "/api admin:*"
+			default:
+				continue
+			}
+			if said != want {
+				t.Fatalf("%q was let through as %q, but a server that %s sees %q, which is %q", escaped, said, name, seen, want)
+			}
+		}
+	})
+}
+
+func TestThePathStaysOrIsReplaced(t *testing.T) {
+	tab := table(t, Rules{Upstreams: []string{
+		"/keep=http://h", "/strip=http://h/", "/move=http://h/v2", "/deep/er=http://h/a%2Fb/", "/=http://h/root",
+	}})
+	for in, want := range map[string]string{
+		"/keep/a%2Fb?q=1&r=;": "/keep/a%2Fb",
+		"/strip":              "/",
+		"/strip/":             "/",
+		"/strip/a/b":          "/a/b",
+		"/strip/a%2Fb%20c":    "/a%2Fb%20c",
+		"/move":               "/v2",
+		"/move/":              "/v2/",
+		"/move/x":             "/v2/x",
+		"/deep/er/x":          "/a%2Fb/x",
+		"/other/x":            "/root/other/x",
+		"/":                   "/root/",
+		"/strip//x":           "//x",
+	} {
+		u, err := url.ParseRequestURI(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := tab.match(u.EscapedPath())
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+			continue
+		}
+		if up := tab.upstreams[d.upstream]; !up.keep {
+			up.replace(u)
+		}
+		if got := u.EscapedPath(); got != want {
+			t.Errorf("%s became %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestConfigurationErrorsNameTheFlag(t *testing.T) {
+	for _, c := range []struct {
+		rules Rules
+		want  []string
+	}{
+		{Rules{Upstreams: []string{"http://127.0.0.1:9000"}}, []string{"upstream", "PREFIX=URL"}},
+		{Rules{Upstreams: []string{"api=http://h"}}, []string{"upstream", "must start with a slash"}},
+		{Rules{Upstreams: []string{"/a/../b=http://h"}}, []string{"plain path"}},
+		{Rules{Upstreams: []string{"/a//b=http://h"}}, []string{"plain path"}},
+		{Rules{Upstreams: []string{"/a%20b=http://h"}}, []string{"plain path"}},
+		{Rules{Upstreams: []string{"/api=127.0.0.1:9000"}}, []string{"upstream", "not an http or https URL"}},
+		{Rules{Upstreams: []string{"/api=ftp://h"}}, []string{"not an http or https URL"}},
+		{Rules{Upstreams: []string{"/api=http://h?x=1"}}, []string{"no query"}},
+		{Rules{Upstreams: []string{"/api=http://bob:hunter2@h"}}, []string{"user name or password", "/api=http://h"}},
+		{Rules{Upstreams: []string{"/api=http://h", "/api/=http://i"}}, []string{"upstream", "/api has an upstream already"}},
+		{Rules{Upstreams: []string{"/api=http://h", "/API=http://i"}}, []string{"has an upstream already"}},
+		{Rules{Upstreams: []string{"/auth=http://h"}}, []string{"at or below /auth", "--base-path"}},
+		{Rules{Upstreams: []string{"/auth/x=http://h"}}, []string{"at or below /auth"}},
+		{Rules{Upstreams: []string{"/livez=http://h"}}, []string{"answers at /livez itself"}},
+		{Rules{Require: []string{"/admin"}}, []string{"require", "PREFIX=PERMISSION"}},
+		{Rules{Require: []string{"/admin=a b"}}, []string{"require", "not a permission"}},
+		{Rules{Require: []string{"/admin="}}, []string{"require", "not a permission"}},
+		{Rules{Require: []string{"/auth/me=x"}}, []string{"require", "at or below /auth"}},
+		{Rules{Public: []string{"health"}}, []string{"public", "must start with a slash"}},
+		{Rules{Public: []string{"/h", "/h/"}}, []string{"public", "given twice"}},
+		{Rules{Require: []string{"/h=x"}, Public: []string{"/h"}}, []string{"public", "--require"}},
+	} {
+		c.rules.Base, c.rules.Own = "/auth", []string{"/livez"}
+		_, _, err := NewTable(c.rules)
+		if err == nil {
+			t.Errorf("%+v was accepted", c.rules)
+			continue
+		}
+		for _, w := range c.want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%+v: %q does not say %q", c.rules, err, w)
+			}
+		}
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q shows a password", err)
+		}
+	}
+}
+
+func TestRulesWithoutEffectAreToldOf(t *testing.T) {
+	r := Rules{Base: "/auth", Upstreams: []string{"/api=http://h"}, Require: []string{"/admin=x", "/api/a=y", "/=z"}}
+	_, warnings, err := NewTable(r)
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "/admin") {
+		t.Errorf("%q, %v", warnings, err)
+	}
+}
