@@ -167,6 +167,9 @@ type AccessClaims struct {
 	Roles         []string `json:"roles,omitempty"`
 	Scope         string   `json:"scope,omitempty"` // permissions, space separated
 	GrantsVersion int64    `json:"grants_version"`
+	// Chain takes the place of a refresh token for clients that know only one
+	// token (session.Carried). It is worth nothing outside a valid access token.
+	Chain string `json:"chain,omitempty"`
 }
 
 // AccessTokenType is the typ header of an access token (RFC 9068 §2.1).

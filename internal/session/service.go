@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -100,9 +101,12 @@ type Grant struct {
 	// client holds a newer one already.
 	RefreshToken string
 	Generation   uint32 // of RefreshToken
-	Session      Session
-	ExpiresAt    time.Time // zero: no limit
-	User         User
+	// Carried is whether the access token carries the refresh token; then
+	// RefreshToken is empty.
+	Carried   bool
+	Session   Session
+	ExpiresAt time.Time // zero: no limit
+	User      User
 }
 
 // Refusal is returned when a token is authentic but gives no right to anything.
@@ -136,7 +140,7 @@ const applyTimeout = 5 * time.Second
 const maxAttempts = 16
 
 // Start opens a session for a user who has just proved who they are.
-func (s *Service) Start(ctx context.Context, userID, clientID string, c Contact) (Grant, error) {
+func (s *Service) Start(ctx context.Context, userID, clientID string, c Contact, how ...Option) (Grant, error) {
 	user, err := s.Directory.User(ctx, userID)
 	if err != nil {
 		return Grant{}, unavailable(err)
@@ -154,7 +158,7 @@ func (s *Service) Start(ctx context.Context, userID, clientID string, c Contact)
 	if err := s.Store.Create(ctx, sess); err != nil {
 		return Grant{}, unavailable(err)
 	}
-	g, minted, err := s.grant(sess, user, now, true)
+	g, minted, err := s.grant(sess, user, now, true, how...)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -182,7 +186,7 @@ func (s *Service) Open(ctx context.Context, raw string) (rotation.Token, error) 
 
 // Refresh answers the presentation of a token that came from Open. The error is
 // a *Refusal, or wraps ErrUnavailable.
-func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact) (Grant, error) {
+func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact, how ...Option) (Grant, error) {
 	sess, d, err := s.present(ctx, t, c)
 	if err != nil {
 		return Grant{}, err
@@ -203,7 +207,7 @@ func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact) (Gra
 	if err != nil {
 		return Grant{}, unavailable(err)
 	}
-	g, minted, err := s.grant(sess, user, now, d.Outcome.Mints())
+	g, minted, err := s.grant(sess, user, now, d.Outcome.Mints(), how...)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -303,11 +307,11 @@ func (s *Service) decide(ctx context.Context, t rotation.Token, c Contact) (Sess
 }
 
 // grant signs the answer. The session must be as it is after the decision.
-func (s *Service) grant(sess Session, u User, now time.Time, mint bool) (Grant, rotation.Token, error) {
+func (s *Service) grant(sess Session, u User, now time.Time, mint bool, how ...Option) (Grant, rotation.Token, error) {
 	ttl := s.accessSeconds()
 	var jti [16]byte
 	s.random(jti[:])
-	access, err := s.Keys.Sign(wire.AccessClaims{
+	claims := wire.AccessClaims{
 		Issuer:        s.Issuer,
 		Subject:       u.ID,
 		Audience:      s.Audience,
@@ -319,25 +323,30 @@ func (s *Service) grant(sess Session, u User, now time.Time, mint bool) (Grant, 
 		Roles:         u.Roles,
 		Scope:         u.Scope,
 		GrantsVersion: u.GrantsVersion,
-	})
-	if err != nil {
-		return Grant{}, rotation.Token{}, unavailable(fmt.Errorf("sign access token: %w", err))
 	}
 	g := Grant{
-		AccessToken: access,
-		ExpiresIn:   ttl,
-		Session:     sess,
-		ExpiresAt:   s.Lifetimes.ExpiresAt(sess.State),
-		User:        u,
+		ExpiresIn: ttl,
+		Session:   sess,
+		ExpiresAt: s.Lifetimes.ExpiresAt(sess.State),
+		User:      u,
 	}
 	var child rotation.Token
 	if mint {
 		var tag rotation.Tag
 		s.random(tag[:])
 		child = rotation.Child(sess.ID, sess.State.Head, tag)
-		g.RefreshToken = rotation.Seal(s.Keys.MAC(), child)
 		g.Generation = child.Generation
+		if g.Carried = slices.Contains(how, Carried); g.Carried {
+			claims.Chain = carry(child)
+		} else {
+			g.RefreshToken = rotation.Seal(s.Keys.MAC(), child)
+		}
 	}
+	access, err := s.Keys.Sign(claims)
+	if err != nil {
+		return Grant{}, rotation.Token{}, unavailable(fmt.Errorf("sign access token: %w", err))
+	}
+	g.AccessToken = access
 	return g, child, nil
 }
 

@@ -40,12 +40,12 @@ type Throttle interface {
 
 // SignIn checks a password and starts a session. The error is
 // ErrInvalidCredentials, a *Throttled, or wraps ErrUnavailable.
-func (s *Service) SignIn(ctx context.Context, username, password, clientID string, c Contact) (Grant, error) {
+func (s *Service) SignIn(ctx context.Context, username, password, clientID string, c Contact, how ...Option) (Grant, error) {
 	userID, err := s.Authenticate(ctx, username, password, c)
 	if err != nil {
 		return Grant{}, err
 	}
-	g, err := s.Start(ctx, userID, clientID, c)
+	g, err := s.Start(ctx, userID, clientID, c, how...)
 	if errors.Is(err, ErrNoUser) { // disabled between the two steps
 		return Grant{}, ErrInvalidCredentials
 	}
