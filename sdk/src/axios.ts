@@ -34,7 +34,10 @@ declare module 'axios' {
  */
 export const attach = (instance: AxiosInstance, session: Session): (() => void) => {
   const { adapter } = instance.defaults
-  instance.defaults.adapter = (config) => through(session, getAdapter(adapter, config as never), config, instance)
+  instance.defaults.adapter = (config) => {
+    const send = getAdapter(adapter, config as never)
+    return config.tacet === false || config.headers.has('authorization') ? send(config) : through(session, send, config, instance)
+  }
   return () => {
     instance.defaults.adapter = adapter!
   }
@@ -50,31 +53,36 @@ const through = async (session: Session, adapter: Adapter, config: InternalAxios
   if (signal?.aborted) stop()
   signal?.addEventListener?.('abort', stop)
   cancelToken?.promise.then(stop)
-  // axios counts its time-out from the sending: the wait before has as long, on its own.
-  const timer =
-    timeout &&
-    setTimeout(() => wait.abort(new AxiosError(`timeout of ${timeout}ms exceeded`, 'ECONNABORTED', config)), timeout)
+  // axios counts its time-out from the sending: each wait before has as long, on its own.
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const hold = () => {
+    if (timeout)
+      timer = setTimeout(() => wait.abort(new AxiosError(`timeout of ${timeout}ms exceeded`, 'ECONNABORTED', config)), timeout)
+  }
+  hold()
   try {
     const outcome = await session.send<Outcome>(
       { url: instance.getUri(config), method: config.method!.toUpperCase(), signal: wait.signal },
       (token) => {
-        clearTimeout(timer || undefined)
+        clearTimeout(timer)
         if (token) headers.set('authorization', 'Bearer ' + token)
-        return adapter(config).then(
-          (response) => ({ status: response.status, give: () => response }),
-          (error) => ({
-            status: error.response?.status,
-            give: () => {
-              throw error
-            },
-          }),
-        )
+        return adapter(config)
+          .then(
+            (response) => ({ status: response.status, give: () => response }),
+            (error) => ({
+              status: error.response?.status,
+              give: () => {
+                throw error
+              },
+            }),
+          )
+          .finally(hold)
       },
       !!(data && (data.getReader || data.pipe) && !data.getHeaders),
     )
     return outcome.give()
   } finally {
-    clearTimeout(timer || undefined)
+    clearTimeout(timer)
     signal?.removeEventListener?.('abort', stop)
   }
 }

@@ -45,7 +45,7 @@ export const pass = async (ms: number) => {
 export const outcome = (p: Promise<Response>): Promise<number | string> =>
   p.then(
     (r) => r.status,
-    (e) => e.code ?? e.name,
+    (e) => (e.name === 'TacetError' ? e.code : e.name),
   )
 export const get = (t: Tab, path = '/api/orders', init: RequestInit = {}) => t.session.fetch(ORIGIN + path, init)
 export const burst = (t: Tab, n: number, path = '/api/orders') =>

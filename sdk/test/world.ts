@@ -352,7 +352,7 @@ export class World {
           if (v) this.jar[k] = v
           else delete this.jar[k]
         }
-      if (tab.closed) return new Promise<never>(() => {})
+      if (tab.closed) throw new TypeError('the page is gone')
       return new Response(fault.answer ? (fault.answer.body ?? null) : json ? JSON.stringify(json) : null, { status, headers: fault.answer?.headers ?? {} })
     }
     this.inFlight++

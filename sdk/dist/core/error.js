@@ -17,7 +17,6 @@
 export class TacetError extends Error {
     /** @internal */
     constructor(code, detail) {
-        super(detail?.title ?? code);
-        Object.assign(this, detail, { name: 'TacetError', code });
+        Object.assign(super(detail?.title ?? code), detail, { name: 'TacetError', code });
     }
 }

@@ -14,4 +14,4 @@ import type { Session, SessionOptions } from './types.js';
  *
  * @see {@link https://www.rfc-editor.org/rfc/rfc9700#section-4.14 | RFC 9700 §4.14} on refresh tokens in browsers
  */
-export declare const createSession: ({ baseURL, storage, delivery, origins, onSignedOut, timeout, leeway, trace, }?: SessionOptions) => Session;
+export declare const createSession: (options?: SessionOptions) => Session;

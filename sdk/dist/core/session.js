@@ -54,13 +54,15 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
     let stale;
     /** `token` has been used since it came: its successor is fetched ahead of time. */
     let used;
+    /** How long before its expiry `token` is renewed ahead of time, in milliseconds. */
+    let lead;
     /** Id of the last session that ended: nothing brings it back. */
     let ended;
     /** Ends with the session: what began before belongs to nobody then. */
     let era = new AbortController();
     let renewal;
     /** Ends the waiting for `renewal`. */
-    let fail = ignore;
+    let fail;
     let who;
     let requests = 0;
     /** Until when (`performance.now()`) a 401 does not renew: because no API has accepted this renewed token yet … */
@@ -71,28 +73,9 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
     let notBefore = 0;
     let lastError;
     let timer;
-    const listeners = new Set([
-        ['signedout', onSignedOut],
-        ['', trace],
-    ]);
-    const on = (...listener) => {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-    };
-    const emit = (type, detail, id) => {
-        // Each on its own, and but for the trace later: a listener that throws or calls back must not disturb the core.
-        listeners.forEach(async ([t, fn]) => (t ? t === type && fn?.(await detail) : fn?.({ type, at: now(), id, detail })));
-    };
-    // ---- time ----
-    // Counted from the receipt, by the same clock: its error does not matter. Unlike performance.now() it goes
-    // on while the device sleeps; where it was set in between, either way, the token is rather old than young.
-    const left = () => token.expires_in * 1e3 - Math.abs(Date.now() - token.w);
-    const lead = () => Math.min(leeway, token.expires_in * 200);
-    /** There is a token, for at least that many leads. */
-    const good = (leads) => token && !stale && left() > leads * lead();
-    /** There is nothing in this browser that could be renewed. */
-    const none = () => !token && (!mark() || mark() === seen);
-    // ---- other tabs ----
+    /** For the turn, where there are no Web Locks: 0 has it, below 1 wants it, 1 does not. */
+    let claim = 1;
+    let rival;
     let channel;
     try {
         channel = new BroadcastChannel(name);
@@ -100,91 +83,35 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
     catch {
         // Without one, other tabs learn of a sign-out by the storage event, and of the rest by their own renewal.
     }
-    const tell = (m) => channel?.postMessage(m);
-    /** 0: has the turn; below 1: wants it; 1: does not. */
-    let claim = 1;
-    let rival;
-    const locked = async (run) => {
-        let turn;
-        try {
-            return await navigator.locks.request(name, { signal: AbortSignal.timeout(timeout) }, () => (turn = run()));
-        }
-        catch {
-            if (turn)
-                return turn;
-        }
-        // No Web Locks (plain http, old web views): tabs claim the turn until nobody with a lower number objects.
-        claim = Math.random();
-        do {
-            rival = false;
-            tell({ c: claim });
-            await sleep();
-        } while (rival);
-        claim = 0;
-        return run().finally(() => (claim = 1));
-    };
-    /** Looks at what other tabs left behind. */
-    const sync = () => {
-        const x = load();
-        if (x?.o) {
-            flush(x);
-            if (x.g === mark() || x.s === token?.s)
-                drop('elsewhere');
-        }
-        else
-            take(x, 'storage');
-    };
-    // ---- beginnings and ends ----
-    /** Uses a token, if it is a new one, the newest, and of no session that has ended. */
-    const take = (t, from) => {
-        if (!t?.access_token || t.access_token === token?.access_token || t.g !== mark() || t.s === ended)
-            return;
-        const fresh = token?.s !== t.s;
-        if (!fresh)
-            t.user ??= token.user;
-        else if (token)
-            cut();
-        token = t;
-        seen = t.g;
-        stale = used = false;
-        doubt = fresh ? 0 : now() + timeout;
-        clearTimeout(timer);
-        timer = setTimeout(() => used && stir({}), left() - lead() + 50);
-        emit('renewed', { from });
-        if (fresh)
-            who = meet(t.s);
-    };
-    /** Learns who is signed in, and says so. */
-    const meet = async (s) => {
-        const u = await (token.user ?? fetchIt(base + '/me').then(async (r) => (await r.json()).user).catch(ignore));
-        if (token?.s === s)
-            emit('signedin', (token.user = u));
-    };
-    /** Ends everything that belongs to the present session. */
-    const cut = (why = new TacetError('signedout')) => {
-        era.abort(why);
-        fail(why);
-        era = new AbortController();
-        renewal = undefined;
-        used = false;
-    };
-    /** The session is over; `o`, the body of the sign-out, where this tab is the one that says so. */
-    const drop = (reason, o) => {
-        if (!o && none())
-            return;
-        ended = token?.s;
-        cut();
-        token = undefined;
-        seen = mark();
-        emit('signedout', { reason });
-        if (o) {
-            tell({ x: ended });
-            o = { g: seen, s: ended, o: { ...o, refresh_token: body ? seen : undefined } };
-            save(o);
-        }
-        return o;
-    };
+    const listeners = new Set([
+        ['signedout', onSignedOut],
+        ['', trace],
+    ]);
+    // ---- what is known ----
+    // Counted from the receipt, by the same clock: its error does not matter. Unlike performance.now() it goes
+    // on while the device sleeps; where it was set in between, either way, the token is rather old than young.
+    const left = () => token.expires_in * 1e3 - Math.abs(Date.now() - token.w);
+    /** The cookies are those of the session that ended with this mark, though a late renewal may have landed since. */
+    const dead = (g) => mark() === g || parseInt(mark()) > parseInt(g);
+    /** There is a token, for longer than that. */
+    const good = (least = lead) => token && !stale && left() > least;
+    /** There is nothing in this browser that could be renewed. */
+    const none = () => !token && (!mark() || dead(seen));
     // ---- the session server ----
+    /** Uses and shares what the server answered. */
+    const accept = (a) => {
+        const t = {
+            ...a,
+            s: a.session?.id,
+            w: Date.now(),
+            // A slow duplicate is answered without a new refresh token: the one that is there stays.
+            g: (body && a.refresh_token) || mark(),
+        };
+        if (!body || a.refresh_token)
+            save(storage === 'localStorage' ? t : body && { g: t.g });
+        take(t, 'network');
+        tell(t);
+    };
     /**
      * One POST: the JSON of the answer, its status and `Retry-After`. `keepalive` decides whether the
      * rotated cookie lands when the tab closes in the middle. Nothing aborts it but time: what the server
@@ -209,20 +136,6 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
         catch (cause) {
             throw new TacetError('network', { cause });
         }
-    };
-    /** Uses and shares what the server answered. */
-    const accept = (a) => {
-        const t = {
-            ...a,
-            s: a.session?.id,
-            w: Date.now(),
-            // A slow duplicate is answered without a new refresh token: the one that is there stays.
-            g: (body && a.refresh_token) || mark(),
-        };
-        if (!body || a.refresh_token)
-            save(storage === 'localStorage' ? t : body && { g: t.g });
-        take(t, 'network');
-        tell(t);
     };
     /** Renews, unless another tab has, as often as makes sense for those who wait. */
     const turns = async () => {
@@ -273,33 +186,56 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
         fail = no;
         turns().then(ok, no);
     }).finally(() => (renewal = undefined)));
-    /** Delivers a sign-out that the server has not confirmed: true when there is none left. */
-    const flush = (x) => locked(async () => 
-    // If the cookie is another session's by now, that one must not be ended in this one's place.
-    !x?.o || x.g !== mark() || ((await call('/logout', x.o)).status === 204 && (save(), true))).catch(() => false);
-    const signOut = async (options) => {
+    // ---- beginnings and ends ----
+    /** Ends everything that belongs to the present session. */
+    const cut = (why = new TacetError('signedout')) => {
+        era.abort(why);
+        fail?.(why);
+        era = new AbortController();
+        renewal = undefined;
+        used = false;
+    };
+    /** Uses a token, if it is a new one, the newest, and of no session that has ended. */
+    const take = (t, from) => {
+        if (!t?.access_token || t.access_token === token?.access_token || t.g !== mark() || t.s === ended)
+            return;
+        const fresh = token?.s !== t.s;
+        if (!fresh)
+            t.user ??= token.user;
+        else if (token)
+            cut();
+        token = t;
+        seen = t.g;
+        stale = used = false;
+        doubt = fresh ? 0 : now() + timeout;
+        lead = Math.min(leeway, t.expires_in * 200);
+        clearTimeout(timer);
+        timer = setTimeout(() => used && stir({}), left() - lead + 50);
+        emit('renewed', { from });
+        if (fresh)
+            who = meet(t.s);
+    };
+    /** The session is over; `o`, the body of the sign-out, where this tab is the one that says so. */
+    const drop = (reason, o) => {
+        ended = token?.s;
         cut();
-        return flush(none() ? load() : drop('signedout', { ...options }));
+        token = undefined;
+        seen = mark();
+        emit('signedout', { reason });
+        if (o) {
+            tell({ x: ended });
+            o = { g: seen, s: ended, o: { ...o, refresh_token: body ? seen : undefined } };
+            save(o);
+        }
+        return o;
+    };
+    /** Learns who is signed in, and says so. */
+    const meet = async (s) => {
+        const u = await (token.user ?? fetchIt(base + '/me').then(async (r) => (await r.json()).user).catch(ignore));
+        if (token?.s === s)
+            emit('signedin', (token.user = u));
     };
     // ---- requests ----
-    const obtain = async (e, signal, once, step) => {
-        if (none())
-            return;
-        if (!good(1)) {
-            step?.('held');
-            try {
-                await race(renew(), signal);
-            }
-            catch (error) {
-                // The old token is still good enough for what can be repeated.
-                if (once || !good(0))
-                    throw error;
-            }
-        }
-        used = true;
-        e.throwIfAborted();
-        return token;
-    };
     const send = async (request, transmit, once) => {
         const id = ++requests;
         const e = era.signal;
@@ -321,7 +257,7 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
                     else if (t !== token || (stale = now() > Math.max(doubt, futile)))
                         continue;
                 }
-                if (t === token && res.status < 400)
+                else if (t === token)
                     doubt = 0;
                 step('settled', res.status);
                 return res;
@@ -332,17 +268,85 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
             throw error;
         }
     };
-    const fetchIt = fetchWith(send);
-    // ---- start, wake, stop ----
+    const obtain = async (e, signal, once, step) => {
+        if (none())
+            return;
+        if (!good()) {
+            step?.('held');
+            try {
+                await race(renew(), signal);
+            }
+            catch (error) {
+                // The old token is still good enough for what can be repeated.
+                if (once || !good(0))
+                    throw error;
+            }
+        }
+        used = true;
+        e.throwIfAborted();
+        return token;
+    };
+    // ---- start and wake ----
     /** Looks around: at the start (without event), when time passes, and when the page or another tab stirs. */
     const stir = async (event) => {
         // Of the events below only `online` comes before p in the alphabet.
         if (event?.type < 'p')
             notBefore = 0;
         sync();
-        if (!none() && !(good(1) && mark() === seen) && !(event && document.hidden))
+        if (!none() && !(good() && mark() === seen) && !(event && document.hidden))
             await renew().catch(ignore);
         return who;
+    };
+    // ---- sign-out ----
+    const signOut = async (options) => {
+        cut();
+        return flush(none() ? load() : drop('signedout', { ...options }));
+    };
+    /** Delivers a sign-out that the server has not confirmed: true when there is none left. */
+    const flush = (x) => locked(async () => 
+    // If the cookie is another session's by now, that one must not be ended in this one's place.
+    !x?.o || !dead(x.g) || ((await call('/logout', x.o)).status === 204 && (save(), true))).catch(() => false);
+    // ---- events ----
+    const emit = (type, detail, id) => {
+        // Each on its own, and but for the trace later: a listener that throws or calls back must not disturb the core.
+        listeners.forEach(async ([t, fn]) => (t ? t === type && fn?.(await detail) : fn?.({ type, at: now(), id, detail })));
+    };
+    const on = (...listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+    };
+    // ---- other tabs ----
+    /** Looks at what other tabs left behind. */
+    const sync = () => {
+        const x = load();
+        if (x?.o) {
+            flush(x);
+            if (!none() && (x.g === mark() || x.s === token?.s))
+                drop('elsewhere');
+        }
+        else
+            take(x, 'storage');
+    };
+    const tell = (m) => channel?.postMessage(m);
+    const fetchIt = fetchWith(send);
+    const locked = async (run) => {
+        let turn;
+        try {
+            return await navigator.locks.request(name, { signal: AbortSignal.timeout(timeout) }, () => (turn = run()));
+        }
+        catch {
+            if (turn)
+                return turn;
+        }
+        // No Web Locks (plain http, old web views): tabs claim the turn until nobody with a lower number objects.
+        claim = Math.random();
+        do {
+            rival = false;
+            tell({ c: claim });
+            await sleep();
+        } while (rival);
+        claim = 0;
+        return run().finally(() => (claim = 1));
     };
     // Its `signal` member is what addEventListener looks for.
     const life = new AbortController();
@@ -351,7 +355,7 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
     channel?.addEventListener('message', ({ data }) => data.access_token ? take(data, 'tab')
         : data.c >= 0 ? (data.c > claim ? tell({ c: claim }) : (rival = true))
             : data.x ? data.x === token?.s && drop('elsewhere')
-                : good(1) && tell(token), life);
+                : good() && tell(token), life);
     return {
         fetch: fetchIt,
         send,
@@ -379,7 +383,7 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
             return token ? 'signedin' : none() ? 'signedout' : 'loading';
         },
         destroy: () => {
-            cut(new TacetError('destroyed'));
+            cut(new TacetError('unavailable'));
             life.abort();
         },
     };

@@ -4,11 +4,10 @@
  * - `signedout`: the session is over (refused for good, signed out here or in another tab). Go to sign-in.
  * - `network`: the session server could not be reached, or did not answer in time (`cause` says which).
  *   The session is kept; try again.
- * - `unavailable`: it answered 5xx, 429 or something that is not an answer. The session is kept;
- *   try again after `retryAfter`.
+ * - `unavailable`: it answered 5xx, 429 or something that is not an answer; or this object was destroyed. The
+ *   session is kept; try again after `retryAfter`.
  * - `not_repeatable`: the API answered 401 to a one-shot stream body, which cannot be sent a second
  *   time. The token has been renewed: send the request again with a new stream.
- * - `destroyed`: `session.destroy()` was called.
  * - anything else: the `code` of the server's problem document (RFC 9457), from `signIn()`:
  *   `invalid_credentials`, `too_many_requests`, …
  */
@@ -17,7 +16,6 @@ export type ErrorCode =
   | 'network'
   | 'unavailable'
   | 'not_repeatable'
-  | 'destroyed'
   | (string & {})
 
 /**
@@ -44,7 +42,6 @@ export class TacetError extends Error {
   declare readonly retryAfter?: number
   /** @internal */
   constructor(code: ErrorCode, detail?: { title?: string }) {
-    super(detail?.title ?? code)
-    Object.assign(this, detail, { name: 'TacetError', code })
+    Object.assign(super(detail?.title ?? code) as unknown as object, detail, { name: 'TacetError', code })
   }
 }

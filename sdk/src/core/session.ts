@@ -3,7 +3,7 @@ import { TacetError } from './error.js'
 import type { Ended, Token } from './state.js'
 import type { RenewedFrom, Session, SessionEvents, SessionOptions, TraceEvent } from './types.js'
 
-/** What tabs tell each other: a token; a question for one (q); a claim on the turn (c); the end of a session (x). */
+/** What tabs tell each other: a token; nothing but a question for one; a claim on the turn (c); the end of a session (x). */
 type Message = Token | {} | { c: number } | { x: string | undefined }
 
 /** Half the time in which other tabs must have answered. */
@@ -35,7 +35,7 @@ const race = <T>(p: Promise<T>, signal?: AbortSignal | null): Promise<T> =>
  *
  * @see {@link https://www.rfc-editor.org/rfc/rfc9700#section-4.14 | RFC 9700 §4.14} on refresh tokens in browsers
  */
-export const createSession = ({
+export const createSession: (options?: SessionOptions) => Session = ({
   baseURL = '/auth',
   storage,
   delivery,
@@ -44,7 +44,7 @@ export const createSession = ({
   timeout = 1e4,
   leeway = 6e4,
   trace,
-}: SessionOptions = {}): Session => {
+} = {}) => {
   const { href: base, origin } = new URL(baseURL, location.href)
   const name = 'tacet:' + base
   const body = delivery === 'body'
@@ -72,13 +72,15 @@ export const createSession = ({
   let stale: boolean
   /** `token` has been used since it came: its successor is fetched ahead of time. */
   let used: boolean
+  /** How long before its expiry `token` is renewed ahead of time, in milliseconds. */
+  let lead: number
   /** Id of the last session that ended: nothing brings it back. */
   let ended: string | undefined
   /** Ends with the session: what began before belongs to nobody then. */
   let era = new AbortController()
   let renewal: Promise<unknown> | undefined
   /** Ends the waiting for `renewal`. */
-  let fail: (why: TacetError) => void = ignore
+  let fail: ((why: TacetError) => void) | undefined
   let who: Promise<void> | undefined
   let requests = 0
   /** Until when (`performance.now()`) a 401 does not renew: because no API has accepted this renewed token yet … */
@@ -89,117 +91,48 @@ export const createSession = ({
   let notBefore = 0
   let lastError: TacetError
   let timer: ReturnType<typeof setTimeout>
+  /** For the turn, where there are no Web Locks: 0 has it, below 1 wants it, 1 does not. */
+  let claim = 1
+  let rival: boolean
 
-  const listeners = new Set<readonly [string, ((e: any) => void) | undefined]>([
-    ['signedout', onSignedOut],
-    ['', trace],
-  ])
-  const on: Session['on'] = (...listener) => {
-    listeners.add(listener)
-    return () => listeners.delete(listener)
-  }
-  const emit = <K extends TraceEvent['type']>(type: K, detail?: K extends keyof SessionEvents ? SessionEvents[K] : unknown, id?: number) => {
-    // Each on its own, and but for the trace later: a listener that throws or calls back must not disturb the core.
-    listeners.forEach(async ([t, fn]) => (t ? t === type && fn?.(await detail) : fn?.({ type, at: now(), id, detail })))
-  }
-
-  // ---- time ----
-  // Counted from the receipt, by the same clock: its error does not matter. Unlike performance.now() it goes
-  // on while the device sleeps; where it was set in between, either way, the token is rather old than young.
-  const left = () => token!.expires_in * 1e3 - Math.abs(Date.now() - token!.w)
-  const lead = () => Math.min(leeway, token!.expires_in * 200)
-  /** There is a token, for at least that many leads. */
-  const good = (leads: number) => token && !stale && left() > leads * lead()
-  /** There is nothing in this browser that could be renewed. */
-  const none = () => !token && (!mark() || mark() === seen)
-
-  // ---- other tabs ----
   let channel: BroadcastChannel | undefined
   try {
     channel = new BroadcastChannel(name)
   } catch {
     // Without one, other tabs learn of a sign-out by the storage event, and of the rest by their own renewal.
   }
-  const tell = (m: Message) => channel?.postMessage(m)
-  /** 0: has the turn; below 1: wants it; 1: does not. */
-  let claim = 1
-  let rival: boolean
-  const locked = async <T>(run: () => Promise<T>): Promise<T> => {
-      let turn: Promise<T> | undefined
-      try {
-        return await navigator.locks.request(name, { signal: AbortSignal.timeout(timeout) }, () => (turn = run()))
-      } catch {
-        if (turn) return turn
-      }
-      // No Web Locks (plain http, old web views): tabs claim the turn until nobody with a lower number objects.
-      claim = Math.random()
-      do {
-        rival = false
-        tell({ c: claim })
-        await sleep()
-      } while (rival)
-      claim = 0
-      return run().finally(() => (claim = 1))
-    }
 
-  /** Looks at what other tabs left behind. */
-  const sync = () => {
-    const x = load()
-    if (x?.o) {
-      flush(x)
-      if (x.g === mark() || x.s === token?.s) drop('elsewhere')
-    } else take(x, 'storage')
-  }
+  const listeners = new Set<readonly [string, ((e: any) => void) | undefined]>([
+    ['signedout', onSignedOut],
+    ['', trace],
+  ])
 
-  // ---- beginnings and ends ----
-  /** Uses a token, if it is a new one, the newest, and of no session that has ended. */
-  const take = (t: Token | undefined, from: RenewedFrom) => {
-    if (!t?.access_token || t.access_token === token?.access_token || t.g !== mark() || t.s === ended) return
-    const fresh = token?.s !== t.s
-    if (!fresh) t.user ??= token!.user!
-    else if (token) cut()
-    token = t
-    seen = t.g
-    stale = used = false
-    doubt = fresh ? 0 : now() + timeout
-    clearTimeout(timer)
-    timer = setTimeout(() => used && stir({}), left() - lead() + 50)
-    emit('renewed', { from })
-    if (fresh) who = meet(t.s!)
-  }
-
-  /** Learns who is signed in, and says so. */
-  const meet = async (s: string) => {
-    const u = await (token!.user ?? fetchIt(base + '/me').then(async (r) => (await r.json()).user).catch(ignore))
-    if (token?.s === s) emit('signedin', (token.user = u))
-  }
-
-  /** Ends everything that belongs to the present session. */
-  const cut = (why = new TacetError('signedout')) => {
-    era.abort(why)
-    fail(why)
-    era = new AbortController()
-    renewal = undefined
-    used = false
-  }
-
-  /** The session is over; `o`, the body of the sign-out, where this tab is the one that says so. */
-  const drop = (reason: string, o?: object) => {
-    if (!o && none()) return
-    ended = token?.s
-    cut()
-    token = undefined
-    seen = mark()
-    emit('signedout', { reason })
-    if (o) {
-      tell({ x: ended })
-      o = { g: seen, s: ended, o: { ...o, refresh_token: body ? seen : undefined } }
-      save(o as Ended)
-    }
-    return o as Ended
-  }
+  // ---- what is known ----
+  // Counted from the receipt, by the same clock: its error does not matter. Unlike performance.now() it goes
+  // on while the device sleeps; where it was set in between, either way, the token is rather old than young.
+  const left = () => token!.expires_in * 1e3 - Math.abs(Date.now() - token!.w)
+  /** The cookies are those of the session that ended with this mark, though a late renewal may have landed since. */
+  const dead = (g?: string) => mark() === g || parseInt(mark()) > parseInt(g!)
+  /** There is a token, for longer than that. */
+  const good = (least = lead) => token && !stale && left() > least
+  /** There is nothing in this browser that could be renewed. */
+  const none = () => !token && (!mark() || dead(seen))
 
   // ---- the session server ----
+  /** Uses and shares what the server answered. */
+  const accept = (a: Token) => {
+    const t = {
+      ...a,
+      s: a.session?.id,
+      w: Date.now(),
+      // A slow duplicate is answered without a new refresh token: the one that is there stays.
+      g: (body && a.refresh_token) || mark(),
+    }
+    if (!body || a.refresh_token) save(storage === 'localStorage' ? t : body && { g: t.g })
+    take(t, 'network')
+    tell(t)
+  }
+
   /**
    * One POST: the JSON of the answer, its status and `Retry-After`. `keepalive` decides whether the
    * rotated cookie lands when the tab closes in the middle. Nothing aborts it but time: what the server
@@ -223,20 +156,6 @@ export const createSession = ({
     } catch (cause) {
       throw new TacetError('network', { cause } as {})
     }
-  }
-
-  /** Uses and shares what the server answered. */
-  const accept = (a: Token) => {
-    const t = {
-      ...a,
-      s: a.session?.id,
-      w: Date.now(),
-      // A slow duplicate is answered without a new refresh token: the one that is there stays.
-      g: (body && a.refresh_token) || mark(),
-    }
-    if (!body || a.refresh_token) save(storage === 'localStorage' ? t : body && { g: t.g })
-    take(t, 'network')
-    tell(t)
   }
 
   /** Renews, unless another tab has, as often as makes sense for those who wait. */
@@ -277,7 +196,6 @@ export const createSession = ({
       }
     }
   }
-
   /** The one renewal of this tab. */
   const renew = () =>
     (renewal ??= new Promise((ok, no) => {
@@ -285,36 +203,55 @@ export const createSession = ({
       turns().then(ok, no)
     }).finally(() => (renewal = undefined)))
 
-  /** Delivers a sign-out that the server has not confirmed: true when there is none left. */
-  const flush = (x?: Ended) =>
-    locked(
-      async () =>
-        // If the cookie is another session's by now, that one must not be ended in this one's place.
-        !x?.o || x.g !== mark() || ((await call('/logout', x.o)).status === 204 && (save(), true)),
-    ).catch(() => false)
+  // ---- beginnings and ends ----
+  /** Ends everything that belongs to the present session. */
+  const cut = (why = new TacetError('signedout')) => {
+    era.abort(why)
+    fail?.(why)
+    era = new AbortController()
+    renewal = undefined
+    used = false
+  }
 
-  const signOut: Session['signOut'] = async (options) => {
+  /** Uses a token, if it is a new one, the newest, and of no session that has ended. */
+  const take = (t: Token | undefined, from: RenewedFrom) => {
+    if (!t?.access_token || t.access_token === token?.access_token || t.g !== mark() || t.s === ended) return
+    const fresh = token?.s !== t.s
+    if (!fresh) t.user ??= token!.user!
+    else if (token) cut()
+    token = t
+    seen = t.g
+    stale = used = false
+    doubt = fresh ? 0 : now() + timeout
+    lead = Math.min(leeway, t.expires_in * 200)
+    clearTimeout(timer)
+    timer = setTimeout(() => used && stir({}), left() - lead + 50)
+    emit('renewed', { from })
+    if (fresh) who = meet(t.s!)
+  }
+
+  /** The session is over; `o`, the body of the sign-out, where this tab is the one that says so. */
+  const drop = (reason: string, o?: object) => {
+    ended = token?.s
     cut()
-    return flush(none() ? load() : drop('signedout', { ...options }))
+    token = undefined
+    seen = mark()
+    emit('signedout', { reason })
+    if (o) {
+      tell({ x: ended })
+      o = { g: seen, s: ended, o: { ...o, refresh_token: body ? seen : undefined } }
+      save(o as Ended)
+    }
+    return o as Ended
+  }
+
+  /** Learns who is signed in, and says so. */
+  const meet = async (s: string) => {
+    const u = await (token!.user ?? fetchIt(base + '/me').then(async (r) => (await r.json()).user).catch(ignore))
+    if (token?.s === s) emit('signedin', (token.user = u))
   }
 
   // ---- requests ----
-  const obtain = async (e: AbortSignal, signal?: AbortSignal | null, once?: boolean, step?: (type: 'held') => void) => {
-    if (none()) return
-    if (!good(1)) {
-      step?.('held')
-      try {
-        await race(renew(), signal)
-      } catch (error) {
-        // The old token is still good enough for what can be repeated.
-        if (once || !good(0)) throw error
-      }
-    }
-    used = true
-    e.throwIfAborted()
-    return token
-  }
-
   const send: Session['send'] = async (request, transmit, once) => {
     const id = ++requests
     const e = era.signal
@@ -333,8 +270,7 @@ export const createSession = ({
           e.throwIfAborted()
           if (repeat) futile = now() + timeout
           else if (t !== token || (stale = now() > Math.max(doubt, futile))) continue
-        }
-        if (t === token && res.status! < 400) doubt = 0
+        } else if (t === token) doubt = 0
         step('settled', res.status)
         return res
       }
@@ -343,16 +279,84 @@ export const createSession = ({
       throw error
     }
   }
-  const fetchIt = fetchWith(send)
 
-  // ---- start, wake, stop ----
+  const obtain = async (e: AbortSignal, signal?: AbortSignal | null, once?: boolean, step?: (type: 'held') => void) => {
+    if (none()) return
+    if (!good()) {
+      step?.('held')
+      try {
+        await race(renew(), signal)
+      } catch (error) {
+        // The old token is still good enough for what can be repeated.
+        if (once || !good(0)) throw error
+      }
+    }
+    used = true
+    e.throwIfAborted()
+    return token
+  }
+
+  // ---- start and wake ----
   /** Looks around: at the start (without event), when time passes, and when the page or another tab stirs. */
   const stir = async (event?: { type?: string }) => {
     // Of the events below only `online` comes before p in the alphabet.
     if (event?.type! < 'p') notBefore = 0
     sync()
-    if (!none() && !(good(1) && mark() === seen) && !(event && document.hidden)) await renew().catch(ignore)
+    if (!none() && !(good() && mark() === seen) && !(event && document.hidden)) await renew().catch(ignore)
     return who
+  }
+
+  // ---- sign-out ----
+  const signOut: Session['signOut'] = async (options) => {
+    cut()
+    return flush(none() ? load() : drop('signedout', { ...options }))
+  }
+
+  /** Delivers a sign-out that the server has not confirmed: true when there is none left. */
+  const flush = (x?: Ended) =>
+    locked(
+      async () =>
+        // If the cookie is another session's by now, that one must not be ended in this one's place.
+        !x?.o || !dead(x.g) || ((await call('/logout', x.o)).status === 204 && (save(), true)),
+    ).catch(() => false)
+
+  // ---- events ----
+  const emit = <K extends TraceEvent['type']>(type: K, detail?: K extends keyof SessionEvents ? SessionEvents[K] : unknown, id?: number) => {
+    // Each on its own, and but for the trace later: a listener that throws or calls back must not disturb the core.
+    listeners.forEach(async ([t, fn]) => (t ? t === type && fn?.(await detail) : fn?.({ type, at: now(), id, detail })))
+  }
+  const on: Session['on'] = (...listener) => {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }
+
+  // ---- other tabs ----
+  /** Looks at what other tabs left behind. */
+  const sync = () => {
+    const x = load()
+    if (x?.o) {
+      flush(x)
+      if (!none() && (x.g === mark() || x.s === token?.s)) drop('elsewhere')
+    } else take(x, 'storage')
+  }
+  const tell = (m: Message) => channel?.postMessage(m)
+  const fetchIt = fetchWith(send)
+  const locked = async <T>(run: () => Promise<T>): Promise<T> => {
+    let turn: Promise<T> | undefined
+    try {
+      return await navigator.locks.request(name, { signal: AbortSignal.timeout(timeout) }, () => (turn = run()))
+    } catch {
+      if (turn) return turn
+    }
+    // No Web Locks (plain http, old web views): tabs claim the turn until nobody with a lower number objects.
+    claim = Math.random()
+    do {
+      rival = false
+      tell({ c: claim })
+      await sleep()
+    } while (rival)
+    claim = 0
+    return run().finally(() => (claim = 1))
   }
   // Its `signal` member is what addEventListener looks for.
   const life = new AbortController()
@@ -363,7 +367,7 @@ export const createSession = ({
       data.access_token ? take(data, 'tab')
       : data.c >= 0 ? (data.c > claim ? tell({ c: claim }) : (rival = true))
       : data.x ? data.x === token?.s && drop('elsewhere')
-      : good(1) && tell(token!),
+      : good() && tell(token!),
     life,
   )
 
@@ -392,7 +396,7 @@ export const createSession = ({
       return token ? 'signedin' : none() ? 'signedout' : 'loading'
     },
     destroy: () => {
-      cut(new TacetError('destroyed'))
+      cut(new TacetError('unavailable'))
       life.abort()
     },
   }

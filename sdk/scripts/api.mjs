@@ -1,0 +1,12 @@
+// The public API, as one text: api.d.ts is committed, and a change of it is a decision. --write accepts the present one.
+import { readFileSync, writeFileSync } from 'node:fs'
+
+const files = ['index', 'core/session', 'core/error', 'core/types', 'axios']
+const now = files
+  .map((f) => `// ${f}.d.ts\n` + readFileSync(`dist/${f}.d.ts`, 'utf8').replaceAll(/\/\*\*[\s\S]*?\*\/\n?/g, '').replaceAll(/^\s*\n/gm, ''))
+  .join('\n')
+if (process.argv.includes('--write')) writeFileSync('api.d.ts', now)
+else if (readFileSync('api.d.ts', 'utf8') !== now) {
+  console.error('The public API has changed. If that is meant, run "npm run api -- --write" and commit api.d.ts.')
+  process.exit(1)
+} else console.log('The public API is as recorded')

@@ -1,0 +1,31 @@
+// What the types promise. The assertions are made by the compiler (npm run types).
+import type { AxiosInstance } from 'axios'
+import { expectTypeOf, test } from 'vitest'
+import { attach } from '../src/axios.js'
+import { createSession, TacetError, type Session, type SessionOptions, type User } from '../src/index.js'
+
+test('the session has the types of the platform', () => {
+  expectTypeOf(createSession).parameters.toEqualTypeOf<[SessionOptions?]>()
+  expectTypeOf<typeof fetch>().parameters.toExtend<Parameters<Session['fetch']>>()
+  expectTypeOf<Session['fetch']>().returns.toEqualTypeOf<Promise<Response>>()
+  expectTypeOf<Session['status']>().toEqualTypeOf<'loading' | 'signedin' | 'signedout'>()
+  expectTypeOf<Session['user']>().toEqualTypeOf<User | undefined>()
+  expectTypeOf<Session['getAccessToken']>().returns.resolves.toEqualTypeOf<string | undefined>()
+  expectTypeOf<Session['signOut']>().returns.resolves.toEqualTypeOf<boolean>()
+  expectTypeOf<TacetError>().toExtend<Error>()
+  expectTypeOf(attach).parameters.toEqualTypeOf<[AxiosInstance, Session]>()
+  const typed = (s: Session) => {
+    s.on('signedout', (e) => expectTypeOf(e.reason).toBeString())
+    s.on('failed', (e) => expectTypeOf(e).toEqualTypeOf<TacetError>())
+    s.on('renewed', (e) => expectTypeOf(e.from).toEqualTypeOf<'network' | 'tab' | 'storage'>())
+    // @ts-expect-error no such event
+    s.on('signed-out', () => {})
+    // @ts-expect-error read only
+    s.status = 'signedin'
+    // @ts-expect-error the only value that says something
+    void s.fetch('/', { tacet: true })
+    // @ts-expect-error no such storage
+    createSession({ storage: 'cookie' })
+  }
+  expectTypeOf(typed).toBeFunction()
+})
