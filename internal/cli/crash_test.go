@@ -25,7 +25,7 @@ import (
 
 // program is the server as a process that can be killed and started again.
 type program struct {
-	t    *testing.T
+	t    testing.TB
 	addr string
 	args []string
 	log  *lockedBuffer
@@ -50,7 +50,7 @@ func (l *lockedBuffer) String() string {
 }
 
 // newProgram is "tacet serve" on a data directory, at an address that stays.
-func newProgram(t *testing.T, dir string, flags ...string) *program {
+func newProgram(t testing.TB, dir string, flags ...string) *program {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

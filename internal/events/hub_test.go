@@ -498,7 +498,8 @@ func TestOldEventsArePrunedInBites(t *testing.T) {
 		l := newTable()
 		var bites []int
 		var size int
-		h := open(t, l, func(c *Config) { c.Window = 30 * time.Hour }) // longer than the default retention
+		// A window that is longer than the default retention.
+		h := open(t, l, func(c *Config) { c.Window, c.Poll = 30*time.Hour, time.Minute })
 		ctx, cancel := context.WithCancel(t.Context())
 		go h.Run(ctx)
 		l.commit(times(1000, "a")...)
@@ -535,7 +536,7 @@ func TestAClockThatJumpsPrunesNothing(t *testing.T) {
 		set := func(d time.Duration) { mu.Lock(); defer mu.Unlock(); jump = d }
 		var log bytes.Buffer
 		h := open(t, l, func(c *Config) {
-			c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			c.Logger, c.Poll = slog.New(slog.NewTextHandler(&log, nil)), time.Minute
 			c.Clock = func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(jump) }
 		})
 		ctx, cancel := context.WithCancel(t.Context())

@@ -54,6 +54,27 @@ func (h *harness) end(g session.Grant, reason string) {
 	}
 }
 
+// settle waits until the hub has read what is committed.
+func (h *harness) settle() {
+	h.Helper()
+	_, last, err := h.app.DB.Events().Bounds(h.Context())
+	if err != nil {
+		h.Fatal(err)
+	}
+	for range 2000 {
+		sub, at, err := h.app.Events.SubscribeAll()
+		if err != nil {
+			h.Fatal(err)
+		}
+		sub.Close()
+		if at.Seq >= last {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	h.Fatal("the hub does not read what is committed")
+}
+
 func TestTheFeedIsForThoseWithItsToken(t *testing.T) {
 	newHarness(t).call(http.DefaultClient, "GET", "/auth/feed", "", bearer(feedToken)...).problem(404, wire.CodeNotFound)
 	h := running(t, withFeed)
@@ -114,6 +135,7 @@ func TestTheFeedKeepsItsPromises(t *testing.T) {
 	h.end(long, wire.ReasonSignedOut)
 	h.clock.advance(15*time.Minute + (wire.FeedMargin+1)*time.Second) // concerns no token that lives
 	h.end(fresh, wire.ReasonEndedByUser)
+	h.settle()
 
 	s, hello := h.feed("")
 	if hello.AccessTTL != 900 || hello.Tick != 5 || !hello.Reset || hello.Seq < 2 || hello.Now != h.clock.Now().Format(time.RFC3339Nano) {
@@ -143,6 +165,7 @@ func TestTheFeedKeepsItsPromises(t *testing.T) {
 		t.Errorf("%+v", changed)
 	}
 	s.cancel()
+	h.settle()
 
 	again, hello := h.feed(resume)
 	if hello.Reset {
