@@ -12,6 +12,7 @@ const (
 	PathSessions = "/sessions" // GET; DELETE PathSessions/{id}
 	PathEvents   = "/events"   // GET, text/event-stream
 	PathVerify   = "/verify"   // GET, forward-auth
+	PathOpenAPI  = "/openapi.yaml"
 
 	// PathJWKS is absolute (RFC 8615): the key set of RFC 7517.
 	PathJWKS = "/.well-known/jwks.json"

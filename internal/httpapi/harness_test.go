@@ -112,7 +112,11 @@ func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.app.Close() })
-	handler = h.app.Handler
+	contract, err := theContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler = contract.handler(t, h.app.Handler)
 	h.url = srv.URL
 	h.client = h.newClient()
 	return h

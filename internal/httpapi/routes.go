@@ -133,6 +133,7 @@ func (a *api) routes() map[string]map[string]http.Handler {
 		b + wire.PathSessions:           {"GET": a.Protect(a.handler((*api).sessions))},
 		b + wire.PathSessions + "/{id}": {"DELETE": a.Protect(a.handler((*api).endSession))},
 		b + wire.PathEvents:             {"GET": a.eventsRoute()},
+		b + wire.PathOpenAPI:            {"GET": a.handler((*api).openapi)},
 		wire.PathJWKS:                   {"GET": a.handler((*api).jwks)},
 		"/livez":                        {"GET": a.handler((*api).livez)},
 		"/readyz":                       {"GET": a.handler((*api).readyz)},

@@ -1,0 +1,22 @@
+package httpapi
+
+import "net/http"
+
+// Routes lists "METHOD path" of every route there can be.
+func Routes(cfg Config) []string {
+	through := func(h http.Handler) http.Handler { return h }
+	cfg.Protect, cfg.FeedToken = through, "a secret of the feed"
+	var out []string
+	for path, methods := range (&api{Config: cfg}).routes() {
+		for method := range methods {
+			out = append(out, method+" "+path)
+		}
+	}
+	return out
+}
+
+// InvalidWords are the words of directory.InvalidError that are translated.
+func InvalidWords() (what, why map[string]string) { return invalidWhat, invalidWhy }
+
+// Document is the served document.
+func Document() string { return document }
