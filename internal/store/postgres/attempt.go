@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -15,6 +16,10 @@ import (
 // been restarted, or a standby that has just become the primary, is reached at
 // the second; more are for transactions that others made fail.
 const attempts = 8
+
+// connects bounds it while no connection can be made: a server that is not there
+// will not be there in half a second either, and callers have other things to do.
+const connects = 3
 
 // errNoConnection is wrapped when all connections of this node stayed in use.
 var errNoConnection = errors.New("every connection of this node is in use")
@@ -44,7 +49,7 @@ func (db *DB) repeat(ctx context.Context, pool *pgxpool.Pool, f func(context.Con
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return fmt.Errorf("store %s: gave up waiting: %w", db.where, ctx.Err())
 		}
-		if outcomeOf(err) == refused || n == attempts || !pause(waiting, n) {
+		if outcomeOf(err) == refused || n >= attempts || n >= connects && errors.As(err, new(*pgconn.ConnectError)) || !pause(waiting, n) {
 			return db.wrap(err)
 		}
 		if state(err) == "" || state(err) == "25006" {

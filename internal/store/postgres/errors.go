@@ -112,7 +112,6 @@ func outcomeOf(err error) outcome {
 	code := state(err)
 	switch {
 	case code == "40001", code == "40P01", // serialization failure, deadlock
-		code == "55P03", // lock not available
 		code == "57P03", // the server is starting up
 		code == "53300", // too many connections: none was made
 		code == "25006", // read-only: another host may be the primary now

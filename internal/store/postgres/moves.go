@@ -173,9 +173,17 @@ func (m *mover) send(batch []*move) {
 	wanted := slices.DeleteFunc(slices.Clone(batch), func(mv *move) bool {
 		return mv.taken.Swap(true) // nobody waits any more
 	})
-	if len(wanted) == 0 {
-		return
+	if len(wanted) > 0 {
+		m.deliver(wanted)
 	}
+}
+
+// errLocked is wrapped when another transaction holds one of the rows for long:
+// a node that stands still in the middle of one. The server ends that after
+// Options.Timeout; meanwhile the other sessions must not wait with it.
+var errLocked = errors.New("a row is locked")
+
+func (m *mover) deliver(wanted []*move) {
 	var unsure bool
 	version := int64(-1)
 	err := m.db.repeat(context.Background(), m.pool, func(ctx context.Context, c *pgxpool.Conn) error {
@@ -189,7 +197,13 @@ func (m *mover) send(batch []*move) {
 	if version >= 0 {
 		m.db.sawDirectory(version)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, errLocked):
+		for i := range wanted {
+			m.deliver(wanted[i : i+1])
+		}
+	default:
 		for _, mv := range wanted {
 			mv.err = err
 		}
@@ -210,6 +224,9 @@ func (m *mover) attempt(ctx context.Context, c *pgxpool.Conn, batch []*move, uns
 		version, err = moveOne(ctx, c, batch[0])
 	} else {
 		version, err = moveMany(ctx, c, batch)
+		if state(err) == "55P03" && !unsure {
+			err = finally(fmt.Errorf("%w: %w", errLocked, err))
+		}
 	}
 	if err != nil || !unsure {
 		return version, err
@@ -232,16 +249,14 @@ const (
 		AND s.head_at > m.if_head_after AND s.created_at > m.if_created_after` + moveReturning
 )
 
-// steadyPlans keeps the server from planning to read the whole table while it
+// lockWait is how long a renewal waits for a row: longer than others take to
+// commit.
+const lockWait = 500 * time.Millisecond
+
+// forMoves also keeps the server from planning to read the whole table while it
 // is small, and from holding on to that plan when it has grown.
-func steadyPlans(ctx context.Context, c *pgx.Conn) error {
-	for _, set := range []string{"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off"} {
-		if err := try(ctx, c, set); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+var forMoves = []string{fmt.Sprintf("SET lock_timeout = %d", lockWait.Milliseconds()),
+	"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off"}
 
 func moveOne(ctx context.Context, c *pgxpool.Conn, m *move) (version int64, err error) {
 	h, g := m.Head, m.Guard
@@ -293,29 +308,42 @@ func moved(rows pgx.Rows, find func(rotation.SessionID) *move) (version int64, e
 	return version, err
 }
 
-// recognise finds moves that an earlier attempt has made: the stored row is
-// exactly what they ask for. (A row that somebody else has left like that, in
-// the same millisecond and from the same address, differs in nothing.)
+// errOutcome is of a renewal that was sent, and then nobody could see any more
+// whether it was made.
+var errOutcome = errors.New("the outcome of a renewal is not known: its answer was lost, and the session has been renewed since")
+
+// recognise judges moves whose guard is broken, perhaps by an earlier attempt of
+// their own. A row that is exactly what the move asks for was made by it. (One
+// that somebody else has left like that, in the same millisecond and from the
+// same address, differs in nothing.) Generations only grow: a row that has not
+// gone beyond the move's shows that it was not made.
 func (m *mover) recognise(ctx context.Context, c *pgxpool.Conn, batch []*move) error {
 	var ids []pgtype.UUID
-	byID := map[rotation.SessionID]*move{}
 	for _, mv := range batch {
 		if mv.err != nil {
-			ids, byID[mv.ID] = append(ids, uuid(mv.ID)), mv
+			ids = append(ids, uuid(mv.ID))
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	found, err := m.db.query(ctx, c, "WHERE s.id = ANY ($1)", ids)
+	list, err := m.db.query(ctx, c, "WHERE s.id = ANY ($1)", ids)
 	if err != nil {
 		return err
 	}
-	for _, s := range found {
-		mv := byID[s.ID]
-		if s.State.Head == mv.Head && s.State.HeadAt.Equal(instant(millis(mv.At))) && s.Contact == mv.Contact {
+	found := map[rotation.SessionID]session.Session{}
+	for _, s := range list {
+		found[s.ID] = s
+	}
+	for _, mv := range batch {
+		s, ok := found[mv.ID]
+		switch {
+		case mv.err == nil:
+		case ok && s.State.Head == mv.Head && s.State.HeadAt.Equal(instant(millis(mv.At))) && s.Contact == mv.Contact:
 			mv.got, mv.err = s, nil
 			mv.got.State.Ended, mv.got.End = false, session.End{} // as it was when the move was made
+		case !ok || s.State.Head.Generation > mv.Head.Generation:
+			mv.err = &Error{Where: m.db.where, Kind: ErrUnreachable, Err: errOutcome}
 		}
 	}
 	return nil

@@ -100,14 +100,14 @@ func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
 	db := &DB{opts: opts, where: where, id: newUUID()}
 	db.texts.init()
 	db.sweep.unused = textUnused
-	if db.pool, err = db.newPool(ctx, cfg, opts.Conns-movers-1, nil); err != nil {
+	if db.pool, err = db.newPool(ctx, cfg, opts.Conns-movers-1); err != nil {
 		return nil, db.wrap(err)
 	}
 	if err := db.checkReady(ctx); err != nil {
 		db.pool.Close()
 		return nil, err
 	}
-	moves, err := db.newPool(ctx, cfg, movers, steadyPlans)
+	moves, err := db.newPool(ctx, cfg, movers, forMoves...)
 	if err != nil {
 		db.pool.Close()
 		return nil, db.wrap(err)
@@ -175,40 +175,40 @@ func parse(rawURL string) (*pgxpool.Config, string, error) {
 	return cfg, hosts + "/" + c.Database, nil
 }
 
-// newPool makes a pool of up to n connections. prepare sets up each of them.
-func (db *DB) newPool(ctx context.Context, base *pgxpool.Config, n int, prepare func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
+// newPool makes a pool of up to n connections with settings of their own.
+func (db *DB) newPool(ctx context.Context, base *pgxpool.Config, n int, settings ...string) (*pgxpool.Pool, error) {
 	cfg := base.Copy()
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = int32(n), 0, 0
 	cfg.PingTimeout = db.opts.Timeout
-	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		if err := db.settle(ctx, c); err != nil || prepare == nil {
-			return err
-		}
-		return prepare(ctx, c)
-	}
+	// The server gives up what the node has given up, and a commit is on disk
+	// when it is answered.
+	ms := db.opts.Timeout.Milliseconds()
+	settings = append(settings,
+		fmt.Sprintf("SET statement_timeout = %d", ms),
+		fmt.Sprintf("SET idle_in_transaction_session_timeout = %d", ms),
+		"SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
+	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return set(ctx, c, settings) }
 	return pgxpool.NewWithConfig(ctx, cfg)
 }
 
-// settle makes a new connection keep this package's promises: the server gives
-// up what the node has given up, and a commit is on disk when it is answered.
-func (db *DB) settle(ctx context.Context, c *pgx.Conn) error {
-	ms := db.opts.Timeout.Milliseconds()
-	for _, set := range []string{
-		fmt.Sprintf("SET statement_timeout = %d", ms),
-		fmt.Sprintf("SET idle_in_transaction_session_timeout = %d", 2*ms),
-		"SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
-	} {
-		if err := try(ctx, c, set); err != nil {
+// set makes settings in one round trip or, if the database does not know them
+// all, those that it knows.
+func set(ctx context.Context, c *pgx.Conn, settings []string) error {
+	_, err := c.Exec(ctx, strings.Join(settings, "; "), pgx.QueryExecModeSimpleProtocol)
+	if state(err) == "" || len(settings) == 1 {
+		return onlyRefused(err)
+	}
+	for _, s := range settings {
+		if err := set(ctx, c, []string{s}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// try sends a setting that not every database knows.
-func try(ctx context.Context, c *pgx.Conn, set string) error {
-	_, err := c.Exec(ctx, set, pgx.QueryExecModeSimpleProtocol)
-	if state(err) != "" {
+// onlyRefused drops an error that says no more than that a setting is not known.
+func onlyRefused(err error) error {
+	if outcomeOf(err) == refused && state(err) != "" {
 		return nil
 	}
 	return err

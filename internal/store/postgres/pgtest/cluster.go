@@ -132,8 +132,9 @@ func (c *Cluster) run(name string, args ...string) error {
 }
 
 // supervisor runs the server until this process is gone, however it went: then
-// its standard input comes to an end.
-const supervisor = `"$@" & pid=$!; trap '' INT TERM; (cat >/dev/null; kill -INT $pid) 2>/dev/null & wait $pid; code=$?; kill $! 2>/dev/null; exit $code`
+// its standard input, which the shell hides from what runs behind its back,
+// comes to an end.
+const supervisor = `exec 3<&0; "$@" 3<&- & pid=$!; (cat <&3 >/dev/null; kill -INT $pid) 2>/dev/null & wait $pid`
 
 // Start starts the server, also again after Stop or Kill, at the same address,
 // and waits until it answers.
