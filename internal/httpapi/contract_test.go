@@ -167,6 +167,9 @@ func (c *contract) checkElsewhere(r *http.Request, got *recorder, why error) err
 	if strings.HasPrefix(r.URL.Path, "/auth"+wire.PathVerify) {
 		return nil // forward-auth answers every method and path there
 	}
+	if strings.HasPrefix(r.URL.Path, "/oauth/") || r.URL.Path == wire.PathOAuthMetadata || r.URL.Path == wire.PathOpenIDMetadata {
+		return nil // RFCs and the metadata describe the OAuth surface
+	}
 	var p wire.Problem
 	if err := json.Unmarshal(got.body.Bytes(), &p); err != nil {
 		return errors.Join(why, err)

@@ -16,8 +16,11 @@ import (
 	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/gateway"
+	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
 	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -51,6 +54,16 @@ type Config struct {
 	// Gateway gets all requests that are not for this surface. Nil: there is
 	// none.
 	Gateway *gateway.Gateway
+	// OAuth is the standard surface (wire.md §2). Nil: there is none.
+	OAuth *oauth.Server
+	// Profiles are the dialects that are spoken beside our own. Nil: none. What
+	// follows is needed for them only.
+	Profiles *profiles.Set
+	// Verify checks an access token; Issued only that it is one of ours, however
+	// old (profiles.Config).
+	Verify, Issued func(ctx context.Context, raw string) (*verify.Token, error)
+	// Known are all permissions that exist. Nil: unknown.
+	Known func(context.Context) []string
 	// Events hands out what is committed.
 	Events *events.Hub
 	// FeedToken is the secret of resource servers that read the feed. Empty:
@@ -93,14 +106,23 @@ func New(cfg Config) (http.Handler, error) {
 		}
 	}
 	mux := http.NewServeMux()
-	for path, methods := range a.routes() {
-		if !strings.HasPrefix(path, cfg.BasePath+"/") && !slices.Contains(OwnPaths, path) {
+	routes, surface := a.routes(), a.bindProfiles()
+	theirs, err := a.addProfiles(routes, surface)
+	if err != nil {
+		return nil, err
+	}
+	for path, methods := range routes {
+		ofProfile := slices.Contains(theirs, path)
+		if !ofProfile && !strings.HasPrefix(path, cfg.BasePath+"/") && !slices.Contains(OwnPaths, path) {
 			return nil, fmt.Errorf("httpapi: the route %s must be in OwnPaths, so that no upstream is put before it", path)
 		}
 		var allow []string
 		for method, h := range methods {
 			mux.Handle(method+" "+path, h)
 			allow = append(allow, method)
+		}
+		if ofProfile && a.Gateway != nil {
+			continue // a page of the application may be there: GET /login
 		}
 		mux.Handle(path, a.methodNotAllowed(allow))
 	}
@@ -112,12 +134,12 @@ func New(cfg Config) (http.Handler, error) {
 			AllowedOrigins:   cfg.CORSOrigins,
 			AllowCredentials: true,
 			AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-			AllowedHeaders:   []string{"Authorization", "Content-Type", "Accept-Language", "If-None-Match", "Last-Event-ID", wire.HeaderCSRF},
-			ExposedHeaders:   []string{"ETag", "Location", "Retry-After", "WWW-Authenticate"},
+			AllowedHeaders:   append([]string{"Authorization", "Content-Type", "Accept-Language", "If-None-Match", "Last-Event-ID", wire.HeaderCSRF}, a.Profiles.RequestHeaders()...),
+			ExposedHeaders:   append([]string{"ETag", "Location", "Retry-After", "WWW-Authenticate"}, a.Profiles.ResponseHeaders()...),
 			MaxAge:           600,
 		}).Handler(h)
 	}
-	return a.recovered(a.dispatch(mux, h)), nil
+	return a.recovered(surface.Middleware(a.dispatch(mux, h))), nil
 }
 
 // routes is the route table: path → method → handler.
@@ -142,6 +164,7 @@ func (a *api) routes() map[string]map[string]http.Handler {
 		routes[b+wire.PathFeed] = m{"GET": a.handler((*api).feed)}
 	}
 	maps.Copy(routes, a.adminRoutes())
+	maps.Copy(routes, a.oauthRoutes())
 	return routes
 }
 

@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/oauth"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// oauthToken is POST /oauth/token.
+func (a *api) oauthToken(w http.ResponseWriter, r *http.Request, client *oauth.Client, p oauth.Params) error {
+	answer, err := a.OAuth.Token(r.Context(), client, p, a.contact(r))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, answer)
+}
+
+// oauthRevoke is POST /oauth/revoke.
+func (a *api) oauthRevoke(w http.ResponseWriter, r *http.Request, client *oauth.Client, p oauth.Params) error {
+	if err := a.OAuth.Revoke(r.Context(), client, p); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// oauthIntrospect is POST /oauth/introspect.
+func (a *api) oauthIntrospect(w http.ResponseWriter, r *http.Request, client *oauth.Client, p oauth.Params) error {
+	state, err := a.OAuth.Introspect(r.Context(), client, p)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, state)
+}
+
+// oauthDevice is POST /oauth/device_authorization.
+func (a *api) oauthDevice(w http.ResponseWriter, r *http.Request, client *oauth.Client, p oauth.Params) error {
+	d, err := a.OAuth.StartDevice(r.Context(), client, p)
+	if err != nil {
+		return err
+	}
+	uri := a.PublicOrigin + wire.PathDevice
+	return writeJSON(w, http.StatusOK, wire.DeviceAuthorization{
+		DeviceCode: d.DeviceCode, UserCode: d.UserCode,
+		VerificationURI: uri, VerificationURIComplete: uri + "?" + url.Values{"user_code": {d.UserCode}}.Encode(),
+		ExpiresIn: int64(d.ExpiresIn / time.Second), Interval: int64(d.Interval / time.Second),
+	})
+}
+
+// userInfo is GET and POST /oauth/userinfo.
+func (a *api) userInfo(w http.ResponseWriter, r *http.Request) error {
+	_, user, err := a.caller(r)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, oauth.UserInfo(user.User))
+}
+
+// oauthMetadata is GET /.well-known/oauth-authorization-server and
+// /.well-known/openid-configuration.
+func (a *api) oauthMetadata(w http.ResponseWriter, _ *http.Request) error {
+	at := func(path string) string { return a.PublicOrigin + path }
+	secret := []string{"client_secret_basic", "client_secret_post"}
+	any := append([]string{"none"}, secret...)
+	return writeJSON(w, http.StatusOK, wire.OAuthMetadata{
+		Issuer:                      a.PublicOrigin,
+		AuthorizationEndpoint:       at(wire.PathAuthorize),
+		TokenEndpoint:               at(wire.PathToken),
+		UserInfoEndpoint:            at(wire.PathUserInfo),
+		RevocationEndpoint:          at(wire.PathRevoke),
+		IntrospectionEndpoint:       at(wire.PathIntrospect),
+		DeviceAuthorizationEndpoint: at(wire.PathDeviceAuthorization),
+		EndSessionEndpoint:          at(wire.PathEndSession),
+		JWKSURI:                     at(wire.PathJWKS),
+		ResponseTypes:               []string{"code"},
+		ResponseModes:               []string{"query"},
+		GrantTypes:                  []string{oauth.GrantCode, oauth.GrantRefreshToken, oauth.GrantDevice},
+		CodeChallengeMethods:        []string{"S256"},
+		TokenEndpointAuth:           any,
+		RevocationEndpointAuth:      any,
+		IntrospectionEndpointAuth:   secret,
+		AuthorizationResponseIssuer: true,
+		SubjectTypes:                []string{"public"},
+		IDTokenSigningAlgorithms:    []string{"EdDSA", "ES256"},
+		Scopes:                      oauth.Scopes,
+		Claims:                      []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "azp", "sid", "preferred_username", "name", "email"},
+		UILocales:                   []string{"en", "zh-CN"},
+		PromptValues:                []string{"none", "login"},
+	})
+}
