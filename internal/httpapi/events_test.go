@@ -470,3 +470,33 @@ func (h *harness) commit(ev ...events.Event) {
 		h.Fatal(err)
 	}
 }
+
+// Time limits of the server, which are for answers that end, cut no stream; a
+// reader that goes leaves nothing behind.
+func TestStreamsOutliveTheServersTimeLimits(t *testing.T) {
+	h := running(t)
+	g, other := h.begin("alice"), h.begin("alice")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: h.app.Handler, ReadTimeout: 50 * time.Millisecond, WriteTimeout: 50 * time.Millisecond}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	h.url = "http://" + ln.Addr().String()
+	s, gone := h.events(g.AccessToken), h.events(other.AccessToken)
+	gone.cancel()
+	for range 2000 {
+		if h.app.Events.Listeners("alice") == 1 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if n := h.app.Events.Listeners("alice"); n != 1 {
+		t.Errorf("%d listeners where one is left", n)
+	}
+	time.Sleep(200 * time.Millisecond) // several limits
+	h.end(g, wire.ReasonSignedOut)
+	s.want(wire.EventSessionEnded, g.Session.ID.String())
+	s.ended()
+}
