@@ -27,7 +27,7 @@ import (
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// Config is what a Server needs. PublicURL and DataDir are required; zero
+// Config is what a Server needs. PublicURL and DataDir or DatabaseURL are required; zero
 // values of the rest mean the defaults in brackets.
 type Config struct {
 	// PublicURL is where browsers reach the server, scheme://host[:port]. It is
@@ -37,6 +37,11 @@ type Config struct {
 	// DataDir holds the embedded store and, unless the key is given here, the
 	// master key. It is made if missing.
 	DataDir string
+	// DatabaseURL is that of a PostgreSQL database, postgres://user:password@
+	// host:5432/database?sslmode=verify-full, which takes the place of the
+	// store in DataDir. Any number of servers may share it, with one master
+	// key; DataDir is then needed only if the master key is to be kept there.
+	DatabaseURL string
 	// BasePath is what the session calls lie under ["/auth"].
 	BasePath string
 
@@ -109,15 +114,15 @@ type Server struct{ app *app.App }
 // background work. Errors name the setting or the file, and what to do.
 func New(ctx context.Context, c Config) (*Server, error) {
 	ac := app.Config{
-		PublicURL: c.PublicURL, BasePath: c.BasePath, DataDir: c.DataDir,
+		PublicURL: c.PublicURL, BasePath: c.BasePath, DataDir: c.DataDir, DatabaseURL: c.DatabaseURL,
 		AccessTTL: c.AccessTTL, IdleTTL: c.IdleTTL, AbsoluteTTL: c.AbsoluteTTL, Overlap: c.Overlap,
 		SameSite: c.SameSite, Algorithm: c.Algorithm, Audience: c.Audience, ClientID: c.ClientID,
 		CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies, InsecureHTTP: c.InsecureHTTP,
 		MasterKey: c.MasterKey, MasterKeyFile: c.MasterKeyFile, FeedToken: c.FeedToken,
 		Logger: c.Logger, Clock: c.Clock,
 	}
-	if c.DataDir == "" {
-		return nil, errors.New("tacet: Config.DataDir is empty: name a directory that survives restarts")
+	if c.DataDir == "" && c.DatabaseURL == "" {
+		return nil, errors.New("tacet: Config.DataDir is empty: name a directory that survives restarts, or a database in Config.DatabaseURL")
 	}
 	if c.Users != nil {
 		ac.Directory, ac.Authenticator = own{c.Users}, own{c.Users}

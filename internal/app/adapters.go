@@ -51,7 +51,7 @@ func (e embedded) User(ctx context.Context, id string) (session.User, error) {
 }
 
 // Grants is session.Directory. The cache behind it is dropped before a write
-// returns that came after one of another process (sqlite.Options.Elsewhere).
+// returns that came after one of another process (openStore).
 func (e embedded) Grants(ctx context.Context, id string) (session.User, error) {
 	g, err := e.Directory.Grants(ctx, id)
 	if errors.Is(err, directory.ErrNotFound) || errors.Is(err, directory.ErrDisabled) {

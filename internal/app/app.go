@@ -16,7 +16,6 @@ import (
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
-	"github.com/tacet-dev/tacet/internal/store/sqlite"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
@@ -28,7 +27,7 @@ const readTimeout = 5 * time.Second
 // App is a running Tacet without a listener.
 type App struct {
 	Config    Config
-	DB        *sqlite.DB
+	DB        Store
 	Keys      *keys.Ring
 	Directory *directory.Directory // embedded; unused where Config.Directory is set
 	Accounts  *accounts.Accounts   // of Directory
@@ -44,7 +43,7 @@ type App struct {
 	work   sync.WaitGroup
 }
 
-// Open builds an App on its data directory, creating what is missing. The
+// Open builds an App on its store, creating what is missing. The
 // background work (key rotation, events, sweeping) starts with Start.
 func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := cfg.Normalize(); err != nil {
@@ -67,7 +66,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		default: // it will look anyway
 		}
 	}
-	if a.DB, err = sqlite.Open(ctx, cfg.DataDir, sqlite.Options{Notify: notify, Elsewhere: a.forget}); err != nil {
+	if a.DB, err = openStore(ctx, &cfg, notify, a.forget); err != nil {
 		return nil, err
 	}
 	if err := a.openKeys(ctx); err != nil {

@@ -20,19 +20,24 @@ import (
 // Config is everything that can be set. Zero values mean the defaults that
 // [Config.Normalize] fills in.
 type Config struct {
-	PublicURL      string
-	BasePath       string
-	DataDir        string
-	AccessTTL      time.Duration
-	IdleTTL        time.Duration
-	AbsoluteTTL    time.Duration
-	Overlap        time.Duration
-	SameSite       string
-	Algorithm      string
-	Audience       string
-	ClientID       string
-	CORSOrigins    []string
-	TrustedProxies []string
+	PublicURL string
+	BasePath  string
+	DataDir   string
+	// DatabaseURL, or the file that holds it, is that of a PostgreSQL database
+	// which takes the place of the store in DataDir (internal/store/postgres).
+	DatabaseURL, DatabaseURLFile string
+	DatabaseConns                int           // of this node, at most
+	DatabaseTimeout              time.Duration // of one call to the database
+	AccessTTL                    time.Duration
+	IdleTTL                      time.Duration
+	AbsoluteTTL                  time.Duration
+	Overlap                      time.Duration
+	SameSite                     string
+	Algorithm                    string
+	Audience                     string
+	ClientID                     string
+	CORSOrigins                  []string
+	TrustedProxies               []string
 	// What the gateway passes on, and to whom (gateway.Rules).
 	Upstreams, Require, Public []string
 	UpstreamTimeout            time.Duration
@@ -85,7 +90,7 @@ func (c *Config) Normalize() error {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices())
+	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices(), c.checkDatabase())
 	if err == nil {
 		def(&c.Audience, c.Issuer())
 		err = c.checkGateway()

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"net/url"
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
@@ -14,8 +15,9 @@ type confCmd struct {
 
 type confPrintCmd struct{ serveCmd }
 
-// Run prints every setting of serve by its name. There are no secrets among
-// them: these are read from the environment or from files of their own.
+// Run prints every setting of serve by its name. Secrets are not among them:
+// they are read from the environment or from files of their own, and the
+// password in a database's URL is left out.
 func (c *confPrintCmd) Run(e *env, k *kong.Context) error {
 	doc := &yaml.Node{Kind: yaml.MappingNode}
 	for _, flags := range [][]*kong.Flag{k.Model.Flags, k.Selected().Flags} {
@@ -26,6 +28,9 @@ func (c *confPrintCmd) Run(e *env, k *kong.Context) error {
 			key, value := &yaml.Node{}, &yaml.Node{}
 			key.SetString(f.Name)
 			v := k.FlagValue(f)
+			if f.Name == "database-url" {
+				v = withoutPassword(fmt.Sprint(v))
+			}
 			if s, ok := v.(fmt.Stringer); ok {
 				v = s.String()
 			}
@@ -41,6 +46,21 @@ func (c *confPrintCmd) Run(e *env, k *kong.Context) error {
 	}
 	_, err = e.stdout.Write(out)
 	return err
+}
+
+func withoutPassword(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(not a valid URL)" // and nobody knows where its password is
+	}
+	q := u.Query()
+	for _, name := range []string{"password", "sslpassword"} {
+		if q.Has(name) {
+			q.Set(name, "xxxxx")
+			u.RawQuery = q.Encode()
+		}
+	}
+	return u.Redacted()
 }
 
 type confValidateCmd struct{ serveCmd }

@@ -131,6 +131,9 @@ func site(host string) string {
 const lowSpace = 100 << 20
 
 func checkData(e *env, cfg app.Config) []finding {
+	if cfg.DatabaseURL != "" {
+		return checkStore(e, cfg)
+	}
 	dir, err := filepath.Abs(cfg.DataDir)
 	if err != nil {
 		return []finding{{"data directory", statusFail, err.Error(), ""}}
@@ -138,7 +141,11 @@ func checkData(e *env, cfg app.Config) []finding {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return []finding{{"data directory", statusWarn, dir + " does not exist", "it will be made when the server starts; if you expect data, give the right --data"}}
 	}
-	out := []finding{checkSpace(dir)}
+	return append([]finding{checkSpace(dir)}, checkStore(e, cfg)...)
+}
+
+// checkStore opens the store and everything in it.
+func checkStore(e *env, cfg app.Config) (out []finding) {
 	began := time.Now()
 	a, err := app.Open(e.ctx, cfg)
 	if err != nil {
@@ -174,7 +181,7 @@ func checkUsers(e *env, a *app.App) finding {
 	case err != nil:
 		return finding{"users", statusFail, err.Error(), ""}
 	case len(list) == 0:
-		return finding{"users", statusWarn, "the embedded directory has no user", "add one: tacet user add NAME --password-stdin --data " + a.Config.DataDir}
+		return finding{"users", statusWarn, "the embedded directory has no user", "add one: tacet user add NAME --password-stdin, with the same settings of where the data is"}
 	}
 	return finding{"users", statusOK, "the embedded directory has users", ""}
 }

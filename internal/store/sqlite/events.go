@@ -7,12 +7,12 @@ import (
 	"github.com/tacet-dev/tacet/internal/events"
 )
 
-// Events reads and prunes what the other stores have appended.
-type Events struct{ db *DB }
+// log reads and prunes what the other stores have appended.
+type log struct{ db *DB }
 
 // Events returns the log of events. Their numbers grow in the order of commits,
 // also across processes, so a reader that has seen a number has seen all before.
-func (db *DB) Events() Events { return Events{db} }
+func (db *DB) Events() events.Log { return log{db} }
 
 // append adds events within the transaction of what they tell.
 func (w *writer) append(ev []events.Event) error {
@@ -32,7 +32,7 @@ func (w *writer) append(ev []events.Event) error {
 }
 
 // Since returns the events with numbers greater than seq, in order; at most limit.
-func (l Events) Since(ctx context.Context, seq int64, limit int) ([]events.Event, error) {
+func (l log) Since(ctx context.Context, seq int64, limit int) ([]events.Event, error) {
 	return read(ctx, l.db, func(c *conn) (list []events.Event, err error) {
 		err = c.query(context.Background(), "SELECT seq, at, kind, user_id, session_id, data FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
 			[]any{seq, int64(max(limit, 0))}, func(r *row) error {
@@ -47,7 +47,7 @@ func (l Events) Since(ctx context.Context, seq int64, limit int) ([]events.Event
 // Bounds returns the number of the oldest event that is kept and that of the
 // newest ever given, 0 and 0 for a new database. If all events were pruned,
 // first is last+1.
-func (l Events) Bounds(ctx context.Context) (first, last int64, err error) {
+func (l log) Bounds(ctx context.Context) (first, last int64, err error) {
 	b, err := read(ctx, l.db, func(c *conn) (b [2]int64, err error) {
 		_, err = c.one(`SELECT COALESCE((SELECT MIN(seq) FROM events), -1),
 			COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)`, nil,
@@ -62,7 +62,7 @@ func (l Events) Bounds(ctx context.Context) (first, last int64, err error) {
 
 // Prune deletes events that happened before the given time, oldest numbers
 // first; at most limit. It stops at the first event that is younger.
-func (l Events) Prune(ctx context.Context, before time.Time, limit int) (deleted int, err error) {
+func (l log) Prune(ctx context.Context, before time.Time, limit int) (deleted int, err error) {
 	n, err := write(ctx, l.db, single, func(w *writer) (int64, error) {
 		return w.exec(`WITH oldest AS (SELECT seq, at FROM events ORDER BY seq LIMIT ?)
 			DELETE FROM events WHERE seq IN (SELECT seq FROM oldest

@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store/postgres"
+	"github.com/tacet-dev/tacet/internal/store/sqlite"
+)
+
+// Store is what an App needs of a store: that of a data directory, or a
+// database that nodes share.
+type Store interface {
+	Sessions() session.Store
+	Keys() keys.Store
+	Directory() directory.Store
+	Events() events.Log
+	// Check makes a durable write and looks for damage as far as it can.
+	Check(ctx context.Context) error
+	// Size is how many bytes the store takes on disk.
+	Size() (int64, error)
+	// Close waits for the writes that are under way.
+	Close() error
+}
+
+// openStore opens the store that the configuration names. notify is called when
+// events may have been committed; elsewhere before a call returns that saw that
+// others have written.
+func openStore(ctx context.Context, c *Config, notify, elsewhere func()) (Store, error) {
+	if c.DatabaseURL == "" {
+		db, err := sqlite.Open(ctx, c.DataDir, sqlite.Options{Notify: notify, Elsewhere: elsewhere})
+		if err != nil {
+			return nil, err // and not a nil *sqlite.DB
+		}
+		return db, nil
+	}
+	// The directory may be needed for the master key.
+	if c.MasterKey == "" && c.MasterKeyFile == "" {
+		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	db, err := postgres.Open(ctx, c.DatabaseURL, postgres.Options{
+		Conns: c.DatabaseConns, Timeout: c.DatabaseTimeout, Notify: notify, Elsewhere: elsewhere})
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// checkDatabase fills in DatabaseURL from its file and checks it.
+func (c *Config) checkDatabase() error {
+	if c.DatabaseURL == "" && c.DatabaseURLFile != "" {
+		data, err := os.ReadFile(c.DatabaseURLFile)
+		if err != nil {
+			return fmt.Errorf("database-url-file can't be read: %w", err)
+		}
+		if c.DatabaseURL = strings.TrimSpace(string(data)); c.DatabaseURL == "" {
+			return fmt.Errorf("database-url-file %s is empty: put the URL in it, like postgres://user:password@host:5432/database", c.DatabaseURLFile)
+		}
+	}
+	if c.DatabaseURL == "" {
+		return nil
+	}
+	var errs []error
+	if err := postgres.CheckURL(c.DatabaseURL); err != nil {
+		errs = append(errs, fmt.Errorf("database-url: %w", err))
+	}
+	if c.DatabaseConns != 0 && c.DatabaseConns < postgres.MinConns {
+		errs = append(errs, fmt.Errorf("database-conns %d: at least %d are needed, two for renewals, one to listen and one for the rest", c.DatabaseConns, postgres.MinConns))
+	}
+	if c.DatabaseTimeout < 0 {
+		errs = append(errs, fmt.Errorf("database-timeout %s: must be positive", c.DatabaseTimeout))
+	}
+	if c.DataDir == "" && c.MasterKey == "" && c.MasterKeyFile == "" {
+		errs = append(errs, errors.New("with a database and without a data directory, the master key must be given: master-key-file, or TACET_MASTER_KEY"))
+	}
+	return errors.Join(errs...)
+}
+
+// Storage says where the state is, for people and logs: the data directory, or
+// host and name of the database.
+func (c *Config) Storage() string {
+	if c.DatabaseURL == "" {
+		return c.DataDir
+	}
+	return postgres.Where(c.DatabaseURL)
+}
