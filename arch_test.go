@@ -28,12 +28,13 @@ var allowed = map[string][]string{
 	"internal/store/postgres":        {"internal/directory", "internal/events", "internal/keys", "internal/session", "rotation"},
 	"internal/store/postgres/pgtest": {}, // of tests and benchmarks
 	"internal/store/storetest":       {"internal/directory", "internal/events", "internal/keys", "internal/session", "rotation"},
-	"internal/httpapi":               {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/keys", "internal/session", "rotation", "verify", "wire"},
+	"internal/httpapi":               {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/keys", "internal/session", "rotation", "verify", "wire"},
+	"internal/httpapi/profiles":      {"internal/session", "rotation", "verify", "wire"},
 	"internal/config":                {},
 	"internal/gateway":               {"verify", "wire"},
 	"internal/demo":                  {"internal/session", "rotation", "wire"},
-	"internal/app":                   {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi", "internal/keys", "internal/session", "internal/store/postgres", "internal/store/sqlite", "rotation", "verify", "wire"},
-	"internal/cli":                   {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/keys", "internal/session", "rotation", "wire"},
+	"internal/app":                   {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi", "internal/httpapi/profiles", "internal/keys", "internal/session", "internal/store/postgres", "internal/store/sqlite", "rotation", "verify", "wire"},
+	"internal/cli":                   {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/httpapi/profiles", "internal/keys", "internal/session", "rotation", "wire"},
 
 	"":          {"internal/app", "internal/session", "rotation", "verify", "wire"},
 	"cmd/tacet": {"internal/cli"},

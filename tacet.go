@@ -58,6 +58,11 @@ type Config struct {
 	TrustedProxies []string // addresses or networks whose X-Forwarded-For is believed [none]
 	InsecureHTTP   bool
 
+	// Profiles are dialects of front-ends that exist, which are answered beside
+	// the native calls: names of built-in ones, or paths of files (docs/profiles.md)
+	// [none]. Mount the Server at their paths too.
+	Profiles []string
+
 	// MasterKey seals the key ring: 32 bytes, in base64 or hexadecimal. If it
 	// is empty the key is read from MasterKeyFile [DataDir/master.key, made if
 	// there is none].
@@ -117,7 +122,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		PublicURL: c.PublicURL, BasePath: c.BasePath, DataDir: c.DataDir, DatabaseURL: c.DatabaseURL,
 		AccessTTL: c.AccessTTL, IdleTTL: c.IdleTTL, AbsoluteTTL: c.AbsoluteTTL, Overlap: c.Overlap,
 		SameSite: c.SameSite, Algorithm: c.Algorithm, Audience: c.Audience, ClientID: c.ClientID,
-		CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies, InsecureHTTP: c.InsecureHTTP,
+		CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies, InsecureHTTP: c.InsecureHTTP, Profiles: c.Profiles,
 		MasterKey: c.MasterKey, MasterKeyFile: c.MasterKeyFile, FeedToken: c.FeedToken,
 		Logger: c.Logger, Clock: c.Clock,
 	}

@@ -97,14 +97,15 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Observe:  cfg.Observe,
 	})
 	a.Accounts = accounts.New(a.Directory, a.Sessions)
-	if a.Verifier, err = verify.New(verify.Config{
+	verifier := verify.Config{
 		Issuer:   cfg.Issuer(),
 		Audience: cfg.Audience,
 		Keys:     localKeys(a.Keys),
 		Liveness: a.Live,
 		Clock:    cfg.Clock,
 		Leeway:   -1, // the same clock made the token
-	}); err != nil {
+	}
+	if a.Verifier, err = verify.New(verifier); err != nil {
 		return nil, err
 	}
 	a.openGateway()
@@ -116,6 +117,10 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Protect:        a.Verifier.Middleware,
 		Require:        a.Verifier.Require,
 		Gateway:        a.Gateway,
+		Profiles:       cfg.profiles,
+		Verify:         a.Verifier.Verify,
+		Issued:         issued(verifier),
+		Known:          a.known(),
 		Events:         a.Events,
 		FeedToken:      feedToken,
 		BasePath:       cfg.BasePath,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/gateway"
+	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
@@ -44,9 +45,11 @@ type Config struct {
 	IdentitySignature          bool
 	MasterKey                  string // text of the key; takes precedence over the file
 	MasterKeyFile              string
-	FeedToken                  string // secret of resource servers for the feed; takes precedence over the file
-	FeedTokenFile              string // neither: there is no feed
-	InsecureHTTP               bool
+	// Profiles are dialects of front-ends that exist, by name or path.
+	Profiles      []string
+	FeedToken     string // secret of resource servers for the feed; takes precedence over the file
+	FeedTokenFile string // neither: there is no feed
+	InsecureHTTP  bool
 
 	// Directory and Authenticator replace the embedded directory, together.
 	Directory     session.Directory
@@ -59,6 +62,7 @@ type Config struct {
 	publicURL *url.URL
 	proxies   []netip.Prefix
 	gateway   *gateway.Table // nil: no upstreams
+	profiles  *profiles.Set
 }
 
 // Defaults (wire.md §1).
@@ -90,7 +94,7 @@ func (c *Config) Normalize() error {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices(), c.checkDatabase())
+	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices(), c.checkDatabase(), c.checkProfiles())
 	if err == nil {
 		def(&c.Audience, c.Issuer())
 		err = c.checkGateway()

@@ -32,6 +32,7 @@ type root struct {
 	Role    roleCmd    `cmd:"" help:"Manage roles and their permissions."`
 	Session sessionCmd `cmd:"" help:"List and end sessions."`
 	Key     keyCmd     `cmd:"" help:"List and rotate the keys that sign tokens."`
+	Profile profileCmd `cmd:"" help:"List, show and check the dialects of front-ends that exist."`
 	Conf    confCmd    `cmd:"" name:"config" help:"Show or check the settings that a server would run with."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong with configuration, clock, disk, keys and cookies, and what to do."`
 	Version versionCmd `cmd:"" help:"Print the version."`

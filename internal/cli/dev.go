@@ -10,6 +10,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/demo"
 	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
 )
 
 type devCmd struct {
@@ -45,6 +46,7 @@ func (c *devCmd) Run(e *env) (err error) {
 	cfg := dataFlags{Data: dir}.config(e)
 	cfg.PublicURL = publicURL(c.PublicURL, ln)
 	cfg.AccessTTL = c.AccessTTL
+	cfg.Profiles = profiles.Names()
 	var decisions demo.Decisions
 	cfg.Observe = decisions.Observe
 	a, err := app.Open(e.ctx, cfg)

@@ -30,6 +30,7 @@ type serverFlags struct {
 	Audience      string        `help:"aud of access tokens (default: the public URL)." placeholder:"NAME"`
 	ClientID      string        `name:"client-id" help:"client_id of access tokens (${default})." placeholder:"ID" default:"tacet-web"`
 	CORSOrigin    []string      `name:"cors-origin" help:"Other origins whose pages may call with credentials." placeholder:"URL"`
+	Profile       []string      `help:"Also speak the dialects of front-ends that exist, so that they need no change: names as tacet profile list has them, or paths of files of your own." placeholder:"NAME"`
 	TrustedProxy  []string      `help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
 	FeedTokenFile string        `name:"feed-token-file" help:"File with the secret that resource servers present for the feed of ended sessions and changed grants; the secret itself may be given in TACET_FEED_TOKEN. Without either there is no feed." placeholder:"FILE" type:"path"`
 	Upstream      []string      `help:"Pass requests below a path on to an API, if they carry a good access token; like /api=http://127.0.0.1:9000. A path in the URL takes the place of the prefix." placeholder:"PREFIX=URL"`
@@ -49,6 +50,7 @@ func (f *serverFlags) config(e *env, d dataFlags, publicURL string) app.Config {
 		c.Overlap = 1 // zero would mean the default
 	}
 	c.FeedTokenFile = f.FeedTokenFile
+	c.Profiles = f.Profile
 	c.SameSite, c.Algorithm, c.Audience, c.ClientID = f.SameSite, f.Algorithm, f.Audience, f.ClientID
 	c.Upstreams, c.Require, c.Public = f.Upstream, f.Require, f.Public
 	c.UpstreamTimeout, c.IdentitySignature = f.UpstreamLimit, f.SignIdentity

@@ -43,7 +43,7 @@ func (a *api) gateway() http.Handler {
 		AllowCredentials: true,
 		AllowedMethods:   []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"},
 		AllowedHeaders:   []string{"*"},
-		ExposedHeaders:   []string{"Retry-After", "WWW-Authenticate"},
+		ExposedHeaders:   append([]string{"Retry-After", "WWW-Authenticate"}, a.Profiles.ResponseHeaders()...),
 		MaxAge:           600,
 	}).Handler(h)
 }

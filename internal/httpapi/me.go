@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -20,11 +21,16 @@ func (a *api) caller(r *http.Request) (session.Session, session.User, error) {
 	if !ok {
 		return session.Session{}, session.User{}, errInvalidToken
 	}
+	return a.callerOf(r.Context(), token)
+}
+
+// callerOf is caller for a token in hand.
+func (a *api) callerOf(ctx context.Context, token *verify.Token) (session.Session, session.User, error) {
 	id, err := rotation.ParseSessionID(token.SessionID())
 	if err != nil {
 		return session.Session{}, session.User{}, errInvalidToken
 	}
-	sess, err := a.Sessions.Living(r.Context(), id)
+	sess, err := a.Sessions.Living(ctx, id)
 	var refused *session.Refusal
 	if errors.As(err, &refused) {
 		return session.Session{}, session.User{}, errInvalidToken
@@ -32,7 +38,7 @@ func (a *api) caller(r *http.Request) (session.Session, session.User, error) {
 	if err != nil {
 		return session.Session{}, session.User{}, err
 	}
-	user, err := a.Directory.User(r.Context(), sess.UserID)
+	user, err := a.Directory.User(ctx, sess.UserID)
 	if errors.Is(err, session.ErrNoUser) {
 		return session.Session{}, session.User{}, errInvalidToken
 	}

@@ -68,12 +68,7 @@ const retryAfter = 2
 // nowhere else.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := translate(err)
-	if p == errServer {
-		a.Logger.Error("a request failed in a way that has no answer; this is a bug, please report it", "method", r.Method, "path", r.URL.Path, "error", err)
-	}
-	if errors.Is(err, session.ErrUnavailable) && r.Context().Err() == nil {
-		a.Logger.Error("a request could not be served; the client was told to try again", "method", r.Method, "path", r.URL.Path, "error", err)
-	}
+	a.logFailure(r, p, err)
 	lang := callerLanguage(r)
 	body, _ := json.Marshal(wire.Problem{
 		Type:   "about:blank",
@@ -92,6 +87,17 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.Del("ETag")
 	w.WriteHeader(p.status)
 	_, _ = w.Write(body)
+}
+
+// logFailure notes down what is not the caller's doing. The query of a URL is
+// never logged: some dialects carry tokens in it.
+func (a *api) logFailure(r *http.Request, p *problem, err error) {
+	if p == errServer {
+		a.Logger.Error("a request failed in a way that has no answer; this is a bug, please report it", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	if errors.Is(err, session.ErrUnavailable) && r.Context().Err() == nil {
+		a.Logger.Error("a request could not be served; the client was told to try again", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
 }
 
 func translate(err error) *problem {
@@ -159,6 +165,7 @@ var (
 	errNotAuthentic   = invalidGrant(text{"The refresh token is not one of this server's. Sign in.", "刷新令牌并非本服务器签发，请登录。"})
 	errExpired        = invalidGrant(text{"The session has reached the end of its lifetime. Sign in again.", "会话已过期，请重新登录。"})
 	errEnded          = invalidGrant(text{"The session has been ended. Sign in again.", "会话已被终止，请重新登录。"})
+	errForeignUser    = invalidGrant(text{"The refresh token does not belong to the user that the request names. Nothing was changed.", "刷新令牌不属于请求中指明的用户。未作任何更改。"})
 	errReused         = invalidGrant(text{"A refresh token of this session was used by two parties, so the session was ended. Sign in again.", "此会话的刷新令牌被两方使用，会话已被终止，请重新登录。"})
 
 	errCSRFMissing   = csrf(text{"The header X-XSRF-TOKEN is missing; send the value of the cookie XSRF-TOKEN in it. Nothing was changed.", "缺少请求头 X-XSRF-TOKEN；请填入 Cookie XSRF-TOKEN 的值。未作任何更改。"})
@@ -170,6 +177,9 @@ var (
 		detail: text{"The username or the password is wrong.", "用户名或密码错误。"}}
 	errInvalidToken = &problem{status: http.StatusUnauthorized, code: wire.CodeInvalidToken, title: titleToken,
 		detail: text{"The session of this access token is over. Renew it or sign in.", "此访问令牌的会话已结束，请续期或登录。"},
+		header: bearer("")}
+	errAccessToken = &problem{status: http.StatusUnauthorized, code: wire.CodeInvalidToken, title: titleToken,
+		detail: text{"The access token is missing, not valid or has expired. Renew it or sign in.", "访问令牌缺失、无效或已过期，请续期或登录。"},
 		header: bearer("")}
 	errGrantsChanged = &problem{status: http.StatusUnauthorized, code: wire.CodeInvalidToken, title: titleToken,
 		detail: text{"The roles or permissions have changed since the access token was made. Renew it.", "访问令牌签发之后角色或权限已变更，请续期。"},

@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
+	"github.com/tacet-dev/tacet/verify"
+)
+
+// checkProfiles loads the dialects that are switched on.
+func (c *Config) checkProfiles() (err error) {
+	c.profiles, err = profiles.Open(c.Profiles...)
+	return err
+}
+
+// known are the permissions of all roles; nil for users that are kept elsewhere.
+func (a *App) known() func(context.Context) []string {
+	if a.Config.Directory != nil {
+		return nil
+	}
+	return func(ctx context.Context) []string {
+		roles, err := a.Directory.Roles(ctx)
+		if err != nil {
+			a.Config.Logger.Warn("the roles can't be read; wildcards are not spelt out in an answer to a front-end", "error", err)
+			return nil
+		}
+		var out []string
+		for _, r := range roles {
+			out = append(out, r.Permissions...)
+		}
+		return out
+	}
+}
+
+// issued is a verifier for signing out: the token may have expired, and its
+// session may be over. cfg is that of App.Verifier.
+func issued(cfg verify.Config) func(context.Context, string) (*verify.Token, error) {
+	cfg.Liveness, cfg.Remember = nil, -1
+	return func(ctx context.Context, raw string) (*verify.Token, error) {
+		end, ok := expiryOf(raw)
+		if !ok {
+			return nil, verify.ErrMalformed
+		}
+		then := cfg
+		// Its last second. What it says of its end is not believed: a token
+		// with another end has no good signature.
+		then.Clock = func() time.Time { return end.Add(-time.Second) }
+		v, err := verify.New(then)
+		if err != nil {
+			return nil, err
+		}
+		return v.Verify(ctx, raw)
+	}
+}
+
+func expiryOf(raw string) (time.Time, bool) {
+	_, rest, _ := strings.Cut(raw, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	data, err := base64.RawURLEncoding.DecodeString(payload)
+	var claims struct {
+		ExpiresAt int64 `json:"exp"`
+	}
+	if err != nil || json.Unmarshal(data, &claims) != nil || claims.ExpiresAt <= 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(claims.ExpiresAt, 0), true
+}

@@ -1,0 +1,175 @@
+package profiles
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// Profile is one dialect. It is made by Load and not changed afterwards.
+type Profile struct {
+	Name  string
+	About string // one line for lists
+	File  string // where it was read; "builtin/…" for our own
+
+	// RequestHeaders may be sent by pages of other origins, beside the usual ones.
+	RequestHeaders []string
+	// Credential is the request header with the access token. In Authorization
+	// it follows "Bearer", elsewhere it stands alone.
+	Credential string
+	Refresh    Travel
+	Routes     []*Route
+
+	envelope *node // around data; nil: none
+	refusals refusals
+	renew    *renewal
+	never    []constraint
+}
+
+// Travel says where the refresh token travels. Exactly one is set.
+type Travel struct {
+	Cookie  string // name, or DefaultCookie
+	Body    string // member of the JSON body
+	Query   string // parameter
+	Carried bool   // in the access token (session.Carried)
+}
+
+// DefaultCookie stands for the name that the native surface uses.
+const DefaultCookie = "default"
+
+func (t Travel) inCookie() bool { return t.Cookie != "" }
+
+// String says it in words, for lists.
+func (t Travel) String() string {
+	switch {
+	case t.Cookie == DefaultCookie:
+		return "cookie"
+	case t.Cookie != "":
+		return "cookie " + t.Cookie
+	case t.Body != "":
+		return "body " + t.Body
+	case t.Query != "":
+		return "query " + t.Query
+	}
+	return "in the access token"
+}
+
+// Operation is what a route does.
+type Operation string
+
+// Operations.
+const (
+	OpLogin   Operation = "login"   // session.SignIn
+	OpRefresh Operation = "refresh" // session.Refresh
+	OpLogout  Operation = "logout"  // session.End; succeeds with dead tokens
+	OpUser    Operation = "user"    // who is signed in; needs an access token
+	OpConfig  Operation = "config"  // the same for anonymous callers too
+	OpFixed   Operation = "fixed"   // one answer for everybody
+	opRenew   Operation = "renew"   // the headers of a dialect without OpRefresh
+)
+
+var operations = []string{string(OpLogin), string(OpRefresh), string(OpLogout), string(OpUser), string(OpConfig), string(OpFixed)}
+
+// Route is one path of a dialect.
+type Route struct {
+	Method, Path string
+	Operation    Operation
+
+	username, password string // members of a login's body
+	user               string // member that must name the token's owner; "": none
+	form               bool   // a login that may come as a form
+
+	answer    answer
+	anonymous *answer
+	refusals  refusals
+	line      int
+}
+
+// answer is how an outcome looks.
+type answer struct {
+	status  int // 0: that of the error
+	headers []member
+	body    *node // JSON; nil: none
+	text    *node // plain text instead
+	data    bool  // body goes into the envelope
+}
+
+// refusals are answers by kind, class of kinds or "default".
+type refusals map[string]*answer
+
+// renewal hands out new tokens in the headers of other answers.
+type renewal struct {
+	last    int // per cent of the token's life
+	headers []member
+}
+
+// constraint is something that would harm the clients of a dialect.
+type constraint struct {
+	on     string // an operation, or "any"
+	status []int  // of a refusal
+	member string // of the body of a refusal
+	is     []any
+	text   bool // an answer, also a success, that is not JSON
+	why    string
+	line   int
+}
+
+// CookiePath is the longest path that covers the routes which set, read or clear
+// the refresh cookie; empty for dialects without one.
+func (p *Profile) CookiePath() string {
+	if !p.Refresh.inCookie() {
+		return ""
+	}
+	var common []string
+	first := true
+	for _, r := range p.Routes {
+		if r.Operation != OpLogin && r.Operation != OpRefresh && r.Operation != OpLogout {
+			continue
+		}
+		dir := strings.Split(path.Dir(r.Path), "/")
+		if first {
+			common, first = dir, false
+			continue
+		}
+		n := 0
+		for n < len(common) && n < len(dir) && common[n] == dir[n] {
+			n++
+		}
+		common = common[:n]
+	}
+	if joined := strings.Join(common, "/"); joined != "" {
+		return joined
+	}
+	return "/"
+}
+
+// refusal finds the answer to an error on a route: the nearest and most exact.
+func (p *Profile) refusal(r *Route, kind string) *answer {
+	for _, table := range []refusals{r.refusals, p.refusals} {
+		for _, name := range []string{kind, classOf(kind), "default"} {
+			if a := table[name]; a != nil {
+				return a
+			}
+		}
+	}
+	return nil // Load makes sure that there is a default
+}
+
+// mark is the body member by which a request on a path that several dialects
+// share is known to be for this route; empty: there is none.
+func (p *Profile) mark(r *Route) string {
+	switch r.Operation {
+	case OpLogin:
+		return r.username
+	case OpRefresh, OpLogout:
+		return p.Refresh.Body
+	}
+	return ""
+}
+
+func (p *Profile) routeOf(op Operation) *Route {
+	if i := slices.IndexFunc(p.Routes, func(r *Route) bool { return r.Operation == op }); i >= 0 {
+		return p.Routes[i]
+	}
+	return nil
+}

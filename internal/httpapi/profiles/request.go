@@ -1,0 +1,116 @@
+package profiles
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/tacet-dev/tacet/verify"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+const reasonSignedOut = wire.ReasonSignedOut
+
+// maxFormMemory is as much as a body may have: nothing goes to disk.
+const maxFormMemory = 64 << 10
+
+// read takes the members of the body that are texts. Everything else in it is
+// ignored, as clients of other versions send more. The body must be a JSON
+// object, or also a form where the route says so; or there is none.
+func (d *dialect) read(r *http.Request, form bool) (map[string]string, error) {
+	contentType := r.Header.Get("Content-Type")
+	mt, params, err := mime.ParseMediaType(contentType)
+	if form && (mt == "application/x-www-form-urlencoded" || mt == "multipart/form-data") {
+		return readForm(r)
+	}
+	isJSON := err == nil && mt == "application/json" && (params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8"))
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, bodyError(err, ErrUnreadable)
+	}
+	// With a cookie, also an empty body must not say that it is a form: that is
+	// what pages can send without being asked.
+	if !isJSON && (len(body) > 0 || contentType != "" && d.p.Refresh.inCookie()) {
+		return nil, ErrMediaType
+	}
+	if len(body) == 0 {
+		return nil, nil
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil {
+		return nil, ErrMalformed
+	}
+	out := make(map[string]string, len(members))
+	for name, raw := range members {
+		var s string
+		if json.Unmarshal(raw, &s) == nil {
+			out[name] = s
+		}
+	}
+	return out, nil
+}
+
+func readForm(r *http.Request) (map[string]string, error) {
+	if err := r.ParseMultipartForm(maxFormMemory); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return nil, bodyError(err, ErrMalformed)
+	}
+	if r.MultipartForm != nil {
+		defer r.MultipartForm.RemoveAll()
+	}
+	out := make(map[string]string, len(r.PostForm))
+	for name, v := range r.PostForm {
+		if len(v) > 0 {
+			out[name] = v[0]
+		}
+	}
+	return out, nil
+}
+
+func bodyError(err, other error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return ErrTooLarge
+	}
+	return other
+}
+
+// presented is the refresh token of a request, or empty.
+func (d *dialect) presented(r *http.Request, in map[string]string) string {
+	switch t := d.p.Refresh; {
+	case t.Body != "":
+		return in[t.Body]
+	case t.Query != "":
+		return r.URL.Query().Get(t.Query)
+	case t.inCookie():
+		if c, err := r.Cookie(d.cookieName()); err == nil {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// credential is the access token of a request, or empty.
+func (d *dialect) credential(r *http.Request) string { return credential(r, d.p.Credential) }
+
+// credential: "null" and "undefined", which front-ends send before they have a
+// token, are none.
+func credential(r *http.Request, header string) string {
+	if header == "Authorization" {
+		raw, err := verify.Bearer(r.Header)
+		if err != nil {
+			return ""
+		}
+		return raw
+	}
+	raw := strings.TrimSpace(r.Header.Get(header))
+	if scheme, token, ok := strings.Cut(raw, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		raw = strings.TrimSpace(token)
+	}
+	if raw == "null" || raw == "undefined" {
+		return ""
+	}
+	return raw
+}

@@ -1,0 +1,310 @@
+package profiles
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/verify"
+)
+
+// Config is what the dialects share with the native surface. All fields but
+// Known are required.
+type Config struct {
+	Sessions  *session.Service
+	Directory session.Directory
+	// Verify checks an access token for a request.
+	Verify func(ctx context.Context, raw string) (*verify.Token, error)
+	// Issued checks only that this server made the access token, however old it
+	// is: signing out must work with what the client has left.
+	Issued func(ctx context.Context, raw string) (*verify.Token, error)
+	// Caller is the living session and user of a verified access token.
+	Caller func(ctx context.Context, t *verify.Token) (session.Session, session.User, error)
+	// Known are all permissions that exist, to spell out wildcards for
+	// front-ends that look names up. Nil: only what is granted is listed.
+	Known   func(ctx context.Context) []string
+	Contact func(*http.Request) session.Contact
+	// SameOrigin refuses requests that a foreign page made the browser send.
+	SameOrigin func(*http.Request) error
+	// Explain translates any error to words in the caller's language.
+	Explain func(r *http.Request, err error) Problem
+	// Language is the caller's, as explained in.
+	Language func(*http.Request) string
+	// Cookie makes an HttpOnly cookie; DefaultCookie is its usual name.
+	Cookie        func(name, value, path string, maxAge int) *http.Cookie
+	DefaultCookie string
+	ClientID      string
+}
+
+// Errors that the interpreter adds to those of session and verify. Explain must
+// know them.
+var (
+	ErrNoRefreshToken = errors.New("profiles: no refresh token in the request")
+	ErrForeignUser    = errors.New("profiles: the user named in the request does not own the refresh token")
+	ErrMediaType      = errors.New("profiles: the body is not of a type that the route takes")
+	ErrMalformed      = errors.New("profiles: the body is not what the route takes")
+	ErrUnreadable     = errors.New("profiles: the body could not be read to its end")
+	ErrTooLarge       = errors.New("profiles: the body is too large")
+)
+
+// MissingError says which members a login lacks.
+type MissingError struct{ Members []string }
+
+func (e *MissingError) Error() string { return "profiles: members are missing or empty" }
+
+// Surface is a Set with everything it needs to answer.
+type Surface struct {
+	Config
+	set *Set
+}
+
+// Bind makes handlers of a Set.
+func (s *Set) Bind(cfg Config) *Surface { return &Surface{cfg, s} }
+
+// Endpoint is one route, ready to serve.
+type Endpoint struct {
+	Method, Path string
+	Profile      string
+	http.Handler
+	// Mark is the member of a JSON body by which requests for this endpoint are
+	// known on a path that others have too; empty: there is none.
+	Mark string
+}
+
+// Endpoints are all routes, in the order of the files.
+func (s *Surface) Endpoints() []Endpoint {
+	var out []Endpoint
+	for _, p := range s.set.Profiles {
+		for _, r := range p.Routes {
+			d := &dialect{Surface: s, p: p, route: r}
+			out = append(out, Endpoint{r.Method, r.Path, p.Name, d, p.mark(r)})
+		}
+	}
+	return out
+}
+
+// dialect serves one route of one profile.
+type dialect struct {
+	*Surface
+	p     *Profile
+	route *Route
+}
+
+// ServeHTTP is http.Handler.
+func (d *dialect) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var err error
+	switch d.route.Operation {
+	case OpLogin:
+		err = d.login(w, r)
+	case OpRefresh:
+		err = d.refresh(w, r)
+	case OpLogout:
+		err = d.logout(w, r)
+	case OpUser, OpConfig:
+		err = d.user(w, r)
+	case OpFixed:
+		d.write(w, &d.route.answer, &values{language: d.Language(r)})
+	}
+	if err != nil {
+		d.refuse(w, r, err)
+	}
+}
+
+func (d *dialect) login(w http.ResponseWriter, r *http.Request) error {
+	in, err := d.read(r, d.route.form)
+	if err != nil {
+		return err
+	}
+	if d.p.Refresh.inCookie() {
+		// A foreign page must not sign a visitor in as somebody else.
+		if err := d.SameOrigin(r); err != nil {
+			return err
+		}
+	}
+	username, password, missing := in[d.route.username], in[d.route.password], []string(nil)
+	if username == "" {
+		missing = append(missing, d.route.username)
+	}
+	if password == "" {
+		missing = append(missing, d.route.password)
+	}
+	if missing != nil {
+		return &MissingError{missing}
+	}
+	g, err := d.Sessions.SignIn(r.Context(), username, password, d.ClientID, d.Contact(r), d.how()...)
+	if err != nil {
+		return err
+	}
+	d.grant(w, r, g)
+	return nil
+}
+
+// how is the option under which grants of this profile are made.
+func (d *dialect) how() []session.Option {
+	if d.p.Refresh.Carried {
+		return []session.Option{session.Carried}
+	}
+	return nil
+}
+
+// refresh renews. The access token, which has usually expired, is not looked at.
+func (d *dialect) refresh(w http.ResponseWriter, r *http.Request) error {
+	in, err := d.read(r, false)
+	if err != nil {
+		return err
+	}
+	raw := d.presented(r, in)
+	if raw == "" {
+		return ErrNoRefreshToken
+	}
+	t, err := d.Sessions.Open(r.Context(), raw)
+	if err != nil {
+		return err
+	}
+	if err := d.guard(r); err != nil {
+		return err
+	}
+	if d.route.user != "" {
+		if err := d.owned(r, t, in[d.route.user]); err != nil {
+			return err
+		}
+	}
+	g, err := d.Sessions.Refresh(r.Context(), t, d.Contact(r))
+	if err != nil {
+		return err
+	}
+	if body := d.route.answer.body; body.uses(profileReferences...) {
+		if g.User, err = d.Directory.User(r.Context(), g.Session.UserID); err != nil {
+			return errors.Join(session.ErrUnavailable, err) // the token in hand still renews
+		}
+	}
+	d.grant(w, r, g)
+	return nil
+}
+
+// owned checks that a token belongs to the user that the client names, before
+// anything is consumed: otherwise whoever has got hold of a token could be served
+// under any name.
+func (d *dialect) owned(r *http.Request, t rotation.Token, named string) error {
+	sess, err := d.Sessions.Living(r.Context(), t.Session)
+	if err != nil {
+		return err
+	}
+	if named == "" || (named != sess.UserID && GUID(named) != GUID(sess.UserID)) {
+		return ErrForeignUser
+	}
+	return nil
+}
+
+// guard stands in for the CSRF token of the native surface, which the clients of
+// these dialects do not send: a call that a cookie authenticates must not come
+// from a foreign page (Origin, Sec-Fetch-Site), must be JSON, for which browsers
+// ask first (read), and the cookie is SameSite.
+func (d *dialect) guard(r *http.Request) error {
+	if !d.p.Refresh.inCookie() {
+		return nil
+	}
+	return d.SameOrigin(r)
+}
+
+// logout ends every session of which the request holds a token, dead or alive.
+func (d *dialect) logout(w http.ResponseWriter, r *http.Request) error {
+	in, err := d.read(r, false)
+	if err != nil {
+		return err
+	}
+	if err := d.guard(r); err != nil {
+		return err
+	}
+	var ids []rotation.SessionID
+	t, err := d.Sessions.Open(r.Context(), d.presented(r, in))
+	switch {
+	case err == nil:
+		ids = append(ids, t.Session)
+	case !errors.Is(err, session.ErrNotAuthentic):
+		return err
+	}
+	if raw := d.credential(r); raw != "" {
+		t, err := d.Issued(r.Context(), raw)
+		if errors.Is(err, verify.ErrUnavailable) {
+			return errors.Join(session.ErrUnavailable, err)
+		}
+		if err == nil {
+			if id, err := rotation.ParseSessionID(t.SessionID()); err == nil {
+				ids = append(ids, id)
+			}
+		}
+	}
+	for _, id := range ids {
+		if err := d.Sessions.End(r.Context(), id, reasonSignedOut); err != nil && !errors.Is(err, session.ErrNotFound) {
+			return err
+		}
+	}
+	if d.p.Refresh.inCookie() {
+		http.SetCookie(w, d.Cookie(d.cookieName(), "", d.p.CookiePath(), -1))
+	}
+	d.write(w, &d.route.answer, &values{language: d.Language(r)})
+	return nil
+}
+
+// user answers who is signed in. A credential that is presented must be good,
+// also where none is needed: a client whose token has expired learns so.
+func (d *dialect) user(w http.ResponseWriter, r *http.Request) error {
+	raw := d.credential(r)
+	if raw == "" && d.route.Operation == OpConfig {
+		d.write(w, d.route.anonymous, &values{language: d.Language(r)})
+		return nil
+	}
+	if raw == "" {
+		return verify.ErrNoCredential
+	}
+	t, err := d.Verify(r.Context(), raw)
+	if err != nil {
+		return err
+	}
+	sess, user, err := d.Caller(r.Context(), t)
+	if err != nil {
+		return err
+	}
+	d.write(w, &d.route.answer, &values{
+		user: user, sess: sess, known: d.known(r), language: d.Language(r),
+		expires: t.ExpiresAt(), ends: d.Sessions.Lifetimes.ExpiresAt(sess.State),
+	})
+	return nil
+}
+
+func (d *dialect) known(r *http.Request) func() []string {
+	if d.Known == nil {
+		return nil
+	}
+	return func() []string { return d.Known(r.Context()) }
+}
+
+// grant answers a sign-in or a renewal.
+func (d *dialect) grant(w http.ResponseWriter, r *http.Request, g session.Grant) {
+	if d.p.Refresh.inCookie() && g.RefreshToken != "" {
+		maxAge := 0 // until the browser is closed
+		if !g.ExpiresAt.IsZero() {
+			maxAge = max(1, int(g.ExpiresAt.Sub(d.Sessions.Clock())/time.Second))
+		}
+		http.SetCookie(w, d.Cookie(d.cookieName(), g.RefreshToken, d.p.CookiePath(), maxAge))
+	}
+	v := d.granted(&g)
+	v.known, v.language = d.known(r), d.Language(r)
+	d.write(w, &d.route.answer, v)
+}
+
+func (s *Surface) granted(g *session.Grant) *values {
+	return &values{grant: g, user: g.User, sess: g.Session, ends: g.ExpiresAt,
+		expires: s.Sessions.Clock().Add(time.Duration(g.ExpiresIn) * time.Second)}
+}
+
+func (d *dialect) cookieName() string {
+	if d.p.Refresh.Cookie == DefaultCookie {
+		return d.DefaultCookie
+	}
+	return d.p.Refresh.Cookie
+}
