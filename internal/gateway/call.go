@@ -42,10 +42,12 @@ func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 // reading, which is for requests that end soon.
 func (c *call) own(r *http.Request) *http.Request {
 	r = r.WithContext(r.Context()) // a shallow copy
-	_ = c.control.SetReadDeadline(time.Time{})
+	limit := time.Time{}
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &body{r.Body, c.control, func() { c.bodyFailed.Store(true) }}
+		limit = time.Now().Add(c.gateway.stall)
+		r.Body = &body{r.Body, c.control, c.gateway.stall, func() { c.bodyFailed.Store(true) }}
 	}
+	_ = c.control.SetReadDeadline(limit)
 	if r.Header["Upgrade"] != nil || r.Header[protocolHeader] != nil {
 		r.Header = r.Header.Clone()
 		c.webSocket(r)

@@ -16,6 +16,7 @@ import (
 // What became of a request that was not answered by the API. The caller of
 // Serve translates them.
 var (
+	ErrMethod       = errors.New("gateway: the method is not for APIs")
 	ErrNotFound     = errors.New("gateway: no upstream leads there")
 	ErrUpstream     = errors.New("gateway: the upstream can't be reached or broke off")           // 502
 	ErrUpstreamSlow = errors.New("gateway: the upstream did not answer in time")                  // 504
@@ -55,14 +56,14 @@ type Config struct {
 type Gateway struct {
 	Config
 	streams *streams
+	stall   time.Duration // how long a caller may pause within a body
 	proxy   *httputil.ReverseProxy
 }
 
 // Limits that need no setting.
 const (
-	dialTimeout = 5 * time.Second
-	// stall is how long a caller may pause within a body.
-	stall = time.Minute
+	dialTimeout  = 5 * time.Second
+	defaultStall = time.Minute
 	// farewell is how long a WebSocket's peer has to take the close frame.
 	farewell  = 500 * time.Millisecond
 	idleConns = 128 // per upstream
@@ -70,7 +71,7 @@ const (
 
 // New returns a Gateway.
 func New(c Config) *Gateway {
-	g := &Gateway{Config: c, streams: newStreams()}
+	g := &Gateway{Config: c, streams: newStreams(), stall: defaultStall}
 	g.proxy = &httputil.ReverseProxy{
 		Rewrite:        g.rewrite,
 		ModifyResponse: g.answered,
@@ -94,6 +95,9 @@ func New(c Config) *Gateway {
 // Serve passes a request on, or answers why not. The error says that nothing
 // was written.
 func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {
+		return ErrMethod // TRACE would send the signed identity back to the caller
+	}
 	d, err := g.Table.match(r.URL.EscapedPath())
 	if err != nil {
 		return err

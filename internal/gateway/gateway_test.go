@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -54,6 +55,8 @@ func TestOnlyThoseWhoMayGetThrough(t *testing.T) {
 	problem(t, resp, body, 404, wire.CodeNotFound)
 	resp, body = h.get("/api//admin", bearer(bob)...)
 	problem(t, resp, body, 400, wire.CodeInvalidRequest)
+	resp, body = h.do("TRACE", h.url+"/api/orders", bearer(bob)...)
+	problem(t, resp, body, 405, wire.CodeMethodNotAllowed)
 	// The session calls are still answered here.
 	if resp, _ := h.get("/auth/me", bearer(bob)...); resp.StatusCode != 200 || resp.Header.Get("ETag") == "" {
 		t.Error("/auth/me is not answered any more:", resp.Status)
@@ -140,6 +143,35 @@ func TestTrustedProxiesAreBelieved(t *testing.T) {
 	if got.Header.Get("X-Forwarded-For") != "198.51.100.7, 10.0.0.1, 127.0.0.1" || got.Header.Get("X-Forwarded-Host") != "app.example.com" || got.Header.Get("X-Forwarded-Proto") != "http" {
 		t.Errorf("%v", got.Header)
 	}
+}
+
+// What only a hand-made request can carry.
+func TestOddRequests(t *testing.T) {
+	h := newHarness(t)
+	token := "Authorization: Bearer " + h.login("bob").AccessToken + "\r\n"
+	resp, body := h.raw("GET http://root:pw@elsewhere/api/health HTTP/1.1\r\nHost: app\r\n\r\n")
+	if got := h.heardBy(resp, body); got.Header.Get("Authorization") != "" || got.URI != "/api/health" {
+		t.Errorf("a name in the URL became %+v", got)
+	}
+	h.api.mux.HandleFunc("/api/trailer", func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, len(r.Trailer), err)
+	})
+	resp, body = h.raw("POST /api/trailer HTTP/1.1\r\nHost: app\r\n" + token + "Transfer-Encoding: chunked\r\nTrailer: X-Tacet-User\r\n\r\n1\r\na\r\n0\r\nX-Tacet-User: root\r\n\r\n")
+	if resp.StatusCode != 200 || body != "0 <nil>" {
+		t.Errorf("trailers: %d %s", resp.StatusCode, body)
+	}
+	resp, body = h.raw("GET /api/orders HTTP/1.1\r\nHost: app\r\n" + token + token + "\r\n")
+	problem(t, resp, body, 400, wire.CodeInvalidRequest)
+	resp, body = h.raw("OPTIONS * HTTP/1.1\r\nHost: app\r\n\r\n")
+	if resp.StatusCode == 502 || strings.Contains(body, "URI") {
+		t.Errorf("OPTIONS * went through: %d %s", resp.StatusCode, body)
+	}
+	h.app.Gateway.SetStall(20 * time.Millisecond)
+	resp, body = h.raw("POST /api/orders HTTP/1.1\r\nHost: app\r\n" + token + "Content-Length: 10\r\n\r\na")
+	problem(t, resp, body, 400, wire.CodeInvalidRequest)
+	resp, body = h.raw("POST /api/orders HTTP/1.1\r\nHost: app\r\nContent-Length: 10\r\n\r\n")
+	problem(t, resp, body, 401, wire.CodeInvalidToken)
 }
 
 // Other upgrades than WebSocket would let a caller speak past the rules.

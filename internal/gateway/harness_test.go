@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -183,6 +184,53 @@ func (h *harness) do(method, url string, headers ...string) (*http.Response, str
 		h.Fatal(err)
 	}
 	return resp, string(b)
+}
+
+// open begins an answer that may not end.
+func (h *harness) open(path, token string) *http.Response {
+	h.Helper()
+	ctx, cancel := context.WithTimeout(h.Context(), patience)
+	h.Cleanup(cancel)
+	r, _ := http.NewRequestWithContext(ctx, "GET", h.url+path, nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return resp
+}
+
+// until waits for something that comes by itself.
+func (h *harness) until(what string, f func() bool) {
+	h.Helper()
+	for end := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			h.Fatal("waited in vain until " + what)
+		}
+	}
+}
+
+// raw sends bytes as they are and returns the answer.
+func (h *harness) raw(request string) (*http.Response, string) {
+	h.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, request); err != nil {
+		h.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		h.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return resp, string(body)
 }
 
 func bearer(s wire.TokenResponse) []string {

@@ -144,34 +144,61 @@ func TestWebSocketsEndWhenTheServerStops(t *testing.T) {
 // A caller who takes nothing from the connection can't keep it either.
 func TestWebSocketsOfPeersThatDoNotReadEnd(t *testing.T) {
 	h := newHarness(t)
-	flooded := make(chan struct{})
-	upstream := make(chan struct{}, 1)
+	var sent atomic.Int64
+	gone := make(chan struct{}, 2)
 	h.api.mux.HandleFunc("/api/ws", func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)
 		if err != nil {
 			return
 		}
-		defer func() { upstream <- struct{}{} }()
-		for i := 0; ; i++ {
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
-			err := conn.Write(ctx, websocket.MessageBinary, make([]byte, 1<<20))
-			cancel()
-			if err != nil {
-				return
-			}
-			if i == 2 {
-				close(flooded)
-			}
+		for err == nil {
+			err = conn.Write(context.Background(), websocket.MessageBinary, make([]byte, 1<<16))
+			sent.Add(1)
 		}
+		gone <- struct{}{}
+	})
+	h.api.mux.HandleFunc("/api/events", func(w http.ResponseWriter, _ *http.Request) {
+		var err error
+		for err == nil {
+			_, err = w.Write(make([]byte, 1<<16))
+			sent.Add(1)
+		}
+		gone <- struct{}{}
 	})
 	bob := h.login("bob")
 	dial(h, bob.AccessToken) // never read from
-	select {
-	case <-flooded:
-	case <-time.After(200 * time.Millisecond): // or the buffers are full already: just as good
+	resp := h.open("/api/events", bob.AccessToken)
+	defer resp.Body.Close()
+	for before := int64(-1); before != sent.Load(); { // until all buffers are full
+		before = sent.Load()
+		time.Sleep(100 * time.Millisecond)
 	}
 	h.logout(bob)
-	wait(t, upstream, "the upstream's side to be closed")
+	wait(t, gone, "the upstream's side to be closed")
+	wait(t, gone, "the other upstream's side to be closed")
+	h.until("nothing is left", func() bool { return h.app.Gateway.OpenStreams() == 0 })
+}
+
+// The end of a session that comes between the check and the answer is in time.
+func TestAStreamThatBeginsAfterTheEndIsRefused(t *testing.T) {
+	h := newHarness(t)
+	reached, answer := make(chan struct{}), make(chan struct{})
+	h.api.mux.HandleFunc("/api/events", func(w http.ResponseWriter, r *http.Request) {
+		close(reached)
+		<-answer
+		w.Header().Set("Content-Type", "text/event-stream")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	bob := h.login("bob")
+	go func() {
+		<-reached
+		h.logout(bob)
+		close(answer)
+	}()
+	resp, body := h.get("/api/events", bearer(bob)...)
+	problem(t, resp, body, 401, wire.CodeInvalidToken)
+	h.until("nothing is left", func() bool { return h.app.Gateway.OpenStreams() == 0 })
 }
 
 func TestAWebSocketCanCarryItsTokenAsSubprotocol(t *testing.T) {
@@ -213,21 +240,14 @@ func TestEventStreamsEndWithTheirSession(t *testing.T) {
 		gone <- struct{}{}
 	})
 	bob := h.login("bob")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	r, _ := http.NewRequestWithContext(ctx, "GET", h.url+"/api/events", nil)
-	r.Header.Set("Authorization", "Bearer "+bob.AccessToken)
-	resp, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := h.open("/api/events", bob.AccessToken)
 	defer resp.Body.Close()
 	lines := bufio.NewReader(resp.Body)
 	if line, err := lines.ReadString('\n'); err != nil || line != "data: one\n" {
 		t.Fatalf("an event that was sent did not come through: %q, %v", line, err)
 	}
 	h.logout(bob)
-	if rest, err := io.ReadAll(lines); err == nil || ctx.Err() != nil {
+	if rest, err := io.ReadAll(lines); err == nil || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("cut: %q, %v; want an answer that is broken off", rest, err)
 	}
 	wait(t, gone, "the upstream's side to be closed")
@@ -365,4 +385,16 @@ func TestWebSocketsEndWhenAnotherProcessEndsTheirSession(t *testing.T) {
 	if got := closedBy(h, conn); got != "4401 session_ended" {
 		t.Error(got)
 	}
+}
+
+func TestWebSocketsEndWhenTheirSessionRunsOut(t *testing.T) {
+	h := newHarness(t, func(c *app.Config) {
+		c.AccessTTL, c.IdleTTL, c.AbsoluteTTL = time.Second, 2*time.Second, 2*time.Second
+	})
+	upstream, _ := sockets(h)
+	conn := dial(h, h.login("bob").AccessToken)
+	if got := closedBy(h, conn); got != "4401 session_ended" {
+		t.Error(got)
+	}
+	wait(t, upstream, "the upstream's side to be closed")
 }

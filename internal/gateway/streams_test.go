@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,27 +17,32 @@ func watched(t *testing.T, session func() (time.Time, error)) (g *Gateway, ended
 		Session: func(context.Context, string) (time.Time, error) { return session() },
 		Recheck: 15 * time.Minute, Clock: time.Now, Logger: slog.New(slog.DiscardHandler),
 	}}
-	reason := ""
-	s := &stream{session: "s", user: "u", grants: 3, end: func(e *ending) { reason = e.reason }}
+	var reason atomic.Value
+	reason.Store("")
+	s := &stream{session: "s", user: "u", grants: 3, end: func(e *ending) { reason.Store(e.reason) }}
 	g.streams.add(s)
 	go g.watch(t.Context(), s, time.Now().Add(15*time.Minute))
-	return g, func() string { synctest.Wait(); return reason }
+	return g, func() string {
+		synctest.Wait()
+		return reason.Load().(string)
+	}
 }
 
 func TestAStreamIsClosedWhenItsSessionRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		expires := start.Add(time.Hour)
-		asked := 0
+		var expires, asked atomic.Int64 // minutes after the start; times
+		expires.Store(60)
 		_, ended := watched(t, func() (time.Time, error) {
-			asked++
-			if !time.Now().Before(expires) {
+			asked.Add(1)
+			end := start.Add(time.Duration(expires.Load()) * time.Minute)
+			if !time.Now().Before(end) {
 				return time.Time{}, ErrSessionOver
 			}
-			return expires, nil
+			return end, nil
 		})
 		time.Sleep(50 * time.Minute)
-		expires = start.Add(2 * time.Hour) // renewed
+		expires.Store(120) // renewed
 		time.Sleep(time.Hour + 9*time.Minute)
 		if r := ended(); r != "" {
 			t.Fatalf("closed as %s while the session lives", r)
@@ -45,21 +51,27 @@ func TestAStreamIsClosedWhenItsSessionRunsOut(t *testing.T) {
 		if r := ended(); r != "session_ended" {
 			t.Fatalf("%q one second after the end of the session", r)
 		}
-		if asked > 10 {
-			t.Errorf("asked the store %d times in two hours", asked)
+		if n := asked.Load(); n > 10 {
+			t.Errorf("asked the store %d times in two hours", n)
 		}
 	})
 }
 
 func TestAStreamOutlivesAStoreThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		err := errors.New("down")
-		_, ended := watched(t, func() (time.Time, error) { return time.Time{}, err })
+		var down atomic.Bool
+		down.Store(true)
+		_, ended := watched(t, func() (time.Time, error) {
+			if down.Load() {
+				return time.Time{}, errors.New("down")
+			}
+			return time.Time{}, ErrSessionOver
+		})
 		time.Sleep(time.Hour)
 		if r := ended(); r != "" {
 			t.Fatal(r)
 		}
-		err = ErrSessionOver
+		down.Store(false)
 		time.Sleep(checkRetry)
 		if r := ended(); r != "session_ended" {
 			t.Fatalf("%q", r)

@@ -112,17 +112,19 @@ func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 type body struct {
 	io.ReadCloser
 	control *http.ResponseController
+	stall   time.Duration
 	failed  func()
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	_ = b.control.SetReadDeadline(time.Now().Add(stall))
+	_ = b.control.SetReadDeadline(time.Now().Add(b.stall))
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		_ = b.control.SetReadDeadline(time.Time{})
-		if err != io.EOF {
-			b.failed()
-		}
+	switch err {
+	case nil:
+	case io.EOF:
+		_ = b.control.SetReadDeadline(time.Time{}) // what follows is waiting for the caller to leave
+	default: // the limit stays: the server must not wait for the rest when it has answered
+		b.failed()
 	}
 	return n, err
 }
