@@ -81,17 +81,16 @@ func (s *Server) client(ctx context.Context, id string) (Client, error) {
 	return c, err
 }
 
-// Renewable reports whether a session of this client may be renewed by whoever
-// has its refresh token. Those of confidential clients also take the secret.
-func (s *Server) Renewable(ctx context.Context, clientID string) (bool, error) {
+// Confidential is session.Config.Confidential.
+func (s *Server) Confidential(ctx context.Context, clientID string) (bool, error) {
 	if clientID == s.NativeClient {
-		return true, nil
+		return false, nil
 	}
 	c, err := s.client(ctx, clientID)
 	if errors.Is(err, ErrNotFound) {
-		return true, nil // the native client under the name that it had before
+		return false, nil // the native client under the name that it had before
 	}
-	return err == nil && c.Public(), settle(err)
+	return err == nil && !c.Public(), settle(err)
 }
 
 // Clients returns all registered clients in order of id.

@@ -31,8 +31,12 @@ const (
 // ErrUserCode is for a code that a user typed and no device shows.
 var ErrUserCode = errors.New("oauth: no device waits with this code")
 
-// StartDevice answers a device authorization request (RFC 8628 §3.1).
-func (s *Server) StartDevice(ctx context.Context, client Client, p Params) (Device, error) {
+// StartDevice answers a device authorization request (RFC 8628 §3.1). client is
+// nil if the request names none.
+func (s *Server) StartDevice(ctx context.Context, client *Client, p Params) (Device, error) {
+	if client == nil {
+		return Device{}, refuse(CodeInvalidRequest, "the parameter client_id is missing")
+	}
 	if !client.Device {
 		return Device{}, refuse(CodeUnauthorizedClient, "the client is not registered for the device grant")
 	}

@@ -75,11 +75,13 @@ func UserInfo(u wire.User) IDClaims {
 
 // SignOut ends the session that an ID token names, also one that has expired,
 // and returns the client that it was for. ok is false if the hint is not an ID
-// token of this server; then nothing ends. OpenID Connect RP-Initiated Logout §2.
-func (s *Server) SignOut(ctx context.Context, hint string) (c Client, ok bool, err error) {
+// token of this server, or not for the client that is named (if one is); then
+// nothing ends. OpenID Connect RP-Initiated Logout §2.
+func (s *Server) SignOut(ctx context.Context, hint, clientID string) (c Client, ok bool, err error) {
 	payload, ok := s.Tokens.VerifyJWT(hint)
 	var claims IDClaims
-	if !ok || json.Unmarshal(payload, &claims) != nil || claims.Issuer != s.Sessions.Issuer {
+	if !ok || json.Unmarshal(payload, &claims) != nil || claims.Issuer != s.Sessions.Issuer ||
+		clientID != "" && claims.Audience != clientID {
 		return Client{}, false, nil
 	}
 	id, err := rotation.ParseSessionID(claims.SessionID)

@@ -60,7 +60,7 @@ func (s *Server) renew(ctx context.Context, client *Client, p Params, c session.
 	if err := s.mayUse(ctx, client, sess); err != nil {
 		return Answer{}, err
 	}
-	g, err := s.Sessions.Refresh(ctx, t, c)
+	g, err := s.Sessions.Refresh(ctx, t, c, session.ClientProved)
 	if err != nil {
 		return Answer{}, invalidGrant(err)
 	}

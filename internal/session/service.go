@@ -62,7 +62,8 @@ type Lifetimes struct {
 	Access time.Duration
 }
 
-// Config is what a Service needs. All fields but Observe are required.
+// Config is what a Service needs. All fields but Confidential and Observe are
+// required.
 type Config struct {
 	Store         Store
 	Keys          Keys
@@ -75,6 +76,9 @@ type Config struct {
 	Clock         func() time.Time
 	Rand          io.Reader
 	Logger        *slog.Logger
+	// Confidential, if set, reports whether the sessions of a client are renewed
+	// only for callers who have proved to be that client ([ClientProved]).
+	Confidential func(ctx context.Context, clientID string) (bool, error)
 	// Observe, if set, is called after every decision. It must not block.
 	Observe func(Decided)
 }
@@ -185,7 +189,7 @@ func (s *Service) Open(ctx context.Context, raw string) (rotation.Token, error) 
 }
 
 // Refresh answers the presentation of a token that came from Open. The error is
-// a *Refusal, or wraps ErrUnavailable.
+// a *Refusal, ErrClient, or wraps ErrUnavailable.
 func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact, how ...Option) (Grant, error) {
 	sess, d, err := s.present(ctx, t, c)
 	if err != nil {
@@ -196,6 +200,9 @@ func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact, how 
 	if !d.Outcome.Granted() {
 		s.observe(seen)
 		return Grant{}, &Refusal{d.Outcome}
+	}
+	if err := s.proved(ctx, sess.ClientID, how); err != nil {
+		return Grant{}, err
 	}
 	user, err := s.Directory.Grants(ctx, sess.UserID)
 	if errors.Is(err, ErrNoUser) {
