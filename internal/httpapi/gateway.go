@@ -12,7 +12,9 @@ import (
 )
 
 // OwnPaths are answered here beside all that is below the base path.
-var OwnPaths = []string{wire.PathJWKS, "/livez", "/readyz"}
+var OwnPaths = []string{wire.PathJWKS, "/livez", "/readyz",
+	wire.PathAuthorize, wire.PathToken, wire.PathRevoke, wire.PathIntrospect, wire.PathDeviceAuthorization, wire.PathDevice,
+	wire.PathUserInfo, wire.PathEndSession, wire.PathOAuthMetadata, wire.PathOpenIDMetadata}
 
 // dispatch sends a request where it belongs: to forward-auth, which answers every
 // method and no preflight, to our own routes, or to the gateway.
@@ -33,6 +35,10 @@ func (a *api) dispatch(own *http.ServeMux, native http.Handler) http.Handler {
 	})
 }
 
+// passed are the usual methods; the gateway knows only two that it does not pass
+// on.
+var passed = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
 func (a *api) gateway() http.Handler {
 	h := a.handler(func(a *api, w http.ResponseWriter, r *http.Request) error { return a.Gateway.Serve(w, r) })
 	if len(a.CORSOrigins) == 0 {
@@ -41,7 +47,7 @@ func (a *api) gateway() http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins:   a.CORSOrigins,
 		AllowCredentials: true,
-		AllowedMethods:   []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"},
+		AllowedMethods:   passed,
 		AllowedHeaders:   []string{"*"},
 		ExposedHeaders:   append([]string{"Retry-After", "WWW-Authenticate"}, a.Profiles.ResponseHeaders()...),
 		MaxAge:           600,
@@ -60,6 +66,8 @@ func gatewayProblem(err error) *problem {
 // gatewayProblems says what the gateway's errors look like from outside.
 var gatewayProblems = map[error]*problem{
 	gateway.ErrNotFound: errNotFound,
+	gateway.ErrMethod: {status: http.StatusMethodNotAllowed, code: wire.CodeMethodNotAllowed, title: errMethod.title, detail: errMethod.detail,
+		header: func(h http.Header) { h.Set("Allow", strings.Join(passed, ", ")) }},
 	gateway.ErrPath: badRequest(text{
 		"The path could be read in more than one way, which would decide who may see what is there. Send it without dot segments, double slashes, escaped slashes and the like.",
 		"路径存在多种解读，会影响访问权限的判断。请勿在路径中使用点段、重复斜杠、转义斜杠等。"}),
