@@ -15,6 +15,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
@@ -35,6 +36,7 @@ type App struct {
 	Events    *events.Hub
 	Live      *verify.LiveSet // what Verifier enforces without asking the store
 	Verifier  *verify.Verifier
+	OAuth     *oauth.Server    // nil: the store keeps no clients
 	Gateway   *gateway.Gateway // nil: there are no upstreams
 	Handler   http.Handler
 
@@ -109,6 +111,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		return nil, err
 	}
 	a.openGateway()
+	a.openOAuth()
 	a.Handler, err = httpapi.New(httpapi.Config{
 		Sessions:       a.Sessions,
 		Directory:      users,
@@ -117,6 +120,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Protect:        a.Verifier.Middleware,
 		Require:        a.Verifier.Require,
 		Gateway:        a.Gateway,
+		OAuth:          a.OAuth,
 		Profiles:       cfg.profiles,
 		Verify:         a.Verifier.Verify,
 		Issued:         issued(verifier),
@@ -180,7 +184,6 @@ func (a *App) openEvents(ctx context.Context, committed <-chan struct{}) (err er
 		Window: window,
 		Apply:  a.heard,
 		Wake:   committed,
-		Poll:   500 * time.Millisecond, // so that a WebSocket ends within a second of what another process wrote
 	})
 	return err
 }

@@ -31,6 +31,7 @@ type root struct {
 	User    userCmd    `cmd:"" help:"Manage the users of the embedded directory."`
 	Role    roleCmd    `cmd:"" help:"Manage roles and their permissions."`
 	Session sessionCmd `cmd:"" help:"List and end sessions."`
+	Client  clientCmd  `cmd:"" help:"Manage the OAuth clients that may sign users in."`
 	Key     keyCmd     `cmd:"" help:"List and rotate the keys that sign tokens."`
 	Profile profileCmd `cmd:"" help:"List, show and check the dialects of front-ends that exist."`
 	Conf    confCmd    `cmd:"" name:"config" help:"Show or check the settings that a server would run with."`

@@ -1,0 +1,42 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tacet-dev/tacet/internal/oauth"
+	"github.com/tacet-dev/tacet/verify"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+func (a *App) openOAuth() {
+	db, ok := a.DB.(interface{ OAuth() oauth.Store })
+	if !ok {
+		return
+	}
+	a.OAuth = oauth.New(oauth.Config{
+		Store:        db.OAuth(),
+		Sessions:     a.Sessions,
+		Access:       a.accessClaims,
+		Tokens:       a.Keys,
+		NativeClient: a.Config.ClientID,
+	})
+	a.Sessions.Confidential = a.OAuth.Confidential
+}
+
+// accessClaims is oauth.Config.Access.
+func (a *App) accessClaims(ctx context.Context, raw string) (wire.AccessClaims, error) {
+	t, err := a.Verifier.Verify(ctx, raw)
+	if errors.Is(err, verify.ErrInvalidToken) {
+		return wire.AccessClaims{}, fmt.Errorf("%w: %w", oauth.ErrInactive, err)
+	} else if err != nil {
+		return wire.AccessClaims{}, err
+	}
+	return wire.AccessClaims{
+		Issuer: t.Issuer(), Subject: t.Subject(), Audience: a.Config.Audience, ID: t.ID(), ClientID: t.ClientID(), SessionID: t.SessionID(),
+		ExpiresAt: t.ExpiresAt().Unix(), IssuedAt: t.IssuedAt().Unix(),
+		Roles: t.Roles(), Scope: strings.Join(t.Permissions(), " "), GrantsVersion: t.GrantsVersion(),
+	}, nil
+}
