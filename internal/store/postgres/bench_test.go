@@ -65,10 +65,16 @@ func fill(t testing.TB, db *DB, n int) {
 		for i := b * bite; i < min(n, (b+1)*bite); i++ {
 			list = append(list, benchSession(i))
 		}
-		return db.repeat(context.Background(), db.pool, func(ctx context.Context, c *pgxpool.Conn) error {
-			return db.insertSessions(ctx, c, list)
-		})
+		insert(t, db, list)
+		return nil
 	})
+}
+
+func insert(t testing.TB, db *DB, list []session.Session) {
+	t.Helper()
+	must(t, db.repeat(context.Background(), db.pool, func(ctx context.Context, c *pgxpool.Conn) error {
+		return db.insertSessions(ctx, c, list)
+	}))
 }
 
 // renewal is the next move of a session.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -99,7 +100,7 @@ func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
 	}
 	db := &DB{opts: opts, where: where, id: newUUID()}
 	db.texts.init()
-	db.sweep.unused = textUnused
+	db.sweep.unused, db.sweep.textsAt = textUnused, math.MinInt64
 	if db.pool, err = db.newPool(ctx, cfg, opts.Conns-movers-1); err != nil {
 		return nil, db.wrap(err)
 	}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ type sweep struct {
 	mu      sync.Mutex
 	at      rotation.SessionID // where the next bite must begin
 	texts   map[int64]bool     // candidates that were not seen in use; nil: no walk
-	textsAt int64              // where the next walk looks for candidates
+	textsAt int64              // where the next walk looks for candidates; from the least number on
 	unused  time.Duration      // textUnused, but for tests
 }
 
@@ -148,7 +149,7 @@ func (db *DB) beginBite(ctx context.Context, c *pgxpool.Conn, from rotation.Sess
 	for _, id := range ids {
 		w.texts[id] = true
 	}
-	w.textsAt = 0
+	w.textsAt = math.MinInt64
 	if len(ids) == sweepTexts {
 		w.textsAt = ids[sweepTexts-1]
 	}

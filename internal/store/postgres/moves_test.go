@@ -1,0 +1,99 @@
+package postgres
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
+)
+
+// TestBatchIsLikeOneByOne: a batch gives each of its moves what it would have
+// got alone, and leaves the sessions as these would have.
+func TestBatchIsLikeOneByOne(t *testing.T) {
+	db, single := openEmpty(t, Options{}), openEmpty(t, Options{})
+	n := 0
+	const sessions, cases = 6, 40 // each takes a dozen commits
+	rapid.Check(t, func(rt *rapid.T) {
+		if n >= cases*sessions {
+			return
+		}
+		base := n
+		n += sessions
+		var list []session.Session
+		for i := range sessions {
+			list = append(list, benchSession(base+i))
+		}
+		insert(t, db, list)
+		insert(t, single, list)
+		moves := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) session.Move {
+			m := renewal(benchSession(base + rapid.IntRange(0, sessions).Draw(rt, "session"))) // the last does not exist
+			m.Head.Tag = rotation.Tag{byte(rapid.IntRange(0, 255).Draw(rt, "tag"))}
+			m.Guard.Generation += uint32(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(rt, "generation"))
+			m.Contact.UserAgent = rapid.SampledFrom([]string{"", "a", "caf\xe9", "new \x00"}).Draw(rt, "agent")
+			return m
+		}), 1, 12).Draw(rt, "moves")
+
+		var batch, later []*move
+		for _, m := range moves {
+			batch = append(batch, &move{Move: m, done: make(chan struct{})})
+		}
+		results := map[int]*move{}
+		all := slices.Clone(batch)
+		for len(batch) > 0 { // as loop does
+			batch, later = apart(batch, nil)
+			db.mover.send(batch)
+			batch = later
+		}
+		for i, m := range all {
+			results[i] = m
+			want, err := single.moveAlone(t.Context(), m.Move)
+			if !errors.Is(m.err, err) || m.got != want && err == nil {
+				rt.Fatalf("move %d of %d: %+v, %v\nalone: %+v, %v", i, len(all), m.got, m.err, want, err)
+			}
+		}
+		got, err := db.Sessions().List(t.Context(), "", rotation.SessionID{}, sessions)
+		must(t, err)
+		want, err := single.Sessions().List(t.Context(), "", rotation.SessionID{}, sessions)
+		must(t, err)
+		if !slices.Equal(got, want) {
+			rt.Fatalf("sessions: %+v\nalone: %+v", got, want)
+		}
+	})
+}
+
+// TestRenewalsShareStatements: while a statement is under way others queue up,
+// and go together.
+func TestRenewalsShareStatements(t *testing.T) {
+	db := openEmpty(t, Options{})
+	const n = 200
+	fill(t, db, n)
+	before := commits(t, db)
+	var start, running sync.WaitGroup
+	start.Add(1)
+	for i := range n {
+		running.Go(func() {
+			start.Wait()
+			if _, err := db.Sessions().Move(t.Context(), renewal(benchSession(i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	start.Done()
+	running.Wait()
+	if made := commits(t, db) - before; made > n/4 {
+		t.Errorf("%d commits for %d renewals that were asked for at once", made, n)
+	}
+}
+
+// commits counts the transactions that have changed a session: rows that were
+// changed together carry one number.
+func commits(t *testing.T, db *DB) (n int) {
+	t.Helper()
+	must(t, db.pool.QueryRow(t.Context(), "SELECT COUNT(DISTINCT xmin::text) FROM tacet_sessions").Scan(&n))
+	return n
+}
