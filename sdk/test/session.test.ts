@@ -235,6 +235,8 @@ describe('time', () => {
       // The server's clock is its own.
       for (const a of server.access.values()) a.until += shift
       vi.setSystemTime(Date.now() + shift)
+      // Set back, the age of the token is unknown: it is renewed rather than trusted.
+      expect(await run(tab.session.getAccessToken())).toBe('at-3')
       for (let i = 0; i < 5; i++) expect(await run(burst(tab, 3))).toEqual([200, 200, 200])
       expect(server.count('/auth/refresh')).toBeLessThanOrEqual(1)
       expect(times(tab, 'signedout')).toBe(0)
@@ -391,5 +393,85 @@ describe('body delivery', () => {
       expect(alive(world)).toBe(0)
       expect([...world.disk.values()].join()).not.toContain('refresh_token')
     }
+  })
+})
+
+describe('races that are rare', () => {
+  test('a token of a session that has ended, arriving late from another tab, is not taken', async () => {
+    const { world, tabs, server } = await signedIn({ gossip: () => 200 }, 2)
+    server.expireAll()
+    void burst(tabs[1]!, 1)
+    // The other tab has just renewed, and its word of it is on its way.
+    while (!tabs[1]!.events.includes('renewed') || server.count('/auth/refresh') < 1 || tabs[1]!.trace.at(-1)!.type === 'renewing') await pass(5)
+    world.fault = () => ({ drop: true })
+    await run(tabs[0]!.session.signOut())
+    await pass(1000)
+    expect(tabs.map((t) => t.session.status)).toEqual(['signedout', 'signedout'])
+    expect(times(tabs[0]!, 'signedin')).toBe(1)
+  })
+  test('an API that always answers 401, while a first call with the new token overtakes the repeat', async () => {
+    const { world, tab, server } = await signedIn()
+    server.always401.add('/api/slow').add('/api/quick')
+    world.fault = (path) => (path === '/api/slow' ? { down: 400 } : undefined)
+    void burst(tab, 1, '/api/slow')
+    await pass(450)
+    expect(server.count('/auth/refresh')).toBe(1)
+    expect(await run(burst(tab, 3, '/api/quick'), 100)).toEqual([401, 401, 401])
+    expect(server.count('/auth/refresh')).toBe(1)
+  })
+  test('a refusal that crosses a sign-in in another tab ends nothing', async () => {
+    // Without locks, and with a renewal that started before the sign-in.
+    const { world, tabs, server } = await signedIn({ without: ['locks'] }, 2)
+    for (const s of server.sessions.values()) s.over = 'ended_by_admin'
+    world.fault = (path) => (path === '/auth/refresh' ? { answer: { status: 400, body: '{"code":"invalid_grant"}' }, down: 600 } : undefined)
+    const waiting = burst(tabs[0]!, 1)
+    await pass(300)
+    world.fault = () => undefined
+    tabs[1]!.session.destroy() // does not object to a turn, as a frozen tab would not
+    const other = world.open()
+    await pass(10)
+    other.session.destroy()
+    const third = world.open({ timeout: 100 })
+    await run(third.session.signIn(bob))
+    await pass(2000)
+    expect(third.session.status).toBe('signedin')
+    expect(await run(burst(third, 1))).toEqual([200])
+    expect(await run(waiting)).toEqual(['signedout'])
+    expect(tabs[0]!.session.user?.username).toBe('bob')
+  })
+  test('a stored token that has expired is not taken for a renewal', async () => {
+    const { world, tabs, server } = await signedIn({ gossip: () => 1e9 }, 2, { storage: 'localStorage' })
+    // One tab renews; the other hears nothing, sleeps, and finds an old entry with the right mark.
+    server.expireAll()
+    expect(await run(burst(tabs[0]!, 1))).toEqual([200])
+    tabs[0]!.close()
+    vi.setSystemTime(Date.now() + 3_600_000)
+    expect(await run(burst(tabs[1]!, 2))).toEqual([200, 200])
+    expect(tabs[1]!.trace.filter((e) => e.type === 'unauthorized')).toEqual([])
+    void world
+  })
+  test('under body delivery a slow duplicate does not overwrite the newer refresh token', async () => {
+    const { world, tab, server } = await signedIn({}, 1, { delivery: 'body' })
+    const before = world.disk.get('tacet:' + ORIGIN + '/auth')!
+    server.expireAll()
+    expect(await run(burst(tab, 1))).toEqual([200])
+    server.expireAll()
+    expect(await run(burst(tab, 1))).toEqual([200])
+    // As a process whose storage lags behind would present it.
+    world.disk.set('tacet:' + ORIGIN + '/auth', before)
+    server.expireAll()
+    expect(await run(burst(tab, 1))).toEqual([200])
+    expect(world.disk.get('tacet:' + ORIGIN + '/auth')).toBe(before)
+    expect(server.revocations).toEqual([])
+  })
+  test('renewals are sent so that their cookies land when the page goes', async () => {
+    const { world, tab, server } = await signedIn()
+    world.fault = (path) => (path === '/auth/refresh' ? { down: 300 } : undefined)
+    server.expireAll()
+    void burst(tab, 1)
+    await pass(100)
+    tab.close()
+    await pass(1000)
+    expect(world.jar['XSRF-TOKEN']).toMatch(/^2\./)
   })
 })

@@ -199,8 +199,7 @@ export class World {
   disk = new Map<string, string>()
   tabs: Tab[] = []
   fault: (path: string, n: number) => Fault | undefined
-  /** Requests that the server has not seen yet, or whose answer is on its way. */
-  inFlight = 0
+  private inFlight = new Set<Request>()
   private seen: Record<string, number> = {}
   private channels: { name: string; tab: Tab; hear: (e: MessageEvent) => void }[] = []
   private queue: (() => void)[] = []
@@ -355,8 +354,9 @@ export class World {
       if (tab.closed) throw new TypeError('the page is gone')
       return new Response(fault.answer ? (fault.answer.body ?? null) : json ? JSON.stringify(json) : null, { status, headers: fault.answer?.headers ?? {} })
     }
-    this.inFlight++
-    return Promise.race([trip().finally(() => this.inFlight--), aborted])
+    // Node forgets to abort a Request that nobody holds any more.
+    this.inFlight.add(req)
+    return Promise.race([trip(), aborted]).finally(() => this.inFlight.delete(req))
   }
 }
 
