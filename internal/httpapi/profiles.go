@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"slices"
 
@@ -95,16 +94,16 @@ func (e *either) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rest = failing{err}
 	}
 	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), rest))
-	e.choose(r.Header.Get("Content-Type"), body).ServeHTTP(w, r)
+	e.choose(body).ServeHTTP(w, r)
 }
 
-func (e *either) choose(contentType string, body []byte) http.Handler {
+// choose goes by the members of a JSON object. A body that is none will be
+// refused by whoever gets it, so a name that occurs in it is good enough.
+func (e *either) choose(body []byte) http.Handler {
 	var members map[string]json.RawMessage
-	if mt, _, err := mime.ParseMediaType(contentType); err != nil || mt != "application/json" || json.Unmarshal(body, &members) != nil {
-		return e.other
-	}
+	broken := json.Unmarshal(body, &members) != nil
 	for _, c := range e.choices {
-		if _, ok := members[c.mark]; ok {
+		if _, ok := members[c.mark]; ok || broken && c.mark != "" && bytes.Contains(body, []byte(`"`+c.mark+`"`)) {
 			return c.Handler
 		}
 	}
