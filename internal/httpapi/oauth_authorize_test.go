@@ -336,7 +336,7 @@ func TestPagesAreClosedToOthers(t *testing.T) {
 				t.Errorf("%s: policy %q lacks %q", name, csp, part)
 			}
 		}
-		if strings.Contains(string(a.body), "<script") || a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("X-Frame-Options") != "DENY" || a.Header.Get("Referrer-Policy") != "no-referrer" {
+		if strings.Contains(string(a.body), "<script") || a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("X-Frame-Options") != "DENY" || a.Header.Get("Referrer-Policy") != "same-origin" {
 			t.Errorf("%s: %v", name, a.Header)
 		}
 		for _, c := range a.Cookies() {

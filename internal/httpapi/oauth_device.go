@@ -91,7 +91,7 @@ func (a *api) showCode(w http.ResponseWriter, r *http.Request, code string, fail
 func (a *api) showConfirm(w http.ResponseWriter, r *http.Request, client oauth.Client, form oauth.Params, failed *problem) {
 	v := a.view(r, "", titleDevice)
 	v.Lead = text{"Go on only if you started this yourself and the device in front of you shows this code. It will act for you in", "仅当此操作由您本人发起、且面前的设备显示以下验证码时才继续。它将以您的身份使用"}.in(v.lang)
-	v.Client, v.UserCode = clientName(client), form["user_code"]
+	v.Client, v.UserCode = clientName(client), oauth.ShownUserCode(form["user_code"])
 	v.AskPassword, v.Username = true, form["username"]
 	v.Submit, v.Deny = text{"Sign in and allow", "登录并允许"}.in(v.lang), text{"Refuse", "拒绝"}.in(v.lang)
 	v.Action, v.CSRF = wire.PathDevice, a.formToken(w, r)

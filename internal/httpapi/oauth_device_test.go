@@ -64,7 +64,7 @@ func TestRFC8628_3_5_DeviceAccessTokenResponse(t *testing.T) {
 	h.poll(wire.DeviceAuthorization{DeviceCode: "x"}).oauthError(400, "invalid_grant")
 
 	page := h.enter(strings.ToLower(strings.ReplaceAll(d.UserCode, "-", " "))).want(200) // §6.1
-	if b := string(page.body); !strings.Contains(b, "<b>Television</b>") {
+	if b := string(page.body); !strings.Contains(b, "<b>Television</b>") || !strings.Contains(b, `<p class="code">`+d.UserCode+`</p>`) {
 		t.Errorf("the page does not say who asks: %s", b)
 	}
 	page = h.submit(page, "username", "alice", "password", "wrong").want(400)

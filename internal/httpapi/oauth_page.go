@@ -141,7 +141,7 @@ func (a *api) show(w http.ResponseWriter, v view) {
 	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action "+
 		strings.TrimSpace("'self' "+v.target)+"; style-src 'sha256-"+base64.StdEncoding.EncodeToString(pageStyleSum[:])+"'")
 	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Referrer-Policy", "same-origin") // under no-referrer browsers send the form with Origin: null
 	h.Set("Cross-Origin-Opener-Policy", "same-origin-allow-popups")
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", v.Lang)

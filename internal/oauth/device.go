@@ -67,6 +67,15 @@ func (s *Server) userCode() string {
 	return b.String()[:4] + "-" + b.String()[4:]
 }
 
+// ShownUserCode is a code as the device shows it, however the user typed it.
+func ShownUserCode(typed string) string {
+	code := normalUserCode(typed)
+	if len(code) != userCodeLength {
+		return typed
+	}
+	return code[:4] + "-" + code[4:]
+}
+
 // normalUserCode is what a user meant (RFC 8628 §6.1).
 func normalUserCode(typed string) string {
 	return strings.Map(func(r rune) rune {
