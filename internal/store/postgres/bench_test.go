@@ -19,8 +19,8 @@ import (
 	"github.com/tacet-dev/tacet/rotation"
 )
 
-// benchSession looks like the real thing: a UUIDv7, a user with a 36-character
-// id and two sessions, one of a few hundred user agents.
+// benchSession looks like the real thing: a UUIDv7, a user of the embedded
+// directory who has two sessions, one of a few hundred user agents.
 func benchSession(n int) session.Session {
 	var id rotation.SessionID
 	binary.BigEndian.PutUint64(id[:], uint64(1_790_000_000_000+n)<<16)
@@ -30,7 +30,7 @@ func benchSession(n int) session.Session {
 	var user [16]byte
 	binary.BigEndian.PutUint64(user[:], uint64(n/2)*0xd1342543de82ef95)
 	return session.Session{
-		ID: id, UserID: rotation.SessionID(user).String(), ClientID: "tacet-web",
+		ID: id, UserID: "usr_" + lower32.EncodeToString(user[:]), ClientID: "tacet-web",
 		State: rotation.State{Head: rotation.Root(rotation.Tag(id[8:])), HeadAt: at, CreatedAt: at},
 		Contact: session.Contact{Address: netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}),
 			UserAgent: fmt.Sprintf("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Safari/537.36", n%300)},

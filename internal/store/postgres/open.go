@@ -87,6 +87,10 @@ func (o Options) withDefaults() (Options, error) {
 // *Error and wrap one of this package's Err… values where one fits; they hold
 // no password. ctx bounds the opening only.
 func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
+	return open(ctx, rawURL, opts, false)
+}
+
+func open(ctx context.Context, rawURL string, opts Options, importing bool) (*DB, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return nil, err
@@ -104,7 +108,7 @@ func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
 	if db.pool, err = db.newPool(ctx, cfg, opts.Conns-movers-1); err != nil {
 		return nil, db.wrap(err)
 	}
-	if err := db.checkReady(ctx); err != nil {
+	if err := db.checkReady(ctx, importing); err != nil {
 		db.pool.Close()
 		return nil, err
 	}
@@ -119,12 +123,12 @@ func Open(ctx context.Context, rawURL string, opts Options) (*DB, error) {
 }
 
 // checkReady reads the counters, and refuses a database that is not whole.
-func (db *DB) checkReady(ctx context.Context) error {
+func (db *DB) checkReady(ctx context.Context, importing bool) error {
 	c, err := db.counters(ctx)
 	if err != nil {
 		return err
 	}
-	if c["copying"] != 0 {
+	if c["copying"] != 0 && !importing {
 		return &Error{Where: db.where, Kind: ErrCopying}
 	}
 	db.seen.Store(c["events"])

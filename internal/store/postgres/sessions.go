@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -163,28 +162,6 @@ func (st sessions) List(ctx context.Context, user string, before rotation.Sessio
 		return st.db.query(ctx, c, where+" ORDER BY s.id DESC LIMIT $1", args...)
 	})
 }
-
-// userKey is a user id as it is stored: a UUID takes 16 bytes and not 37, twice;
-// of any other text the key is a hash.
-func userKey(id string) (key pgtype.UUID, text string) {
-	if u, err := rotation.ParseSessionID(id); err == nil { // the same spelling
-		return uuid(u), ""
-	}
-	sum := sha256.Sum256([]byte(id))
-	return pgtype.UUID{Bytes: [16]byte(sum[:16]), Valid: true}, id
-}
-
-func userID(key pgtype.UUID, text string) string {
-	if text != "" {
-		return text
-	}
-	if id := rotation.SessionID(key.Bytes).String(); key != emptyUser {
-		return id
-	}
-	return ""
-}
-
-var emptyUser = func() pgtype.UUID { key, _ := userKey(""); return key }()
 
 // endText is the column ended.
 func endText(s session.Session) string {

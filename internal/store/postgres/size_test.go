@@ -7,8 +7,8 @@ import (
 	"github.com/tacet-dev/tacet/internal/store/postgres/pgtest"
 )
 
-// TestBytesPerSession holds the promise of the README: 36-character user ids,
-// two sessions for each, table and both indexes counted. Users come in random
+// TestBytesPerSession holds the promise of the README: users of the embedded
+// directory, two sessions for each, table and both indexes counted. Users come in random
 // order, as far as the index is concerned.
 func TestBytesPerSession(t *testing.T) {
 	n := 30_000

@@ -7,7 +7,7 @@
 -- is no NULL, whose bitmap would cost every row eight bytes.
 CREATE TABLE tacet_sessions (
     id         uuid    NOT NULL PRIMARY KEY,  -- ordered by time
-    user_key   uuid    NOT NULL,              -- the user's id, or its hash if it is not a UUID
+    user_key   uuid    NOT NULL,              -- 128 bits of the user's id, or of its hash
     tag        bigint  NOT NULL,              -- 64 bits, also those of parent
     parent     bigint  NOT NULL,
     head_at    bigint  NOT NULL,              -- milliseconds since 1970 UTC, like all times here
@@ -15,7 +15,7 @@ CREATE TABLE tacet_sessions (
     agent      bigint  NOT NULL,              -- tacet_texts.id, 0 for the empty text
     generation integer NOT NULL,              -- 32 bits, without a sign
     address    bytea   NOT NULL,              -- 4 or 16 bytes, none if unknown
-    user_id    text    COLLATE "C" NOT NULL,  -- '' if user_key is the id
+    user_id    text    COLLATE "C" NOT NULL,  -- how to read them: '' as a UUID, 'usr' as usr_ and base32; or = and the id
     client     text    COLLATE "C" NOT NULL,
     ended      text    COLLATE "C" NOT NULL   -- '' while the session lives, else 'time reason'
 ) WITH (fillfactor = 85);
