@@ -58,6 +58,11 @@ var bodies = []any{
 	wire.FeedSessionEnded{SessionID: sessionID, UserID: userID, Reason: wire.ReasonSignedOut, At: someTime},
 	wire.FeedGrantsChanged{UserID: userID, GrantsVersion: 3, At: someTime},
 
+	wire.OAuthError{Error: "invalid_grant", Description: "the refresh token is not one of this server's"},
+	wire.DeviceAuthorization{DeviceCode: "tacet_dc_…", UserCode: "WDJB-MJHT", VerificationURI: "https://app.example.com/oauth/device",
+		VerificationURIComplete: "https://app.example.com/oauth/device?user_code=WDJB-MJHT", ExpiresIn: 600, Interval: 5},
+	filled(wire.OAuthMetadata{}),
+
 	anAdmin,
 	wire.AdminUsers{Users: []wire.AdminUser{anAdmin}, Next: "alice"},
 	wire.NewUser{Username: "alice", Password: "alice-password", DisplayName: "Alice", Email: "alice@example.com", Roles: []string{"viewer"}},
@@ -72,6 +77,21 @@ var bodies = []any{
 	aKey,
 	wire.Keys{Keys: []wire.Key{aKey}},
 	wire.KeyRotation{Now: true},
+}
+
+// filled sets every member of a flat type to something.
+func filled[T any](v T) T {
+	for i, m := 0, reflect.ValueOf(&v).Elem(); i < m.NumField(); i++ {
+		switch f := m.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString("text")
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Slice:
+			f.Set(reflect.ValueOf([]string{"text"}))
+		}
+	}
+	return v
 }
 
 // TestGoldenFiles pins the JSON of every type: with all members ("full") and of

@@ -1,11 +1,15 @@
 package httpapi
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/tacet-dev/tacet/internal/oauth"
+)
 
 // Routes lists "METHOD path" of every route there can be.
 func Routes(cfg Config) []string {
 	through := func(h http.Handler) http.Handler { return h }
-	cfg.Protect, cfg.FeedToken = through, "a secret of the feed"
+	cfg.Protect, cfg.FeedToken, cfg.OAuth = through, "a secret of the feed", &oauth.Server{}
 	var out []string
 	for path, methods := range (&api{Config: cfg}).routes() {
 		for method := range methods {

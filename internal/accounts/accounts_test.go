@@ -1,0 +1,246 @@
+package accounts_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/tacet-dev/tacet/internal/accounts"
+	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store/storetest"
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+var epoch = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// world is a directory with its sessions in memory.
+type world struct {
+	*accounts.Accounts
+	stores storetest.Stores
+}
+
+func newWorld() *world {
+	stores := storetest.Memory()
+	clock := func() time.Time { return epoch }
+	d := directory.New(directory.Config{Store: stores.Directory, Clock: clock, Rand: rand.Reader, Hash: directory.HashParams{Memory: 64, Time: 1, Threads: 1}})
+	s := session.New(session.Config{Store: stores.Sessions, Clock: clock, Rand: rand.Reader, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Lifetimes: session.Lifetimes{Policy: rotation.Policy{Idle: time.Hour}}})
+	return &world{accounts.New(d, s), stores}
+}
+
+func (w *world) addUser(t fataler, name string, roles ...string) string {
+	u, err := w.AddUser(context.Background(), accounts.Operator, directory.NewUser{Name: name, Password: "some-password", Roles: roles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.ID
+}
+
+type fataler interface{ Fatal(...any) }
+
+// startSession puts a living session into the store.
+func (w *world) startSession(t fataler, n byte, userID string) rotation.SessionID {
+	id := rotation.SessionID{15: n}
+	if err := w.stores.Sessions.Create(context.Background(), session.Session{ID: id, UserID: userID, State: rotation.State{HeadAt: epoch, CreatedAt: epoch}}); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func (w *world) reason(t *testing.T, id rotation.SessionID) string {
+	t.Helper()
+	s, err := w.stores.Sessions.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.End.Reason
+}
+
+func TestWhatEndsSessions(t *testing.T) {
+	yes, no, name := true, false, "Ann"
+	for want, change := range map[string]func(*world, string) error{
+		wire.ReasonPassword: func(w *world, id string) error {
+			return w.SetPassword(t.Context(), accounts.Operator, id, "another-password")
+		},
+		wire.ReasonUserDisabled: func(w *world, id string) error {
+			return w.UpdateUser(t.Context(), accounts.Operator, id, directory.Profile{Disabled: &yes})
+		},
+		"": func(w *world, id string) error {
+			return errors.Join(w.UpdateUser(t.Context(), accounts.Operator, id, directory.Profile{Disabled: &no, DisplayName: &name}),
+				w.AddRole(t.Context(), accounts.Operator, "clerk"), w.GrantRole(t.Context(), accounts.Operator, id, "clerk"),
+				w.RevokeRole(t.Context(), accounts.Operator, id, "clerk"))
+		},
+	} {
+		w := newWorld()
+		ann, bob := w.addUser(t, "ann"), w.addUser(t, "bob")
+		first, second, other := w.startSession(t, 1, ann), w.startSession(t, 2, ann), w.startSession(t, 3, bob)
+		if err := change(w, ann); err != nil {
+			t.Fatal(err)
+		}
+		if w.reason(t, first) != want || w.reason(t, second) != want || w.reason(t, other) != "" {
+			t.Errorf("ended because of %q and %q, another user's because of %q; want %q", w.reason(t, first), w.reason(t, second), w.reason(t, other), want)
+		}
+	}
+}
+
+// A change whose second half failed is finished by making it again.
+func TestDisablingCanBeRepeated(t *testing.T) {
+	w, yes := newWorld(), true
+	ann := w.addUser(t, "ann")
+	disable := func() {
+		if err := w.UpdateUser(t.Context(), accounts.Operator, ann, directory.Profile{Disabled: &yes}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disable()
+	id := w.startSession(t, 1, ann) // as if it had not been ended
+	disable()
+	if w.reason(t, id) != wire.ReasonUserDisabled {
+		t.Error("the session lives on")
+	}
+}
+
+func TestOutagesAreToldFromRefusals(t *testing.T) {
+	w := newWorld()
+	ann := w.addUser(t, "ann")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, err := range map[string]error{
+		"password": w.SetPassword(gone, accounts.Operator, ann, "another-password"),
+		"user":     second(w.User(gone, ann)),
+		"users":    second(w.Users(gone, "", 1)),
+		"role":     w.AddRole(gone, accounts.Operator, "clerk"),
+		"grant":    w.GrantRole(gone, accounts.Caller(ann, nil), ann, "clerk"),
+	} {
+		if !errors.Is(err, session.ErrUnavailable) {
+			t.Errorf("%s: %v is no outage", name, err)
+		}
+	}
+	if err := w.SetPassword(t.Context(), accounts.Operator, ann, "short"); errors.Is(err, session.ErrUnavailable) || !errors.As(err, new(*directory.InvalidError)) {
+		t.Errorf("short password: %v", err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// powers are what a user may do of administration, by the stored roles.
+func (w *world) powers(t fataler, userID string) []string {
+	u, err := w.User(context.Background(), userID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles, err := w.Roles(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Disabled {
+		return nil
+	}
+	return administration(directory.PermissionsOf(u, roles))
+}
+
+func administration(granted []string) (out []string) {
+	for _, p := range wire.AdminPermissions() {
+		if slices.ContainsFunc(granted, func(g string) bool { return wire.Covers(g, p) }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Whatever users do to each other through the API: nobody loses administration
+// by their own hand, nobody gets more of it than the one who gave it had, nobody
+// who has more than the caller is changed, and somebody is always left who can
+// do everything.
+func TestAdministrationNeitherGrowsNorDies(t *testing.T) {
+	ctx := context.Background()
+	permissions := append(wire.AdminPermissions(), "admin:*", "admin:users:*", "*:roles:*", "*", "*:*:write", "orders:read", "orders:*")
+	roleNames := []string{"r0", "r1", "r2", "r3"}
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		some := rapid.SliceOfN(rapid.SampledFrom(permissions), 0, 3)
+		for _, r := range roleNames {
+			if err := w.AddRole(ctx, accounts.Operator, r, some.Draw(t, r)...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.AddRole(ctx, accounts.Operator, "root", "admin:*"); err != nil {
+			t.Fatal(err)
+		}
+		ids := []string{w.addUser(t, "u0", "root")}
+		for i := range 3 {
+			ids = append(ids, w.addUser(t, fmt.Sprint("u", i+1), rapid.SliceOfNDistinct(rapid.SampledFrom(roleNames), 0, 2, rapid.ID).Draw(t, "roles")...))
+		}
+		role := rapid.SampledFrom(append(roleNames, "root"))
+		for range 12 {
+			who := rapid.IntRange(0, len(ids)-1).Draw(t, "caller")
+			target := ids[rapid.IntRange(0, len(ids)-1).Draw(t, "target")]
+			before := map[string][]string{}
+			for _, id := range ids {
+				before[id] = w.powers(t, id)
+			}
+			mine := before[ids[who]]
+			by := accounts.Caller(ids[who], mine) // what else the caller has does not matter here
+			flag := rapid.Bool().Draw(t, "flag")
+			var err error
+			touches := "" // the user that the call is about
+			switch op := rapid.IntRange(0, 7).Draw(t, "call"); op {
+			case 0:
+				touches, err = target, w.GrantRole(ctx, by, target, role.Draw(t, "role"))
+			case 1:
+				touches, err = target, w.RevokeRole(ctx, by, target, role.Draw(t, "role"))
+			case 2:
+				touches, err = target, w.UpdateUser(ctx, by, target, directory.Profile{Disabled: &flag})
+			case 3:
+				err = w.SetPermissions(ctx, by, role.Draw(t, "role"), some.Draw(t, "permissions")...)
+			case 4:
+				err = w.ChangePermissions(ctx, by, role.Draw(t, "role"), some.Draw(t, "add"), some.Draw(t, "remove"))
+			case 5:
+				err = w.RemoveRole(ctx, by, role.Draw(t, "role"))
+			case 6:
+				err = w.AddRole(ctx, by, role.Draw(t, "role"), some.Draw(t, "permissions")...)
+			case 7:
+				name := fmt.Sprint("u", len(ids))
+				u, e := w.AddUser(ctx, by, directory.NewUser{Name: name, Password: "some-password", Roles: []string{role.Draw(t, "role")}})
+				if err = e; err == nil {
+					ids = append(ids, u.ID)
+				}
+			}
+			wasDisabled := len(before[touches]) == 0
+			for _, id := range ids {
+				after := w.powers(t, id)
+				for _, p := range after {
+					if !slices.Contains(before[id], p) && !slices.Contains(mine, p) {
+						t.Fatalf("%s got %s from a caller who has %v", id, p, mine)
+					}
+				}
+				if err != nil && !slices.Equal(after, before[id]) {
+					t.Fatalf("a call that failed (%v) changed %s from %v to %v", err, id, before[id], after)
+				}
+			}
+			if after := w.powers(t, ids[who]); err == nil && !subset(mine, after) {
+				t.Fatalf("the caller had %v and took it from himself: %v", mine, after)
+			}
+			if err == nil && touches != "" && !wasDisabled && !subset(before[touches], mine) {
+				t.Fatalf("a caller with %v changed one with %v", mine, before[touches])
+			}
+			if !slices.ContainsFunc(ids, func(id string) bool { return len(w.powers(t, id)) == len(wire.AdminPermissions()) }) {
+				t.Fatal("nobody is left who can administrate")
+			}
+		}
+	})
+}
+
+func subset(small, large []string) bool {
+	return !slices.ContainsFunc(small, func(p string) bool { return !slices.Contains(large, p) })
+}
