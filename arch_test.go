@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"internal/oauth":                 {"internal/session", "rotation", "wire"},
 	"internal/accounts":              {"internal/directory", "internal/session", "rotation", "wire"},
 	"internal/store/sqlite":          {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/store/postgres":        {"internal/directory", "internal/events", "internal/keys", "internal/session", "rotation"},
+	"internal/store/postgres":        {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
 	"internal/store/postgres/pgtest": {}, // of tests and benchmarks
 	"internal/store/storetest":       {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
 	"internal/httpapi":               {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},

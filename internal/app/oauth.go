@@ -12,12 +12,8 @@ import (
 )
 
 func (a *App) openOAuth() {
-	db, ok := a.DB.(interface{ OAuth() oauth.Store })
-	if !ok {
-		return
-	}
 	a.OAuth = oauth.New(oauth.Config{
-		Store:        db.OAuth(),
+		Store:        a.DB.OAuth(),
 		Sessions:     a.Sessions,
 		Access:       a.accessClaims,
 		Tokens:       a.Keys,

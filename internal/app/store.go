@@ -10,6 +10,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/postgres"
 	"github.com/tacet-dev/tacet/internal/store/sqlite"
@@ -22,6 +23,7 @@ type Store interface {
 	Keys() keys.Store
 	Directory() directory.Store
 	Events() events.Log
+	OAuth() oauth.Store
 	// Check makes a durable write and looks for damage as far as it can.
 	Check(ctx context.Context) error
 	// Size is how many bytes the store takes on disk.

@@ -94,10 +94,5 @@ func (c *clientListCmd) Run(e *env) error {
 }
 
 func (d dataFlags) withClients(e *env, f func(*oauth.Server) error) error {
-	return d.with(e, func(a *app.App) error {
-		if a.OAuth == nil {
-			return errors.New("this store keeps no OAuth clients")
-		}
-		return f(a.OAuth)
-	})
+	return d.with(e, func(a *app.App) error { return f(a.OAuth) })
 }

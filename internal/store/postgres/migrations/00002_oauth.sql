@@ -15,3 +15,6 @@ CREATE TABLE tacet_oauth_flows (
 );
 
 CREATE INDEX tacet_oauth_flows_expiry ON tacet_oauth_flows (expires_at);
+
+-- +goose Down
+DROP TABLE tacet_oauth_clients, tacet_oauth_flows;
