@@ -1,6 +1,10 @@
 package wire_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -8,48 +12,93 @@ import (
 	"pgregory.net/rapid"
 )
 
+type coversCase struct {
+	Granted string `json:"granted"`
+	Wanted  string `json:"wanted"`
+	Covers  bool   `json:"covers"`
+}
+
+var coversCases = []coversCase{
+	{"orders:read", "orders:read", true},
+	{"orders:read", "orders:write", false},
+	{"orders:read", "Orders:read", false},
+	{"orders", "orders:read", false},
+	{"orders:read", "orders", false},
+	{"orders:*", "orders:read", true},
+	{"orders:*", "orders:lines:read", true},
+	{"orders:*", "orders", false},
+	{"orders:*", "orders:*", true},
+	{"orders:*", "ordersx:read", false},
+	{"*", "orders:read", true},
+	{"*", "orders", true},
+	{"*", "*", true},
+	{"*:read", "orders:read", true},
+	{"*:read", "orders:write", false},
+	{"*:read", "orders:lines:read", false},
+	{"a:*:c", "a:b:c", true},
+	{"a:*:c", "a:c", false},
+	{"a:*:c", "a:*:c", true},
+	{"a:*:c", "a:b:*", false},
+	{"*:*", "a", false},
+	{"*:*", "a:b", true},
+	{"*:*", "*", false},
+	{"orders:read", "orders:*", false},
+	{"orders:r*", "orders:read", false}, // no wildcard inside a segment
+	{"", "orders:read", false},
+	{"*", "", false},
+	{"", "", false},
+	{"orders:", "orders:", false},
+	{"*", "orders:", false},
+	{"*", ":read", false},
+	{"orders::read", "orders::read", false},
+	{"*", "a b", false},
+}
+
 func TestCovers(t *testing.T) {
-	for _, c := range []struct {
-		granted, wanted string
-		want            bool
-	}{
-		{"orders:read", "orders:read", true},
-		{"orders:read", "orders:write", false},
-		{"orders:read", "Orders:read", false},
-		{"orders", "orders:read", false},
-		{"orders:read", "orders", false},
-		{"orders:*", "orders:read", true},
-		{"orders:*", "orders:lines:read", true},
-		{"orders:*", "orders", false},
-		{"orders:*", "orders:*", true},
-		{"orders:*", "ordersx:read", false},
-		{"*", "orders:read", true},
-		{"*", "orders", true},
-		{"*", "*", true},
-		{"*:read", "orders:read", true},
-		{"*:read", "orders:write", false},
-		{"*:read", "orders:lines:read", false},
-		{"a:*:c", "a:b:c", true},
-		{"a:*:c", "a:c", false},
-		{"a:*:c", "a:*:c", true},
-		{"a:*:c", "a:b:*", false},
-		{"*:*", "a", false},
-		{"*:*", "a:b", true},
-		{"*:*", "*", false},
-		{"orders:read", "orders:*", false},
-		{"orders:r*", "orders:read", false}, // no wildcard inside a segment
-		{"", "orders:read", false},
-		{"*", "", false},
-		{"", "", false},
-		{"orders:", "orders:", false},
-		{"*", "orders:", false},
-		{"*", ":read", false},
-		{"orders::read", "orders::read", false},
-		{"*", "a b", false},
-	} {
-		if got := wire.Covers(c.granted, c.wanted); got != c.want {
-			t.Errorf("Covers(%q, %q) = %v, want %v", c.granted, c.wanted, got, c.want)
+	for _, c := range coversCases {
+		if got := wire.Covers(c.Granted, c.Wanted); got != c.Covers {
+			t.Errorf("Covers(%q, %q) = %v, want %v", c.Granted, c.Wanted, got, c.Covers)
 		}
+	}
+}
+
+// The vectors are for the rule's other implementations, the browser's first: the
+// cases above and all pairs of patterns up to three segments of a and *.
+func TestPermissionVectors(t *testing.T) {
+	cases := slices.Clone(coversCases)
+	patterns := []string{"a", "*"}
+	for i := 0; len(patterns) < 14; i++ {
+		patterns = append(patterns, patterns[i]+":a", patterns[i]+":*")
+	}
+	for _, g := range patterns {
+		for _, w := range patterns {
+			cases = append(cases, coversCase{g, w, wire.Covers(g, w)})
+		}
+	}
+	made := []byte("[\n")
+	for i, c := range cases {
+		line, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			made = append(made, ",\n"...)
+		}
+		made = append(append(made, "  "...), line...)
+	}
+	made = append(made, "\n]\n"...)
+	const path = "../spec/vectors/permissions.json"
+	if *update {
+		if err := os.WriteFile(path, made, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, made) {
+		t.Errorf("%s is not what the code makes; go test ./wire -update writes it, if that is meant", path)
 	}
 }
 
