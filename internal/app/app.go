@@ -100,12 +100,13 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	})
 	a.Accounts = accounts.New(a.Directory, a.Sessions)
 	verifier := verify.Config{
-		Issuer:   cfg.Issuer(),
-		Audience: cfg.Audience,
-		Keys:     localKeys(a.Keys),
-		Liveness: a.Live,
-		Clock:    cfg.Clock,
-		Leeway:   -1, // the same clock made the token
+		Issuer:       cfg.Issuer(),
+		Audience:     cfg.Audience,
+		Keys:         localKeys(a.Keys),
+		Liveness:     a.Live,
+		Clock:        cfg.Clock,
+		Leeway:       -1, // the same clock made the token
+		WriteProblem: cfg.writeProblem(),
 	}
 	if a.Verifier, err = verify.New(verifier); err != nil {
 		return nil, err

@@ -4,17 +4,35 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
 	"github.com/tacet-dev/tacet/verify"
+	"github.com/tacet-dev/tacet/wire"
 )
 
 // checkProfiles loads the dialects that are switched on.
 func (c *Config) checkProfiles() (err error) {
 	c.profiles, err = profiles.Open(c.Profiles...)
 	return err
+}
+
+// writeProblem is verify.Config.WriteProblem: APIs speak the dialect of the
+// front-end that calls them, our own calls below base do not.
+func (c *Config) writeProblem() func(http.ResponseWriter, *http.Request, wire.Problem) {
+	if len(c.profiles.Profiles) == 0 {
+		return nil
+	}
+	return func(w http.ResponseWriter, r *http.Request, p wire.Problem) {
+		if !strings.HasPrefix(r.URL.Path, c.BasePath+"/") && c.profiles.Refuse(w, r, p) {
+			return
+		}
+		w.Header().Set("Content-Type", wire.ContentTypeProblem)
+		w.WriteHeader(p.Status)
+		_ = json.NewEncoder(w).Encode(p) // the caller may be gone
+	}
 }
 
 // known are the permissions of all roles; nil for users that are kept elsewhere.

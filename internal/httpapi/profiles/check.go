@@ -23,6 +23,10 @@ func (r *reader) check(p *Profile, line int) {
 		seen[rt.Method+" "+rt.Path] = true
 		r.checkRoute(p, rt)
 	}
+	for _, problem := range problemsOn(opAPI) {
+		rt := &Route{Operation: opAPI, line: line}
+		r.tryOut(p, rt, p.refusal(rt, problem.Kind), sample(problem), "the refusal "+problem.Kind+" of an API")
+	}
 	if p.routeOf(OpLogin) == nil {
 		r.errorf(line, "there is no route with the operation login")
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
@@ -208,4 +209,8 @@ func (h *harness) cookie(c *http.Client, path, name string) string {
 		}
 	}
 	return ""
+}
+
+func newUser(name string, roles ...string) directory.NewUser {
+	return directory.NewUser{Name: name, Password: name + "-password", Roles: roles}
 }

@@ -32,7 +32,8 @@ const (
 	KindServer       = wire.CodeServerError
 	KindToken        = wire.CodeInvalidToken // access token missing, invalid or expired
 	KindGrants       = wire.GrantsChanged    // access token older than the grants
-	KindMissing      = "missing_token"       // refresh tokens from here on
+	KindScope        = wire.CodeInsufficientScope
+	KindMissing      = "missing_token" // refresh tokens from here on
 	KindNotAuthentic = "not_authentic"
 	KindExpired      = "expired"
 	KindEnded        = "ended"
@@ -56,13 +57,14 @@ var kinds = []struct {
 	{KindEnded, http.StatusBadRequest, wire.CodeInvalidGrant, []Operation{OpRefresh}},
 	{KindReused, http.StatusBadRequest, wire.CodeInvalidGrant, []Operation{OpRefresh}},
 	{KindForeignUser, http.StatusBadRequest, wire.CodeInvalidGrant, []Operation{OpRefresh}},
-	{KindToken, http.StatusUnauthorized, "", []Operation{OpUser, OpConfig}},
-	{KindGrants, http.StatusUnauthorized, KindToken, []Operation{OpUser, OpConfig}},
-	{KindRequest, http.StatusBadRequest, "", []Operation{OpLogin, OpRefresh, OpLogout, OpUser, OpConfig}},
+	{KindToken, http.StatusUnauthorized, "", []Operation{OpUser, OpConfig, opAPI}},
+	{KindGrants, http.StatusUnauthorized, KindToken, []Operation{OpUser, OpConfig, opAPI}},
+	{KindScope, http.StatusForbidden, "", []Operation{opAPI}},
+	{KindRequest, http.StatusBadRequest, "", []Operation{OpLogin, OpRefresh, OpLogout, OpUser, OpConfig, opAPI}},
 	{KindMediaType, http.StatusUnsupportedMediaType, "", []Operation{OpLogin, OpRefresh, OpLogout}},
 	{KindTooLarge, http.StatusRequestEntityTooLarge, "", []Operation{OpLogin, OpRefresh, OpLogout}},
 	{KindCSRF, http.StatusForbidden, "", []Operation{OpLogin, OpRefresh, OpLogout}},
-	{KindUnavailable, http.StatusServiceUnavailable, "", []Operation{OpLogin, OpRefresh, OpLogout, OpUser, OpConfig}},
+	{KindUnavailable, http.StatusServiceUnavailable, "", []Operation{OpLogin, OpRefresh, OpLogout, OpUser, OpConfig, opAPI}},
 	{KindServer, http.StatusInternalServerError, "", []Operation{OpLogin, OpRefresh, OpLogout, OpUser, OpConfig, OpFixed}},
 }
 

@@ -51,6 +51,15 @@ func (r *reader) profile(p *Profile, root *yaml.Node) {
 				p.RequestHeaders = append(p.RequestHeaders, r.header(item, "a header in accepts"))
 			}
 		},
+		"api": func(_, v *yaml.Node) {
+			for _, item := range r.items(v) {
+				path := r.text(item, "a path in api")
+				if path != "" && !pathForm.MatchString(path) {
+					r.errorf(item.Line, "the path %q must be plain, like /api", path)
+				}
+				p.API = append(p.API, path)
+			}
+		},
 		"envelope": func(_, v *yaml.Node) { p.envelope = r.template(v, inEnvelope, 0) },
 		"refusals": func(_, v *yaml.Node) { p.refusals = r.refusals(v) },
 		"renew":    func(_, v *yaml.Node) { p.renew = r.renewal(v) },
@@ -253,7 +262,7 @@ func (r *reader) renewal(n *yaml.Node) *renewal {
 func (r *reader) constraint(n *yaml.Node) constraint {
 	c := constraint{line: n.Line}
 	r.fields(n, "never", map[string]func(key, value *yaml.Node){
-		"on": func(_, v *yaml.Node) { c.on = r.oneOf(v, "on", append([]string{"any"}, operations...)) },
+		"on": func(_, v *yaml.Node) { c.on = r.oneOf(v, "on", append([]string{"any", string(opAPI)}, operations...)) },
 		"status": func(_, v *yaml.Node) {
 			for _, item := range r.items(v) {
 				c.status = append(c.status, r.number(item, "the status", 200, 599))

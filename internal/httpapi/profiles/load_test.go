@@ -94,7 +94,7 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 		{"msg: \"${error.message}\"}\n", "msg: \"\"}\n  reused:\n    body: {code: 401}\n", "my.yaml:12: the refusal reused has code: 401, which must never be (line 26): it would renew for ever"},
 		{"msg: \"${error.message}\"}\n", "msg: \"\"}\n  invalid_credentials: {status: 401, body: {}}\n", "my.yaml:7: the refusal invalid_credentials is 401, which every interceptor takes"},
 		{"    why: it would renew for ever\n", "", "a constraint says on which operation"},
-		{"  - on: refresh", "  - on: renewal", `my.yaml:24: on is "renewal"; it must be one of any, login`},
+		{"  - on: refresh", "  - on: renewal", `my.yaml:24: on is "renewal"; it must be one of any, api, login`},
 		{"  POST /my/logout:\n    operation: logout\n", "", "my.yaml:1: there is no route with the operation logout"},
 		{"operation: refresh\n    data: {token: \"${access.token}\", refresh: \"${refresh.token}\"}", "operation: logout", "there must be a route with the operation refresh"},
 	} {

@@ -19,6 +19,8 @@ type Profile struct {
 	Credential string
 	Refresh    Travel
 	Routes     []*Route
+	// API are the paths below which the front-end's own API lies.
+	API []string
 
 	envelope *node // around data; nil: none
 	refusals refusals
@@ -66,6 +68,7 @@ const (
 	OpConfig  Operation = "config"  // the same for anonymous callers too
 	OpFixed   Operation = "fixed"   // one answer for everybody
 	opRenew   Operation = "renew"   // the headers of a dialect without OpRefresh
+	opAPI     Operation = "api"     // a refusal of an API behind us
 )
 
 var operations = []string{string(OpLogin), string(OpRefresh), string(OpLogout), string(OpUser), string(OpConfig), string(OpFixed)}

@@ -23,8 +23,11 @@ const maxFormMemory = 64 << 10
 func (d *dialect) read(r *http.Request, form bool) (map[string]string, error) {
 	contentType := r.Header.Get("Content-Type")
 	mt, params, err := mime.ParseMediaType(contentType)
-	if form && (mt == "application/x-www-form-urlencoded" || mt == "multipart/form-data") {
-		return readForm(r)
+	switch {
+	case form && mt == "application/x-www-form-urlencoded":
+		return readForm(r, r.ParseForm())
+	case form && mt == "multipart/form-data":
+		return readForm(r, r.ParseMultipartForm(maxFormMemory))
 	}
 	isJSON := err == nil && mt == "application/json" && (params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8"))
 	body, err := io.ReadAll(r.Body)
@@ -53,12 +56,12 @@ func (d *dialect) read(r *http.Request, form bool) (map[string]string, error) {
 	return out, nil
 }
 
-func readForm(r *http.Request) (map[string]string, error) {
-	if err := r.ParseMultipartForm(maxFormMemory); err != nil && !errors.Is(err, http.ErrNotMultipart) {
-		return nil, bodyError(err, ErrMalformed)
-	}
+func readForm(r *http.Request, err error) (map[string]string, error) {
 	if r.MultipartForm != nil {
 		defer r.MultipartForm.RemoveAll()
+	}
+	if err != nil {
+		return nil, bodyError(err, ErrMalformed)
 	}
 	out := make(map[string]string, len(r.PostForm))
 	for name, v := range r.PostForm {

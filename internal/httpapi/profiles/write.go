@@ -7,9 +7,11 @@ import (
 )
 
 // write sends an answer.
-func (d *dialect) write(w http.ResponseWriter, a *answer, v *values) {
+func (d *dialect) write(w http.ResponseWriter, a *answer, v *values) { d.p.write(w, a, v) }
+
+func (p *Profile) write(w http.ResponseWriter, a *answer, v *values) {
 	setHeaders(w.Header(), a.headers, v)
-	body, text := a.render(d.p, v)
+	body, text := a.render(p, v)
 	status := a.statusFor(v.problem)
 	if text {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
