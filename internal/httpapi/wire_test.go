@@ -423,7 +423,7 @@ func TestBadInput(t *testing.T) {
 	login(`{"username":"alice","password":"alice","delivery":"pigeon"}`).problem(400, "invalid_request")
 	login(`username=alice&password=alice`, "Content-Type", "application/x-www-form-urlencoded").problem(415, "unsupported_media_type")
 	login(`{"username":"alice","password":"alice"}`, "Content-Type", "application/json; charset=latin1").problem(415, "unsupported_media_type")
-	login(`{"username":"` + strings.Repeat("x", 1<<17) + `"}`).problem(413, "content_too_large")
+	login(`{"username":"`+strings.Repeat("x", 1<<17)+`"}`).problem(413, "content_too_large")
 	h.refreshBody(strings.Repeat("x", 1<<15)).problem(400, "invalid_grant")
 	h.refreshBody(strings.Repeat("x", 1<<17)).problem(413, "content_too_large")
 	h.call(http.DefaultClient, "GET", "/auth/login", "").problem(405, "method_not_allowed")
