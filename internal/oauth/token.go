@@ -155,6 +155,7 @@ func (s *Server) redeem(ctx context.Context, k Key, c session.Contact, check fun
 	if f.Reused { // while the session was being started
 		return Answer{}, s.reused(ctx, f)
 	}
+	s.Sessions.Logger.Info("signed in", "user", f.UserID, "session", g.Session.ID.String(), "client", f.ClientID, "address", c.Address.String())
 	a := answer(g, f.Scope)
 	a.IDToken, err = s.idToken(ctx, f, g)
 	return a, err
