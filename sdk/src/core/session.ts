@@ -222,7 +222,7 @@ export const createSession: (options?: SessionOptions) => Session = ({
     token = t
     seen = t.g
     stale = used = false
-    doubt = fresh ? 0 : now() + 1e3
+    doubt = fresh ? 0 : now() + 400
     lead = Math.min(leeway, t.expires_in * 200)
     clearTimeout(timer)
     timer = setTimeout(() => used && stir({}), left() - lead + 50)
