@@ -29,6 +29,8 @@ var All = []Suite{
 	{"renewals", "Renewals", runRenewals},
 	{"herd", "1,000 equal presentations at once", runHerd},
 	{"verify", "Checking an access token", runVerify},
+	{"client", "The Go client", runClient},
+	{"changes", "A change of grants", runChanges},
 	{"size", "Size of sessions", runSize},
 }
 
@@ -41,6 +43,7 @@ type Settings struct {
 	Peers    []Peer        // beside each other in suites of servers
 	Sessions int           // of the size suite
 	Herd     int           // equal presentations
+	Streams  int           // open while grants change
 }
 
 // Env is what suites run with.

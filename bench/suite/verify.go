@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -29,72 +28,32 @@ const (
 	seenBefore = "verify, seen before"
 )
 
-// speed is one round of one contender.
-type speed struct {
-	NsPerOp     float64 `json:"ns_per_op"`
-	AllocsPerOp int64   `json:"allocs_per_op"`
-	BytesPerOp  int64   `json:"bytes_per_op"`
-}
-
 func runVerify(ctx context.Context, e *Env, sec *report.Section) error {
-	benchtime := min(e.Duration, time.Second)
-	testing.Init()
-	if err := flag.CommandLine.Set("test.benchtime", benchtime.String()); err != nil {
-		return err
-	}
 	f, err := newVerifyFixture()
 	if err != nil {
 		return err
 	}
 	defer f.close()
-	contenders := []struct {
-		name string
-		run  func(*testing.B)
-	}{{rawVerify, f.raw}, {jwtVerify, f.golangJWT}, {firstTime, f.firstTime}, {seenBefore, f.seenBefore}}
-
-	rounds := map[string][]speed{}
-	for round := range e.Rounds {
-		for _, c := range contenders {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			r := testing.Benchmark(c.run)
-			if f.failed != nil || r.N == 0 {
-				return fmt.Errorf("%s: %w", c.name, errors.Join(f.failed, errors.New("the benchmark did not run")))
-			}
-			s := speed{float64(r.T.Nanoseconds()) / float64(r.N), r.AllocsPerOp(), r.AllocedBytesPerOp()}
-			e.Progress("verify round %d  %-22s %10.1f ns  %3d allocations", round+1, c.name, s.NsPerOp, s.AllocsPerOp)
-			rounds[c.name] = append(rounds[c.name], s)
-		}
-	}
-	ns := func(name string) []float64 {
-		var out []float64
-		for _, s := range rounds[name] {
-			out = append(out, s.NsPerOp)
-		}
-		return out
+	rounds, err := e.race(ctx, sec, &f.failed,
+		contender{rawVerify, f.raw}, contender{jwtVerify, f.golangJWT}, contender{firstTime, f.firstTime}, contender{seenBefore, f.seenBefore})
+	if err != nil {
+		return err
 	}
 	t := report.Table{Header: []string{"check", "ns", "× ed25519.Verify", "allocations", "B allocated"}}
-	for _, c := range contenders {
-		last := rounds[c.name][e.Rounds-1]
-		t.Rows = append(t.Rows, []string{c.name, report.Count(report.Median(ns(c.name))),
-			report.Ratio(report.Median(report.Ratios(ns(c.name), ns(rawVerify)))),
-			fmt.Sprint(last.AllocsPerOp), report.Count(float64(last.BytesPerOp))})
-	}
-	allocs := rounds[seenBefore][e.Rounds-1].AllocsPerOp
+	t.Rows = rounds.rows(rawVerify, rawVerify, jwtVerify, firstTime, seenBefore)
+	allocs := rounds.last(seenBefore).AllocsPerOp
 	sec.Tables = []report.Table{t}
 	sec.Samples = rounds
-	sec.Settings = fmt.Sprintf("%d interleaved rounds of %v each on one goroutine, medians.", e.Rounds, benchtime)
 	sec.Notes = []string{
 		"Tokens are as Tacet issues them (RFC 9068, EdDSA). golang-jwt checks the same: algorithm, signature, iss, aud, exp, into the same claims.",
 		"First time: each token is checked once. Seen before: 1,000 tokens in turn.",
 	}
 	sec.Targets = []report.Target{
 		report.AtLeast("access-token check, seen before: how much faster", "golang-jwt EdDSA verify", 50,
-			report.Median(report.Ratios(ns(jwtVerify), ns(seenBefore)))),
+			rounds.versus(jwtVerify, seenBefore)),
 		{What: "access-token check, seen before: allocations", Reference: "–", Goal: "0", Measured: fmt.Sprint(allocs), Met: allocs == 0},
 		report.AtMost("access-token check, first time", "raw Ed25519 verify", 1.2,
-			report.Median(report.Ratios(ns(firstTime), ns(rawVerify)))),
+			rounds.versus(firstTime, rawVerify)),
 	}
 	return nil
 }

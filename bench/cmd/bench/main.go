@@ -50,6 +50,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	fs.DurationVar(&o.Warmup, "warmup", time.Second, "warm-up before each")
 	fs.IntVar(&o.Sessions, "sessions", 100_000, "sessions of the size suite")
 	fs.IntVar(&o.Herd, "herd", 1000, "equal presentations of the herd suite")
+	fs.IntVar(&o.Streams, "streams", 1000, "open event streams of the changes suite")
 	fs.StringVar(&o.out, "out", "results", "`directory` of the results")
 	fs.StringVar(&o.dir, "dir", os.TempDir(), "`directory` for databases while it runs; must be on a disk")
 	quick := fs.Bool("quick", false, "a few seconds only, to see that everything works: the figures mean nothing (choose another -out)")
@@ -71,8 +72,8 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	if o.Clients, err = numbers(*clients); err != nil {
 		return o, fmt.Errorf("-k %q: %w", *clients, err)
 	}
-	if o.Rounds < 1 || o.Duration <= 0 || o.Warmup < 0 || o.Sessions < 2 || o.Herd < 1 {
-		return o, errors.New("-rounds, -duration, -sessions and -herd must be positive (two sessions at least)")
+	if o.Rounds < 1 || o.Duration <= 0 || o.Warmup < 0 || o.Sessions < 2 || o.Herd < 1 || o.Streams < 1 {
+		return o, errors.New("-rounds, -duration, -sessions, -herd and -streams must be positive (two sessions at least)")
 	}
 	if o.suites, err = pick("-only", *only, suite.All, suiteName); err != nil {
 		return o, err
@@ -92,6 +93,7 @@ func (o *options) quick(fs *flag.FlagSet) {
 		{"warmup", func() { o.Warmup = 20 * time.Millisecond }},
 		{"sessions", func() { o.Sessions = 2000 }},
 		{"herd", func() { o.Herd = 50 }},
+		{"streams", func() { o.Streams = 60 }},
 	} {
 		if !isSet(fs, f.name) {
 			f.set()
