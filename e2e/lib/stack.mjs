@@ -53,7 +53,7 @@ export async function startServer(...flags) {
     log: () => log,
     /** Moves the server's clock ahead. */
     advance: (ms) => post('/clock', { advance_ms: ms }),
-    /** The proxy does this to the next `count` requests for `path` (see e2e/server/proxy.go). */
+    /** The proxy does this to the next `count` requests for `path` (see e2e/proxy/proxy.go). */
     fault: (path, kind, more = {}) => post('/fault', { path, kind, count: 1, ...more }),
     reset: () => post('/reset'),
     endSessions: (user) => post('/end', { user }),

@@ -1,4 +1,6 @@
-package main
+// Package proxy is a reverse proxy for tests that loses, delays and forges answers
+// and notes what came through.
+package proxy
 
 import (
 	"bytes"
@@ -12,9 +14,9 @@ import (
 	"time"
 )
 
-// fault is what the proxy does to the next Count requests for Path (exact, or
+// Fault is what a [Proxy] does to the next Count requests for Path (exact, or
 // a prefix if it ends in /).
-type fault struct {
+type Fault struct {
 	Path  string `json:"path"`
 	Count int    `json:"count"`
 	// Kind is one of:
@@ -30,28 +32,31 @@ type fault struct {
 	MS         int64  `json:"ms"`
 }
 
-// request is one request that came to the proxy.
-type request struct {
+// Request is one request that came to the proxy.
+type Request struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
 	Status int    `json:"status"` // 0: no answer was given
 	Fault  string `json:"fault,omitempty"`
 }
 
-type proxy struct {
+// Proxy passes requests on to a backend, except where a [Fault] was added for
+// them.
+type Proxy struct {
 	next *httputil.ReverseProxy
 
 	mu     sync.Mutex
-	faults []fault
-	log    []request
+	faults []Fault
+	log    []Request
 }
 
-func newProxy(backend string) *proxy {
+// New returns a proxy for the server at a URL, without faults.
+func New(backend string) *Proxy {
 	u, err := url.Parse(backend)
 	if err != nil {
-		panic(err) // made by run
+		panic(err) // every caller made it itself
 	}
-	p := &proxy{}
+	p := &Proxy{}
 	p.next = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(u)
@@ -63,26 +68,29 @@ func newProxy(backend string) *proxy {
 	return p
 }
 
-func (p *proxy) add(f fault) {
+// Add plans a fault, after those that were added before.
+func (p *Proxy) Add(f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults = append(p.faults, f)
 }
 
-func (p *proxy) reset() {
+// Reset forgets faults and what was seen.
+func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults, p.log = nil, nil
 }
 
-func (p *proxy) seen() []request {
+// Seen is what came to the proxy, in order.
+func (p *Proxy) Seen() []Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]request{}, p.log...)
+	return append([]Request{}, p.log...)
 }
 
 // take finds the fault for a path and uses it up once.
-func (p *proxy) take(path string) (fault, bool) {
+func (p *Proxy) take(path string) (Fault, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.faults {
@@ -92,11 +100,12 @@ func (p *proxy) take(path string) (fault, bool) {
 			return *f, true
 		}
 	}
-	return fault{}, false
+	return Fault{}, false
 }
 
-func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	entry := request{Method: r.Method, Path: r.URL.Path}
+// ServeHTTP is http.Handler.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	entry := Request{Method: r.Method, Path: r.URL.Path}
 	f, faulty := p.take(r.URL.Path)
 	if faulty {
 		entry.Fault = f.Kind

@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tacet-dev/tacet/e2e/proxy"
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/session"
@@ -46,7 +47,7 @@ func (c *movingClock) Now() time.Time { return time.Now().Add(time.Duration(c.of
 type server struct {
 	app   *app.App
 	clock *movingClock
-	proxy *proxy
+	proxy *proxy.Proxy
 
 	mu        sync.Mutex
 	decisions []decision
@@ -106,7 +107,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	s.app.Start()
-	s.proxy = newProxy("http://" + back.Addr().String())
+	s.proxy = proxy.New("http://" + back.Addr().String())
 
 	mux := http.NewServeMux()
 	mux.Handle("/auth/", s.app.Handler)
@@ -156,14 +157,14 @@ func (s *server) control() http.Handler {
 		}
 		s.clock.offset.Add(int64(time.Duration(req.AdvanceMS) * time.Millisecond))
 	})
-	mux.HandleFunc("POST /fault", func(w http.ResponseWriter, r *http.Request) { // see fault
-		var f fault
+	mux.HandleFunc("POST /fault", func(w http.ResponseWriter, r *http.Request) { // see proxy.Fault
+		var f proxy.Fault
 		if decode(w, r, &f) {
-			s.proxy.add(f)
+			s.proxy.Add(f)
 		}
 	})
 	mux.HandleFunc("POST /reset", func(http.ResponseWriter, *http.Request) { // forgets faults and what was seen
-		s.proxy.reset()
+		s.proxy.Reset()
 		s.mu.Lock()
 		s.decisions = nil
 		s.mu.Unlock()
@@ -171,7 +172,7 @@ func (s *server) control() http.Handler {
 	mux.HandleFunc("GET /seen", func(w http.ResponseWriter, _ *http.Request) { // what went through, in order
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		_ = json.NewEncoder(w).Encode(map[string]any{"requests": s.proxy.seen(), "decisions": append([]decision{}, s.decisions...)})
+		_ = json.NewEncoder(w).Encode(map[string]any{"requests": s.proxy.Seen(), "decisions": append([]decision{}, s.decisions...)})
 	})
 	mux.HandleFunc("POST /end", func(w http.ResponseWriter, r *http.Request) { // {"user": name}: ends all sessions
 		var req struct {
