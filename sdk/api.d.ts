@@ -91,3 +91,108 @@ declare module 'axios' {
     }
 }
 export declare const attach: (instance: AxiosInstance, session: Session) => (() => void);
+
+// grants.d.ts
+import type { Session } from './core/types.js';
+import type { Grants, GrantsOptions } from './grants/types.js';
+export type { Grants, GrantsEvent, GrantsOptions, GrantsSnapshot } from './grants/types.js';
+export { covers } from './grants/covers.js';
+export declare const createGrants: (session: Session, { baseURL, refreshGrantsOnReload, events, poll, onEvent }?: GrantsOptions) => Grants;
+
+// grants/types.d.ts
+import type { Session, Status, User } from '../core/types.js';
+export interface GrantsSnapshot {
+        readonly status: Status;
+    readonly user: User | undefined;
+    readonly roles: readonly string[];
+    readonly permissions: readonly string[];
+        readonly settings: Readonly<Record<string, unknown>>;
+        readonly can: (permission: string) => boolean;
+}
+export type GrantsEvent = {
+    type: 'grants.changed';
+    data: {
+        grants_version: number;
+    };
+} | {
+    type: 'session.ended';
+    data: {
+        session_id: string;
+        reason: string;
+    };
+} | {
+    type: 'reuse.detected';
+    data: {
+        session_id: string;
+        [more: string]: unknown;
+    };
+} | {
+    type: 'reset';
+    data: {
+        seq: number;
+    };
+};
+export interface GrantsOptions {
+        baseURL?: string;
+        refreshGrantsOnReload?: boolean;
+        events?: boolean;
+        poll?: number;
+        onEvent?: (e: GrantsEvent) => void;
+}
+export interface Grants extends GrantsSnapshot {
+    readonly session: Session;
+        readonly ready: Promise<void>;
+        readonly getSnapshot: () => GrantsSnapshot;
+        readonly subscribe: (fn: () => void) => () => void;
+        readonly refresh: () => Promise<void>;
+        readonly destroy: () => void;
+}
+
+// grants/covers.d.ts
+export declare const covers: (granted: string, wanted: string) => boolean;
+
+// vue.d.ts
+import { type ComputedRef, type Plugin } from 'vue';
+import type { Grants, GrantsSnapshot } from './grants/types.js';
+export interface VueSession {
+    readonly status: ComputedRef<GrantsSnapshot['status']>;
+    readonly user: ComputedRef<GrantsSnapshot['user']>;
+    readonly roles: ComputedRef<GrantsSnapshot['roles']>;
+    readonly permissions: ComputedRef<GrantsSnapshot['permissions']>;
+        readonly can: (permission: string) => boolean;
+}
+export declare const tacet: (grants: Pick<Grants, "subscribe" | "getSnapshot">) => Plugin;
+export declare const useSession: () => VueSession;
+interface Place {
+    fullPath: string;
+    meta: Record<string | number | symbol, unknown>;
+}
+export interface RouterLike {
+    beforeEach(guard: (to: Place) => Promise<unknown>): () => void;
+    replace(to: any): unknown;
+    currentRoute: {
+        value: Place;
+    };
+}
+export declare const guardRoutes: (router: RouterLike, grants: Grants, 
+{ signIn, forbidden }?: {
+    signIn?: string;
+    forbidden?: string;
+}) => (() => void);
+export {};
+
+// react.d.ts
+import { type ReactNode } from 'react';
+import type { Grants, GrantsSnapshot } from './grants/types.js';
+type Store = Pick<Grants, 'subscribe' | 'getSnapshot'>;
+export declare const SessionProvider: ({ grants, children }: {
+    grants?: Grants | undefined;
+    children?: ReactNode;
+}) => import("react").FunctionComponentElement<import("react").ProviderProps<Store | undefined>>;
+export declare const useSession: () => GrantsSnapshot;
+export declare const Can: ({ permission, fallback, children }: {
+    permission: string;
+    fallback?: ReactNode;
+    children?: ReactNode;
+}) => ReactNode;
+export {};

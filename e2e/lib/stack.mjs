@@ -56,6 +56,8 @@ export async function startServer(...flags) {
     /** The proxy does this to the next `count` requests for `path` (see e2e/proxy/proxy.go). */
     fault: (path, kind, more = {}) => post('/fault', { path, kind, count: 1, ...more }),
     reset: () => post('/reset'),
+    grant: (user, role, on = true) => post('/grant', { user, role, on }),
+    disable: (user, on = true) => post('/disable', { user, on }),
     endSessions: (user) => post('/end', { user }),
     /** Requests that came to the proxy, and presentations that the server decided on. */
     seen: () => get('/seen'),

@@ -73,6 +73,9 @@ func api() http.Handler {
 	return mux
 }
 
+// created answers whoever was let through.
+func created(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }
+
 // always401 is an API that is misconfigured: no token pleases it.
 func always401(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)

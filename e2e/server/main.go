@@ -19,12 +19,14 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/tacet-dev/tacet/e2e/proxy"
+	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/session"
@@ -65,7 +67,9 @@ type decision struct {
 func run(ctx context.Context) error {
 	static := flag.String("static", ".", "directory of the pages")
 	sdk := flag.String("sdk", "../sdk/dist", "directory of the built SDK")
+	apps := flag.String("apps", "", "directory of built applications, served under /apps/")
 	accessTTL := flag.Duration("access-ttl", 15*time.Minute, "lifetime of an access token")
+	profile := flag.String("profile", "", "dialects to speak, separated by commas")
 	data := flag.String("data", "", "data directory (default: a temporary one)")
 	flag.Parse()
 
@@ -97,7 +101,7 @@ func run(ctx context.Context) error {
 	s := &server{clock: &movingClock{}}
 	s.app, err = app.Open(ctx, app.Config{
 		PublicURL: "http://" + front.Addr().String(), DataDir: dir, AccessTTL: *accessTTL, Clock: s.clock.Now,
-		TrustedProxies: []string{"127.0.0.0/8"}, Observe: s.observe, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		TrustedProxies: []string{"127.0.0.0/8"}, Observe: s.observe, Profiles: strings.FieldsFunc(*profile, func(c rune) bool { return c == ',' }), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		return err
@@ -112,8 +116,15 @@ func run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/auth/", s.app.Handler)
 	mux.Handle("/.well-known/", s.app.Handler)
+	for _, path := range []string{"/api/Auth/", "/api/app/", "/api/abp/"} { // of the profiles envelope and abp
+		mux.Handle(path, s.app.Handler)
+	}
 	mux.Handle("/api/", s.app.Verifier.Middleware(api()))
 	mux.Handle("/broken/", http.HandlerFunc(always401))
+	if *apps != "" {
+		mux.Handle("/apps/", http.StripPrefix("/apps/", noCache(http.FileServer(http.Dir(*apps)))))
+	}
+	mux.Handle("POST /api/orders", s.app.Verifier.Require("orders:write")(http.HandlerFunc(created)))
 	mux.Handle("/sdk/", http.StripPrefix("/sdk/", noCache(http.FileServer(http.Dir(*sdk)))))
 	mux.Handle("/", noCache(http.FileServer(http.Dir(*static))))
 
@@ -129,6 +140,9 @@ func run(ctx context.Context) error {
 
 func (s *server) addUsers(ctx context.Context) error {
 	if err := s.app.Directory.AddRole(ctx, "viewer", "orders:read"); err != nil {
+		return err
+	}
+	if err := s.app.Directory.AddRole(ctx, "editor", "orders:write"); err != nil {
 		return err
 	}
 	for _, name := range []string{"alice", "bob"} {
@@ -189,6 +203,8 @@ func (s *server) control() http.Handler {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	mux.HandleFunc("POST /grant", s.grant)
+	mux.HandleFunc("POST /disable", s.disable)
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) { // the committed events
 		list, err := s.app.DB.Events().Since(r.Context(), 0, 1000)
 		if err != nil {
@@ -206,6 +222,45 @@ func (s *server) control() http.Handler {
 		_ = json.NewEncoder(w).Encode(out)
 	})
 	return mux
+}
+
+// grant gives a role to a user or takes it away: {"user": name, "role": name, "on": bool}.
+func (s *server) grant(w http.ResponseWriter, r *http.Request) {
+	var req struct {
+		User string `json:"user"`
+		Role string `json:"role"`
+		On   bool   `json:"on"`
+	}
+	if !decode(w, r, &req) {
+		return
+	}
+	u, err := s.app.Directory.UserByName(r.Context(), req.User)
+	if err == nil && req.On {
+		err = s.app.Directory.GrantRole(r.Context(), u.ID, req.Role)
+	} else if err == nil {
+		err = s.app.Directory.RevokeRole(r.Context(), u.ID, req.Role)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
+}
+
+// disable lets a user in no longer, or again: {"user": name, "on": bool}.
+func (s *server) disable(w http.ResponseWriter, r *http.Request) {
+	var req struct {
+		User string `json:"user"`
+		On   bool   `json:"on"`
+	}
+	if !decode(w, r, &req) {
+		return
+	}
+	u, err := s.app.Directory.UserByName(r.Context(), req.User)
+	if err == nil {
+		err = s.app.Accounts.UpdateUser(r.Context(), accounts.Operator, u.ID, directory.Profile{Disabled: &req.On})
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
 }
 
 func decode(w http.ResponseWriter, r *http.Request, v any) bool {

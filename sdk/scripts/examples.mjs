@@ -20,7 +20,10 @@ writeFileSync(
     compilerOptions: {
       target: 'ES2022', module: 'NodeNext', moduleResolution: 'NodeNext', lib: ['ES2022', 'DOM', 'DOM.Iterable'], types: [],
       strict: true, noEmit: true, skipLibCheck: true,
-      paths: { '@tacet/browser': ['../../dist/index.d.ts'], '@tacet/browser/axios': ['../../dist/axios.d.ts'] },
+      paths: {
+        '@tacet/browser': ['../../dist/index.d.ts'],
+        ...Object.fromEntries(['axios', 'grants', 'vue', 'react'].map((n) => ['@tacet/browser/' + n, [`../../dist/${n}.d.ts`]])),
+      },
     },
     include: ['*.ts'],
   }),

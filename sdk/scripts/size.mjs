@@ -5,6 +5,9 @@ import { gzipSync } from 'node:zlib'
 const budgets = [
   ['core + fetch', `export { createSession, TacetError } from './src/index.ts'`, 2560],
   ['core + fetch + axios', `export { createSession, TacetError } from './src/index.ts'; export { attach } from './src/axios.ts'`, 3277],
+  ['grants', `export { createGrants } from './src/grants.ts'`, 2816],
+  ['vue', `export * from './src/vue.ts'`, 1024],
+  ['react', `export * from './src/react.ts'`, 1024],
 ]
 let over = false
 for (const [name, contents, budget] of budgets) {
@@ -14,7 +17,7 @@ for (const [name, contents, budget] of budgets) {
     minify: true,
     format: 'esm',
     target: 'es2022',
-    external: ['axios'],
+    external: ['axios', 'vue', 'react'],
     write: false,
   })
   const bytes = gzipSync(out.outputFiles[0].contents, { level: 9 }).length
