@@ -36,7 +36,7 @@ type App struct {
 	Events    *events.Hub
 	Live      *verify.LiveSet // what Verifier enforces without asking the store
 	Verifier  *verify.Verifier
-	OAuth     *oauth.Server    // nil: the store keeps no clients
+	OAuth     *oauth.Server
 	Gateway   *gateway.Gateway // nil: there are no upstreams
 	Handler   http.Handler
 
