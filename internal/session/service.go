@@ -130,14 +130,11 @@ var ErrUnavailable = errors.New("session: temporarily unavailable")
 type Service struct {
 	Config
 	inFlight singleflight.Group
+	patience patience
 }
 
 // New returns a Service.
 func New(cfg Config) *Service { return &Service{Config: cfg} }
-
-// applyTimeout bounds a decision, which no single caller may cancel because
-// others wait for it too.
-const applyTimeout = 5 * time.Second
 
 // maxAttempts bounds the compare-and-swap loop. Every conflict means that some
 // other presentation of the same session made progress.
@@ -245,9 +242,7 @@ func (s *Service) present(ctx context.Context, t rotation.Token, c Contact) (Ses
 		d    rotation.Decision
 	}
 	v, err, _ := s.inFlight.Do(flightKey(t), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
-		defer cancel()
-		sess, d, err := s.decide(ctx, t, c)
+		sess, d, err := s.decide(s.patience.context(), t, c)
 		return result{sess, d}, err
 	})
 	if err != nil {

