@@ -23,11 +23,7 @@ type joseHeader struct {
 // Sign returns the access token (RFC 9068) with these claims, under the current
 // signing key.
 func (r *Ring) Sign(c wire.AccessClaims) (string, error) {
-	payload, err := json.Marshal(c)
-	if err != nil {
-		return "", fmt.Errorf("keys: encode the claims of an access token: %w", err)
-	}
-	return r.SignPayload(payload)
+	return r.SignPayload(appendClaims(make([]byte, 0, 512), &c))
 }
 
 // SignPayload is [Ring.Sign] for claims that are encoded already.
@@ -41,10 +37,7 @@ func (r *Ring) SignPayload(payload []byte) (string, error) {
 // SignAs signs other claims than those of access tokens, under the same keys.
 // typ must tell them apart from these (RFC 8725 §3.11).
 func (r *Ring) SignAs(typ string, c wire.AccessClaims) (string, error) {
-	payload, err := json.Marshal(c)
-	if err != nil {
-		return "", fmt.Errorf("keys: encode the claims of a token of type %s: %w", typ, err)
-	}
+	payload := appendClaims(nil, &c)
 	s := *r.view.Load().signer(r.clock())
 	header, err := json.Marshal(joseHeader{Algorithm: s.meta.Algorithm, KeyID: s.kid, Type: typ})
 	if err != nil {
