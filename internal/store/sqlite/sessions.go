@@ -60,23 +60,20 @@ func (st sessions) Get(ctx context.Context, id rotation.SessionID) (session.Sess
 	})
 }
 
-// move is the whole of a renewal: one row, no index, no read before it.
-const move = `UPDATE sessions SET head = ?, parent = ?, head_at = ?, address = ?, agent = ?
-	WHERE id = ? AND head = ? AND head_at > ? AND created_at > ? AND ended_at IS NULL
-	RETURNING user_id, client, created_at`
+// A renewal is these two: one row, no index. The write lock is held, so nothing
+// comes between them. As one statement with RETURNING it took a quarter more CPU,
+// for the table that SQLite makes for what is returned.
+const (
+	guarded = `SELECT user_id, client, created_at FROM sessions
+		WHERE id = ? AND head = ? AND head_at > ? AND created_at > ? AND ended_at IS NULL`
+	move = `UPDATE sessions SET head = ?, parent = ?, head_at = ?, address = ?, agent = ? WHERE id = ?`
+)
 
 func (st sessions) Move(ctx context.Context, m session.Move) (session.Session, error) {
 	return write(ctx, st.db, single, func(w *writer) (s session.Session, err error) {
-		agent, err := w.textID(m.Contact.UserAgent)
-		if err != nil {
-			return s, err
-		}
 		var client int64
 		h, g := m.Head, m.Guard
-		found, err := w.one(move, []any{headBytes(h.Generation, h.Tag), h.Parent[:], millis(m.At),
-			address(m.Contact.Address), agent,
-			m.ID[:], headBytes(g.Generation, g.Tag), after(g.HeadAfter), after(g.CreatedAfter),
-		}, func(r *row) {
+		found, err := w.one(guarded, []any{m.ID[:], headBytes(g.Generation, g.Tag), after(g.HeadAfter), after(g.CreatedAfter)}, func(r *row) {
 			s = session.Session{ID: m.ID, UserID: r.text(), Contact: m.Contact}
 			client = r.int()
 			s.State = rotation.State{Head: h, HeadAt: instant(millis(m.At)), CreatedAt: instant(r.int())}
@@ -87,7 +84,14 @@ func (st sessions) Move(ctx context.Context, m session.Move) (session.Session, e
 		if !found {
 			return s, session.ErrConflict
 		}
-		s.ClientID, err = w.text(client)
+		agent, err := w.textID(m.Contact.UserAgent)
+		if err != nil {
+			return s, err
+		}
+		if s.ClientID, err = w.text(client); err != nil {
+			return s, err
+		}
+		_, err = w.exec(move, headBytes(h.Generation, h.Tag), h.Parent[:], millis(m.At), address(m.Contact.Address), agent, m.ID[:])
 		return s, err
 	})
 }
