@@ -1,6 +1,7 @@
 // The state of the page: what tabs and server told, folded, and what the
 // buttons do. Views read it and are called after changes.
 import { createSession, TacetError, type Session, type User } from '@tacet/browser';
+import { Access } from './access';
 import { Feed } from './feed';
 import type { Key, Params } from './i18n';
 import { ChainModel } from './model/chain';
@@ -38,6 +39,7 @@ export class Lab {
   readonly net = new NetModel();
   readonly chains = new ChainModel();
   readonly session: Session;
+  readonly access: Access;
   story: Line[] = [];
   faults: Faults = { lose: 0, unavailable: 0, slow: 0 };
   policy = { access_ttl: 0, overlap: 0, version: '' };
@@ -67,6 +69,11 @@ export class Lab {
     this.session.on('signedout', ({ reason }) => {
       if (reason === 'elsewhere') this.tell('warn', 's_signedout');
       this.sync(false);
+    });
+    this.access = new Access(this.watchedSession(), (path, init) => this.request(path, init), {
+      tell: (tone, key, params) => this.tell(tone, key, params),
+      mark: (type, version) => this.net.mark(type, now(), version),
+      changed: () => this.changed(),
     });
     void this.session.ready.then(() => this.sync(this.session.status === 'signedin'));
     this.feed = new Feed(this.recorder.tab, {
@@ -191,6 +198,27 @@ export class Lab {
       this.recorder.event('end', id, { error });
       return { id, error };
     }
+  }
+
+  /** The session, whose questions about grants are drawn as the page's own requests are. */
+  private watchedSession(): Session {
+    const fetch: Session['fetch'] = async (input, init) => {
+      const { pathname } = new URL(input instanceof Request ? input.url : input, location.href);
+      if (!pathname.endsWith('/me')) return this.session.fetch(input, init);
+      const id = this.recorder.id();
+      const headers = new Headers(init?.headers);
+      headers.set(REQUEST_HEADER, id);
+      this.recorder.event('start', id, { label: `GET ${pathname}` });
+      try {
+        const answer = await this.session.fetch(input, { ...init, headers });
+        this.recorder.event('end', id, { status: answer.status });
+        return answer;
+      } catch (e) {
+        this.recorder.event('end', id, { error: e instanceof TacetError ? e.code : String(e) });
+        throw e;
+      }
+    };
+    return Object.create(this.session, { fetch: { value: fetch } }) as Session;
   }
 
   private show(extra: Extra): void {

@@ -1,4 +1,4 @@
-// The program itself, as operators run it: `tacet serve`, `tacet user add`, …
+// The program itself, as operators run it: `tacet serve`, `tacet dev`, `tacet user add`, …
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -45,19 +45,25 @@ export async function newTacet() {
     return out
   }
 
+  async function start(command, flags) {
+    server = spawn(path, [command, '--listen', '127.0.0.1:0', '--log-format', 'json', '--data', data, ...flags], { stdio: ['ignore', 'ignore', 'pipe'] })
+    server.stderr.on('data', (d) => (log += d))
+    for await (const line of createInterface({ input: server.stderr })) {
+      const entry = line.startsWith('{') ? JSON.parse(line) : {}
+      if (entry.msg !== 'listening') continue
+      server.stderr.resume()
+      return entry.public_url
+    }
+    throw new Error(`the server did not start:\n${log}`)
+  }
+
   return {
     run,
     log: () => log,
     /** Starts the server on a free port and returns its URL. */
-    async serve(...flags) {
-      server = spawn(path, ['serve', '--listen', '127.0.0.1:0', '--log-format', 'json', '--data', data, ...flags], { stdio: ['ignore', 'ignore', 'pipe'] })
-      server.stderr.on('data', (d) => (log += d))
-      for await (const line of createInterface({ input: server.stderr })) {
-        const entry = JSON.parse(line)
-        if (entry.msg === 'listening') return entry.public_url
-      }
-      throw new Error(`the server did not start:\n${log}`)
-    },
+    serve: (...flags) => start('serve', flags),
+    /** The same for the demo, which has users of its own. */
+    dev: (...flags) => start('dev', flags),
     async stop() {
       if (server && server.exitCode === null) {
         server.kill('SIGTERM')

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tacet-dev/tacet/wire"
@@ -25,9 +26,9 @@ const maxUpload = 1 << 20
 // apiHandler is the resource server of the demo, behind Config.Protect.
 func (s *Server) apiHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/demo/orders", serveOrders)
+	mux.HandleFunc("GET /api/demo/orders", require("orders:read", serveOrders))
 	mux.HandleFunc("GET /api/demo/picture", servePicture)
-	mux.HandleFunc("GET /api/demo/admin", serveAdmin)
+	mux.HandleFunc("GET /api/demo/admin", require("admin:*", serveAdmin))
 	mux.HandleFunc("POST /api/demo/echo", serveEcho)
 	mux.HandleFunc("/api/demo/", func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, wire.CodeNotFound, "The demo API has orders, picture, admin and echo.")
@@ -75,15 +76,22 @@ func serveOrders(w http.ResponseWriter, r *http.Request) {
 	}})
 }
 
-// serveAdmin is for admins: 403 insufficient_scope for everybody else, on which
-// a client must not renew (RFC 6750 §3.1).
-func serveAdmin(w http.ResponseWriter, r *http.Request) {
-	c, _ := claims(bearer(r))
-	if !slices.Contains(c.Roles, "admin") {
-		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope"`)
-		problem(w, http.StatusForbidden, wire.CodeInsufficientScope, "This needs the role admin.")
-		return
+// require answers 403 insufficient_scope to callers without the permission, on
+// which a client must not renew (RFC 6750 §3.1).
+func require(permission string, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, _ := claims(bearer(r))
+		if !slices.ContainsFunc(strings.Fields(c.Scope), func(granted string) bool { return wire.Covers(granted, permission) }) {
+			w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="`+permission+`"`)
+			problem(w, http.StatusForbidden, wire.CodeInsufficientScope, "This needs the permission "+permission+".")
+			return
+		}
+		next(w, r)
 	}
+}
+
+// serveAdmin is what only administrators may see.
+func serveAdmin(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{"revenue": 4711})
 }

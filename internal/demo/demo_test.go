@@ -297,7 +297,7 @@ func TestAPI(t *testing.T) {
 		t.Errorf("picture: %s, %d bytes", res.Header.Get("Content-Type"), len(body))
 	}
 	res, _ = c.get("/api/demo/admin", access, http.StatusForbidden)
-	if got := res.Header.Get("WWW-Authenticate"); got != `Bearer error="insufficient_scope"` {
+	if got := res.Header.Get("WWW-Authenticate"); got != `Bearer error="insufficient_scope", scope="admin:*"` {
 		t.Errorf("WWW-Authenticate %q", got)
 	}
 	_, body = c.want("POST", "/api/demo/echo", access, "abc", http.StatusOK)

@@ -120,7 +120,7 @@ func (f *fakeAuth) grant(w http.ResponseWriter, id rotation.SessionID, body bool
 func (f *fakeAuth) access(id rotation.SessionID) string {
 	f.seq++
 	payload, _ := json.Marshal(wire.AccessClaims{
-		ID: fmt.Sprint("jti-", f.seq), Subject: "u1", SessionID: fmt.Sprintf("%x", id), Roles: []string{"viewer"},
+		ID: fmt.Sprint("jti-", f.seq), Subject: "u1", SessionID: fmt.Sprintf("%x", id), Roles: []string{"viewer"}, Scope: "orders:read",
 		ExpiresAt: time.Now().Add(f.ttl).Unix(),
 	})
 	return "e30." + base64.RawURLEncoding.EncodeToString(payload) + ".e30"

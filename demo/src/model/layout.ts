@@ -1,6 +1,6 @@
 // Puts requests, renewals and calls into lanes. Pure: model in, numbers out.
 import { buildAxis, type Axis, type Burst } from './axis';
-import { count, type Call, type Counts, type Net, type Renewal, type Request } from './net';
+import { count, spans, type Call, type Counts, type Mark, type Net, type Renewal, type Request } from './net';
 
 export type SegmentKind = 'flight' | 'ok' | 'refused' | 'denied' | 'failed' | 'wait';
 
@@ -36,6 +36,14 @@ export interface CallShape {
   caption: string;
 }
 
+/** From the top of this tab's lane to its renewals. */
+export interface MarkShape {
+  mark: Mark;
+  x: number;
+  y: number;
+  height: number;
+}
+
 export interface Lane {
   kind: 'tab' | 'server' | 'thief';
   tab?: string;
@@ -56,6 +64,7 @@ export interface Layout {
   renewals: RenewalShape[];
   calls: CallShape[];
   bursts: BurstShape[];
+  marks: MarkShape[];
   width: number;
   height: number;
 }
@@ -84,7 +93,7 @@ const THIEF_HEIGHT = 44;
 const LANE_GAP = 10;
 
 export function layout(net: Net, o: LayoutOptions): Layout {
-  const axis = buildAxis([...net.requests, ...net.renewals, ...net.calls], o.now, o.scale);
+  const axis = buildAxis(spans(net), o.now, o.scale);
   const x = (at: number) => PADDING + axis.x(at);
   const burstOf = (at: number) => {
     let i = axis.bursts.length - 1;
@@ -134,7 +143,8 @@ export function layout(net: Net, o: LayoutOptions): Layout {
     width: x(b.to) - x(b.from),
     counts: count(net.requests.filter((r) => burstOf(r.from) === i), net.renewals.filter((r) => burstOf(r.from) === i).length),
   }));
-  return { axis, lanes, requests, renewals, calls, bursts, width: axis.width + 2 * PADDING, height: y };
+  const marks = net.marks.map((mark) => ({ mark, x: x(mark.at), y: AXIS_HEIGHT, height: OWN_BODY + 4 + RENEWAL_HEIGHT }));
+  return { axis, lanes, requests, renewals, calls, bursts, marks, width: axis.width + 2 * PADDING, height: y };
 }
 
 function requestShape(r: Request, x: (at: number) => number, now: number): Omit<RequestShape, 'y' | 'height'> {

@@ -44,10 +44,20 @@ export interface Call {
   outcome?: Outcome;
 }
 
+/** An event that the session server sent to the page. */
+export interface Mark {
+  id: string;
+  type: string;
+  at: number;
+  /** Of grants.changed: the version of the user's grants. */
+  version?: number;
+}
+
 export interface Net {
   requests: Request[];
   renewals: Renewal[];
   calls: Call[];
+  marks: Mark[];
 }
 
 /** Enough for a few bursts of a hundred; older ones leave the picture. */
@@ -58,6 +68,8 @@ export class NetModel implements Net {
   requests: Request[] = [];
   renewals: Renewal[] = [];
   calls: Call[] = [];
+  marks: Mark[] = [];
+  private nextMark = 0;
   private byId = new Map<string, Request>();
   private renewalById = new Map<string, Renewal>();
   private byCall = new Map<number, Call>();
@@ -123,6 +135,10 @@ export class NetModel implements Net {
     }
   }
 
+  mark(type: string, at: number, version?: number): void {
+    this.marks = [...this.marks, { id: `m${++this.nextMark}`, type, at, ...(version !== undefined && { version }) }].slice(-MAX_OTHERS);
+  }
+
   /** A tab that is gone finishes nothing. */
   close(tab: string, at: number): void {
     for (const r of this.requests) if (r.tab === tab) r.to ??= at;
@@ -133,6 +149,7 @@ export class NetModel implements Net {
     this.requests = this.requests.filter((r) => r.to === undefined);
     this.renewals = this.renewals.filter((r) => r.to === undefined);
     this.calls = this.calls.filter((c) => c.to === undefined);
+    this.marks = [];
   }
 }
 
@@ -157,3 +174,7 @@ export function count(requests: Request[], renewals: number): Counts {
   }
   return c;
 }
+
+/** Everything that the time line has to have room for. */
+export const spans = (net: Net): { from: number; to?: number }[] =>
+  [...net.requests, ...net.renewals, ...net.calls, ...net.marks.map(({ at }) => ({ from: at, to: at }))];

@@ -3,6 +3,7 @@ import type { Translate } from '../i18n';
 import type { Lab } from '../lab';
 import { now } from '../record';
 import { useTicker } from './hooks';
+import { AccessCard } from './Access';
 
 type Props = { lab: Lab; t: Translate };
 
@@ -19,7 +20,7 @@ function Action({ id, label, hint, badge, tone, disabled, onClick }: {
   );
 }
 
-function Card({ title, sub, children, kind }: { title: string; sub?: string; kind?: string; children: ComponentChildren }) {
+export function Card({ title, sub, children, kind }: { title: string; sub?: string; kind?: string; children: ComponentChildren }) {
   return (
     <section class={`panel card ${kind ?? ''}`}>
       <h2>{title}</h2>
@@ -70,6 +71,7 @@ export function Controls({ lab, t }: Props) {
           {extra?.image && <img src={extra.image} width="48" height="48" alt={t('picture_alt')} />}
         </p>
       </Card>
+      <AccessCard lab={lab} t={t} />
       <Card title={t('mishaps')}>
         <Action id="expire" label={t('expire')} hint={t('expire_hint')} onClick={lab.expire} />
         <Action id="lose" label={t('lose')} hint={t('lose_hint')} badge={armed(faults.lose)} onClick={() => lab.arm('lose')} />

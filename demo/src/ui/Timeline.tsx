@@ -5,11 +5,12 @@ import type { Lab } from '../lab';
 import { buildAxis } from '../model/axis';
 import {
   AXIS_HEIGHT, CALL_PILL, layout, PADDING, RENEWAL_HEIGHT,
-  type CallShape, type Lane, type Layout, type RenewalShape, type RequestShape,
+  type CallShape, type Lane, type Layout, type MarkShape, type RenewalShape, type RequestShape,
 } from '../model/layout';
+import { spans } from '../model/net';
 import { now } from '../record';
 import { useTicker } from './hooks';
-import { clock, counted, seconds, tellCall, tellRenewal, tellRequest } from './words';
+import { clock, counted, seconds, tellCall, tellMark, tellRenewal, tellRequest } from './words';
 
 /** Pixels per ms: what the buttons choose from, and the bounds of fitting. */
 const SCALES = [0.08, 0.15, 0.3, 0.6, 1, 1.6];
@@ -18,7 +19,7 @@ const FIT = { min: 0.12, max: 0.7 };
 /** The scale at which the last burst fills the view, approached smoothly. */
 function useFit(lab: Lab, view: number, still: boolean): number {
   const scale = useRef(FIT.max);
-  const axis = buildAxis([...lab.net.requests, ...lab.net.renewals, ...lab.net.calls], now(), 1);
+  const axis = buildAxis(spans(lab.net), now(), 1);
   const last = axis.bursts.at(-1);
   const length = last ? axis.x(last.to) - axis.x(last.from) : 0;
   const target = Math.min(FIT.max, Math.max(FIT.min, (view - 2 * PADDING - 30) / Math.max(1, length)));
@@ -39,7 +40,7 @@ export function Timeline({ lab, t }: { lab: Lab; t: Translate }) {
   const [following, setFollowing] = useState(true);
   const scroller = useRef<HTMLDivElement>(null);
 
-  const open = [...lab.net.requests, ...lab.net.renewals, ...lab.net.calls];
+  const open = spans(lab.net);
   const last = open.reduce((m, s) => Math.max(m, s.to ?? Infinity, s.from), 0);
   const running = now() - last < 600;
   const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -109,6 +110,7 @@ export function Timeline({ lab, t }: { lab: Lab; t: Translate }) {
             <Patterns />
             {l.lanes.map((lane) => <rect key={lane.kind + lane.tab} class={`lane ${lane.kind}`} x="0" y={lane.y} width="100%" height={lane.height} rx="6" />)}
             <AxisMarks l={l} t={t} />
+            {l.marks.map((m) => <EventMark key={m.mark.id} m={m} active={active === m.mark.id} label={tellMark(t, m.mark)} />)}
             {l.calls.map((c) => <CallMark key={`c${c.call.call}`} c={c} active={active === `c${c.call.call}`} label={active === `c${c.call.call}` ? tellCall(t, c.call) : ''} t={t} />)}
             {l.renewals.map((r) => <RenewalBar key={r.renewal.id} r={r} active={active === r.renewal.id} />)}
             {l.requests.map((r) => <RequestBar key={r.request.id} r={r} active={active === r.request.id} rev={revision(r)} />)}
@@ -127,6 +129,7 @@ function list(l: Layout, t: Translate, name: (tab: string) => string): Item[] {
     ...l.requests.map((r) => ({ id: r.request.id, at: r.request.from, x: r.x, text: tellRequest(t, r.request) })),
     ...l.renewals.map((r) => ({ id: r.renewal.id, at: r.renewal.from, x: r.x, text: tellRenewal(t, r.renewal, name(r.renewal.tab)) })),
     ...l.calls.map((c) => ({ id: `c${c.call.call}`, at: c.call.from, x: c.x, text: tellCall(t, c.call) })),
+    ...l.marks.map((m) => ({ id: m.mark.id, at: m.mark.at, x: m.x, text: tellMark(t, m.mark) })),
   ].sort((a, b) => a.at - b.at);
 }
 
@@ -228,9 +231,20 @@ function CallMark({ c, active, label, t }: { c: CallShape; active: boolean; labe
   );
 }
 
+function EventMark({ m, active, label }: { m: MarkShape; active: boolean; label: string }) {
+  return (
+    <g class={`event${active ? ' active' : ''}`} id={`item-${m.mark.id}`} data-item={m.mark.id} role="option" aria-selected={active} aria-label={label}>
+      <line class="flag" x1={m.x} x2={m.x} y1={m.y + 8} y2={m.y + m.height} />
+      <rect class="halo" x={m.x - 7} y={m.y + 1} width="14" height="14" rx="7" />
+      <path class="sign" d={`M${m.x} ${m.y + 2}l6 6-6 6-6-6z`} />
+      <text x={m.x + 10} y={m.y + 12}>{m.mark.type}</text>
+    </g>
+  );
+}
+
 function Legend({ t }: { t: Translate }) {
   const marks = [['flight', 'l_flight'], ['ok', 'l_ok'], ['refused', 'l_refused'], ['wait', 'l_wait'], ['denied', 'l_denied'], ['failed', 'l_failed'],
-    ['renewal', 'l_renewal'], ['lost', 'l_lost'], ['thief', 'l_thief']] as const;
+    ['renewal', 'l_renewal'], ['event', 'l_event'], ['lost', 'l_lost'], ['thief', 'l_thief']] as const;
   return (
     <ul class="legend" aria-label={t('legend')}>
       {marks.map(([kind, key]) => <li key={kind}><i class={`mark ${kind}`} aria-hidden="true" />{t(key)}</li>)}

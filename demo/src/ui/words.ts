@@ -1,6 +1,6 @@
 // Sentences that more than one view needs.
 import type { Translate } from '../i18n';
-import type { Call, Counts, Renewal, Request } from '../model/net';
+import type { Call, Counts, Mark, Renewal, Request } from '../model/net';
 import { now } from '../record';
 
 export const seconds = (t: Translate, ms: number): string =>
@@ -49,6 +49,9 @@ export function tellRequest(t: Translate, r: Request): string {
 
 export const tellRenewal = (t: Translate, r: Renewal, tab: string): string =>
   t('d_renewal', { tab, what: answered(t, r.from, r.to, r.status) });
+
+export const tellMark = (t: Translate, m: Mark): string =>
+  m.version === undefined ? t('d_event', { type: m.type }) : t('d_event_version', { type: m.type, v: m.version });
 
 export function tellCall(t: Translate, c: Call): string {
   const what = [c.outcome ?? '', c.minted ? t('d_minted', { g: c.minted.generation }) : '',
