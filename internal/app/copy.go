@@ -32,8 +32,8 @@ type CopyOptions struct {
 
 // Contents is how much a store holds, and a checksum over all of it.
 type Contents struct {
-	Sessions, Users, Roles, Keys, Events int64
-	Sum                                  string
+	Sessions, Users, Roles, Clients, Keys, Events int64
+	Sum                                           string
 }
 
 // copyPage is how many rows are read, compared and written at once.
@@ -43,7 +43,7 @@ const copyPage = 1000
 var ErrCopyDiffers = errors.New("the copy differs from the original")
 
 // Copy copies everything from an embedded store to PostgreSQL: sessions, users,
-// roles, the sealed key ring and events with their numbers. A copy that was
+// roles, OAuth clients, the sealed key ring and events with their numbers. A copy that was
 // broken off goes on where it was when it is made again. At the end both are
 // read and compared, by number and checksum; only then can servers use the
 // database.
@@ -103,6 +103,13 @@ func copyAll(ctx context.Context, from Store, to *postgres.Import, sessions int6
 	if err := to.PutRoles(ctx, roles); err != nil {
 		return err
 	}
+	clients, err := from.OAuth().Clients(ctx)
+	if err != nil {
+		return err
+	}
+	if err := to.PutClients(ctx, clients); err != nil {
+		return err
+	}
 	err = eachUsers(ctx, from, func(after string, list []directory.User, end bool) error {
 		_, err := to.PutUsers(ctx, after, list, end)
 		return err
@@ -149,6 +156,13 @@ func contents(ctx context.Context, st Store, progress func(sessions int64)) (c C
 	}
 	for _, r := range roles {
 		add(&c.Roles, r)
+	}
+	clients, err := st.OAuth().Clients(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, k := range clients {
+		add(&c.Clients, k)
 	}
 	err = eachUsers(ctx, st, func(_ string, list []directory.User, _ bool) error {
 		for _, u := range list {

@@ -13,6 +13,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/postgres"
 	"github.com/tacet-dev/tacet/internal/store/postgres/pgtest"
@@ -42,6 +43,7 @@ func original(t *testing.T) (dir string) {
 	for _, r := range []directory.Role{{Name: "staff", Permissions: []string{"a:b", "c:*"}}, {Name: "空", Permissions: nil}} {
 		must(t, db.Directory().CreateRole(t.Context(), r))
 	}
+	must(t, db.OAuth().AddClient(t.Context(), oauth.Client{ID: "native", Name: "应用", RedirectURIs: []string{"http://127.0.0.1/"}, CreatedAt: start}))
 	must(t, db.Keys().Replace(t.Context(), 0, []keys.Key{
 		{ID: 1, Use: keys.UseSign, Algorithm: "EdDSA", CreatedAt: start, ActiveAt: start, RetiredAt: start.Add(time.Hour), Sealed: []byte{1, 0, 255}},
 		{ID: 1<<32 - 1, Use: keys.UseMAC, Algorithm: "HS256", CreatedAt: start, ActiveAt: start, Sealed: []byte{2}}}))
@@ -103,7 +105,7 @@ func TestCopyMovesEverything(t *testing.T) {
 	}
 	got, err := Copy(t.Context(), o)
 	must(t, err)
-	if got.Sessions != copyPage+200 || got.Users != got.Sessions || got.Roles != 2 || got.Keys != 2 || got.Events != got.Sessions*9/10-7 {
+	if got.Sessions != copyPage+200 || got.Users != got.Sessions || got.Roles != 2 || got.Clients != 1 || got.Keys != 2 || got.Events != got.Sessions*9/10-7 {
 		t.Errorf("%+v", got)
 	}
 	if s := strings.Join(steps, " "); s != "reading copying verifying" {

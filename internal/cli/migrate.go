@@ -110,8 +110,8 @@ func (c *migrateCopyCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "copied to %s and compared: %d sessions, %d users, %d roles, %d keys, %d events; checksum %s\n",
-		cfg.Storage(), copied.Sessions, copied.Users, copied.Roles, copied.Keys, copied.Events, copied.Sum)
+	_, err = fmt.Fprintf(e.stdout, "copied to %s and compared: %d sessions, %d users, %d roles, %d clients, %d keys, %d events; checksum %s\n",
+		cfg.Storage(), copied.Sessions, copied.Users, copied.Roles, copied.Clients, copied.Keys, copied.Events, copied.Sum)
 	if err == nil && cfg.MasterKey == "" && cfg.MasterKeyFile == "" {
 		_, err = fmt.Fprintf(e.stdout, "The key ring stays sealed under its master key: give every server %s (--master-key-file), or its content as TACET_MASTER_KEY.\n",
 			filepath.Join(dir, keys.MasterFile))

@@ -31,16 +31,21 @@ var errNoConnection = errors.New("every connection of this node is in use")
 // was sent is waited for (up to Options.Timeout) even if the caller has gone: to
 // break it off would cost the connection, and clients go away all the time.
 func (db *DB) repeat(ctx context.Context, pool *pgxpool.Pool, f func(context.Context, *pgxpool.Conn) error) error {
+	return db.repeatFor(ctx, db.opts.Timeout, pool, f)
+}
+
+func (db *DB) repeatFor(ctx context.Context, limit time.Duration, pool *pgxpool.Pool, f func(context.Context, *pgxpool.Conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if db.closed.Load() {
+	if db.closed.Load() && pool == db.pool { // renewals that are queued are still made
 		return &Error{Where: db.where, Kind: ErrClosed}
 	}
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.opts.Timeout)
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	waiting, cancelWaiting := context.WithTimeout(ctx, db.opts.Timeout)
 	defer cancelWaiting()
+	var last error // of an attempt that did not just run out of time
 	for n := 1; ; n++ {
 		err := once(bound, waiting, pool, f)
 		if err == nil {
@@ -50,8 +55,12 @@ func (db *DB) repeat(ctx context.Context, pool *pgxpool.Pool, f func(context.Con
 			return fmt.Errorf("store %s: gave up waiting: %w", db.where, ctx.Err())
 		}
 		if outcomeOf(err) == refused || n >= attempts || n >= connects && errors.As(err, new(*pgconn.ConnectError)) || !pause(waiting, n) {
+			if bound.Err() != nil && last != nil && state(err) == "" {
+				err = last // says more
+			}
 			return db.wrap(err)
 		}
+		last = err
 		if state(err) == "" || state(err) == "25006" {
 			pool.Reset() // the other connections have likely gone the same way
 		}
@@ -101,8 +110,12 @@ func read[T any](ctx context.Context, db *DB, f func(context.Context, *pgxpool.C
 // returns nil, whatever became of connections meanwhile. f may run several
 // times; its errors of its own must be marked with finally.
 func (db *DB) transact(ctx context.Context, f func(context.Context, pgx.Tx) error) error {
+	return db.transactFor(ctx, db.opts.Timeout, f)
+}
+
+func (db *DB) transactFor(ctx context.Context, limit time.Duration, f func(context.Context, pgx.Tx) error) error {
 	mark := newUUID()
-	return db.repeat(ctx, db.pool, func(ctx context.Context, c *pgxpool.Conn) error {
+	return db.repeatFor(ctx, limit, db.pool, func(ctx context.Context, c *pgxpool.Conn) error {
 		tx, err := c.Begin(ctx)
 		if err != nil {
 			return err
@@ -115,6 +128,11 @@ func (db *DB) transact(ctx context.Context, f func(context.Context, pgx.Tx) erro
 		}
 		if tag.RowsAffected() == 0 {
 			return nil // it was committed, and the answer lost
+		}
+		if limit != db.opts.Timeout {
+			if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", limit.Milliseconds())); err != nil {
+				return err
+			}
 		}
 		if err := f(ctx, tx); err != nil {
 			return err

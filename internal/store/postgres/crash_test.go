@@ -23,10 +23,7 @@ func TestNothingAcknowledgedIsLostByKill(t *testing.T) {
 	c := pgtest.Shared(t)
 	url := c.Schema(t)
 	nodes := []*DB{openURL(t, url, Options{Timeout: 2 * time.Second}), openURL(t, url, Options{Timeout: 2 * time.Second})}
-	rounds, sessions := 3, 40
-	if testing.Short() {
-		rounds = 2
-	}
+	const rounds, sessions = 2, 40
 	fill(t, nodes[0], sessions)
 	acknowledged := make([]atomic.Uint32, sessions)
 	for round := range rounds {
@@ -148,7 +145,7 @@ func TestOutages(t *testing.T) {
 				disconnect(t, url)
 			},
 			end:   func(t *testing.T, url string) { pgtest.Exec(t, url, "ALTER ROLE node CONNECTION LIMIT -1") },
-			kinds: []error{ErrBusy, ErrUnreachable, ErrTimeout}, // a connection was refused, or time was up before another try
+			kinds: []error{ErrBusy, ErrUnreachable},
 		},
 		"locked": {
 			begin: func(t *testing.T, url string) {
@@ -164,7 +161,7 @@ func TestOutages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			superuser, url := asNode(t, c)
-			db := openURL(t, url, Options{Timeout: 200 * time.Millisecond, Poll: 20 * time.Millisecond})
+			db := openURL(t, url, Options{Timeout: 300 * time.Millisecond, Poll: 20 * time.Millisecond})
 			s := benchSession(0)
 			must(t, db.Sessions().Create(t.Context(), s))
 			all := calls(t, db, &s)
@@ -174,6 +171,7 @@ func TestOutages(t *testing.T) {
 				}
 			}
 			o.begin(t, superuser)
+			told := false
 			for call, f := range all {
 				err := f()
 				if o.reads && call == "Get" {
@@ -181,20 +179,28 @@ func TestOutages(t *testing.T) {
 					eventually(t, func() (int, error) { return 0, f() })
 					continue
 				}
-				ok := false
+				ok := errors.Is(err, ErrTimeout) // on a busy machine
 				for _, kind := range o.kinds {
 					ok = ok || errors.Is(err, kind)
 				}
+				told = told || errors.Is(err, o.kinds[0])
 				if !ok {
 					t.Errorf("%s: %v; want one of %q", call, err, o.kinds)
 				}
 			}
+			if !told {
+				t.Errorf("no call failed with %q", o.kinds[0])
+			}
 			o.end(t, superuser)
 			for call, f := range all {
-				if call == "Move" { // one that got an error may have been made
-					s = eventually(t, func() (session.Session, error) { return db.Sessions().Get(t.Context(), s.ID) })
-				}
-				eventually(t, func() (int, error) { return 0, f() })
+				eventually(t, func() (int, error) {
+					if call == "Move" { // one that got an error may have been made, also just now
+						if got, err := db.Sessions().Get(t.Context(), s.ID); err == nil {
+							s = got
+						}
+					}
+					return 0, f()
+				})
 			}
 		})
 	}

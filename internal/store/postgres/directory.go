@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -67,6 +68,9 @@ func (st users) UserByID(ctx context.Context, id string) (directory.User, error)
 }
 
 func (st users) Users(ctx context.Context, after string, limit int) ([]directory.User, error) {
+	if !storable(after) {
+		return nil, fmt.Errorf("store: no user has a name like %q, after which others could be listed", after)
+	}
 	return read(ctx, st.db, func(ctx context.Context, c *pgxpool.Conn) ([]directory.User, error) {
 		return queryUsers(ctx, c, "WHERE u.name > $1 ORDER BY u.name LIMIT $2", after, max(limit, 0))
 	})
@@ -94,12 +98,16 @@ func insertRoles(ctx context.Context, tx pgx.Tx, u directory.User) error {
 	return err
 }
 
+// rolesTime is how many times longer than other calls the change of a role may
+// take: it changes everybody who holds it.
+const rolesTime = 24
+
 // change is commit for changes of users and roles that exist. The first
 // statement raises the version that tells other nodes; it stays locked until
 // the commit, so that such changes come one after the other.
-func (st users) change(ctx context.Context, f func(context.Context, pgx.Tx) ([]events.Event, error)) error {
+func (st users) change(ctx context.Context, limit time.Duration, f func(context.Context, pgx.Tx) ([]events.Event, error)) error {
 	var version int64
-	err := st.db.commit(ctx, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
+	err := st.db.commitFor(ctx, limit, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
 		err := tx.QueryRow(ctx, "UPDATE tacet_counters SET value = value + 1 WHERE name = 'directory' RETURNING value").Scan(&version)
 		if err != nil {
 			return nil, err
@@ -116,7 +124,7 @@ func (st users) UpdateUser(ctx context.Context, id string, change func(*director
 	if !storable(id) {
 		return directory.ErrNotFound
 	}
-	return st.change(ctx, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
+	return st.change(ctx, st.db.opts.Timeout, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
 		u, err := queryUser(ctx, tx, "WHERE u.id = $1", id)
 		if err != nil {
 			return nil, err
@@ -170,7 +178,7 @@ func queryRole(ctx context.Context, q querier, name string) (directory.Role, err
 }
 
 func (st users) CreateRole(ctx context.Context, r directory.Role) error {
-	return st.change(ctx, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
+	return st.change(ctx, rolesTime*st.db.opts.Timeout, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
 		if err := insertRole(ctx, tx, r); err != nil {
 			return nil, err
 		}
@@ -188,7 +196,7 @@ func (st users) UpdateRole(ctx context.Context, name string, change func(*direct
 	if !storable(name) {
 		return directory.ErrNotFound
 	}
-	return st.change(ctx, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
+	return st.change(ctx, rolesTime*st.db.opts.Timeout, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
 		role, err := queryRole(ctx, tx, name)
 		if err != nil {
 			return nil, err
@@ -211,7 +219,7 @@ func (st users) DeleteRole(ctx context.Context, name string, changed func(direct
 	if !storable(name) {
 		return directory.ErrNotFound
 	}
-	return st.change(ctx, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
+	return st.change(ctx, rolesTime*st.db.opts.Timeout, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
 		if _, err := queryRole(ctx, tx, name); err != nil {
 			return nil, err
 		}

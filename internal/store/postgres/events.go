@@ -19,8 +19,12 @@ type log struct{ db *DB }
 
 // commit is transact for writes that append events: those that f returns.
 func (db *DB) commit(ctx context.Context, f func(context.Context, pgx.Tx) ([]events.Event, error)) error {
+	return db.commitFor(ctx, db.opts.Timeout, f)
+}
+
+func (db *DB) commitFor(ctx context.Context, limit time.Duration, f func(context.Context, pgx.Tx) ([]events.Event, error)) error {
 	var last int64
-	err := db.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := db.transactFor(ctx, limit, func(ctx context.Context, tx pgx.Tx) error {
 		ev, err := f(ctx, tx)
 		if err == nil && len(ev) > 0 {
 			last, err = appendEvents(ctx, tx, ev)

@@ -12,6 +12,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 )
@@ -39,7 +40,7 @@ func OpenImport(ctx context.Context, rawURL string, opts Options) (*Import, erro
 		}
 		var used bool
 		err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM tacet_sessions) OR EXISTS (SELECT 1 FROM tacet_users) OR EXISTS (SELECT 1 FROM tacet_roles)
-			OR EXISTS (SELECT 1 FROM tacet_keys) OR EXISTS (SELECT 1 FROM tacet_counters WHERE name IN ('events', 'key_ring') AND value > 0)`).Scan(&used)
+			OR EXISTS (SELECT 1 FROM tacet_keys) OR EXISTS (SELECT 1 FROM tacet_oauth_clients) OR EXISTS (SELECT 1 FROM tacet_counters WHERE name IN ('events', 'key_ring') AND value > 0)`).Scan(&used)
 		if err == nil && used {
 			err = finally(&Error{Where: db.where, Kind: ErrNotEmpty, Err: errors.New("it has been used by tacet; nothing was changed")})
 		}
@@ -163,6 +164,20 @@ func (im *Import) PutRoles(ctx context.Context, list []directory.Role) error {
 		for _, r := range list {
 			if err == nil {
 				err = insertRole(ctx, tx, r)
+			}
+		}
+		return err
+	})
+}
+
+// PutClients makes list all OAuth clients. Sign-ins under way last minutes and
+// are not copied.
+func (im *Import) PutClients(ctx context.Context, list []oauth.Client) error {
+	return im.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "DELETE FROM tacet_oauth_clients")
+		for _, k := range list {
+			if err == nil {
+				err = insertClient(ctx, tx, k)
 			}
 		}
 		return err

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store/postgres/pgtest"
 	"github.com/tacet-dev/tacet/rotation"
 )
 
@@ -96,4 +97,36 @@ func commits(t *testing.T, db *DB) (n int) {
 	t.Helper()
 	must(t, db.pool.QueryRow(t.Context(), "SELECT COUNT(DISTINCT xmin::text) FROM tacet_sessions").Scan(&n))
 	return n
+}
+
+// TestCloseMakesWhatIsQueued: a renewal that was taken in is made; one that
+// comes too late is refused. Other calls are refused.
+func TestCloseMakesWhatIsQueued(t *testing.T) {
+	url := pgtest.Shared(t).Schema(t)
+	db, err := Open(t.Context(), url, Options{})
+	must(t, err)
+	const n = 100
+	fill(t, db, n)
+	errs := make([]error, n)
+	var running sync.WaitGroup
+	for i := range n {
+		running.Go(func() { _, errs[i] = db.Sessions().Move(t.Context(), renewal(benchSession(i))) })
+	}
+	running.Go(func() { must(t, db.Close()) })
+	running.Wait()
+	must(t, db.Close())
+	if _, err := db.Sessions().Get(t.Context(), benchSession(0).ID); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed store answered: %v", err)
+	}
+	again := openURL(t, url, Options{})
+	for i, err := range errs {
+		if err != nil && !errors.Is(err, ErrClosed) {
+			t.Errorf("renewal %d: %v", i, err)
+		}
+		s, e := again.Sessions().Get(t.Context(), benchSession(i).ID)
+		must(t, e)
+		if made := s.State.Head.Generation == 1; made != (err == nil) {
+			t.Errorf("renewal %d: made %v, answered %v", i, made, err)
+		}
+	}
 }

@@ -52,27 +52,30 @@ func (st clients) clients(ctx context.Context, where string, args ...any) ([]oau
 }
 
 func (st clients) AddClient(ctx context.Context, k oauth.Client) error {
+	return st.db.transact(ctx, func(ctx context.Context, tx pgx.Tx) error { return insertClient(ctx, tx, k) })
+}
+
+func insertClient(ctx context.Context, tx pgx.Tx, k oauth.Client) error {
 	k.CreatedAt = stored(k.CreatedAt)
 	body, err := json.Marshal(k)
 	if err != nil {
-		return err
+		return finally(err)
 	}
-	return st.one(ctx, oauth.ErrExists, "INSERT INTO tacet_oauth_clients (id, body) VALUES ($1, $2) ON CONFLICT DO NOTHING", k.ID, string(body))
+	tag, err := tx.Exec(ctx, "INSERT INTO tacet_oauth_clients (id, body) VALUES ($1, $2) ON CONFLICT DO NOTHING", k.ID, string(body))
+	if err == nil && tag.RowsAffected() == 0 {
+		err = finally(oauth.ErrExists)
+	}
+	return err
 }
 
 func (st clients) RemoveClient(ctx context.Context, id string) error {
 	if !storable(id) {
 		return oauth.ErrNotFound
 	}
-	return st.one(ctx, oauth.ErrNotFound, "DELETE FROM tacet_oauth_clients WHERE id = $1", id)
-}
-
-// one runs a statement that changes one row; otherwise is the error if it does not.
-func (st clients) one(ctx context.Context, otherwise error, statement string, args ...any) error {
 	return st.db.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, statement, args...)
-		if err == nil && tag.RowsAffected() != 1 {
-			err = finally(otherwise)
+		tag, err := tx.Exec(ctx, "DELETE FROM tacet_oauth_clients WHERE id = $1", id)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = finally(oauth.ErrNotFound)
 		}
 		return err
 	})

@@ -34,8 +34,9 @@ type Cluster struct {
 	settings []string
 	owner    *syscall.SysProcAttr
 
-	cmd  *exec.Cmd
-	stay io.Closer // closed: the server stops
+	cmd   *exec.Cmd
+	stay  io.Closer    // closed: the server stops
+	ended <-chan error // of cmd
 }
 
 // superuser owns the cluster and needs no password on loopback.
@@ -185,6 +186,7 @@ func (c *Cluster) start(path string) error {
 	}
 	c.cmd = cmd
 	ended := make(chan error, 1)
+	c.ended = ended
 	go func() { ended <- cmd.Wait() }()
 	deadline := time.Now().Add(startTimeout)
 	for time.Now().Before(deadline) {
@@ -195,8 +197,6 @@ func (c *Cluster) start(path string) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 		if c.ping() == nil {
-			c.cmd.Process = cmd.Process
-			go func() { <-ended }()
 			return nil
 		}
 	}
@@ -318,6 +318,7 @@ func (c *Cluster) end(sig syscall.Signal) error {
 		time.Sleep(2 * time.Millisecond)
 	}
 	_ = c.stay.Close()
+	<-c.ended
 	c.cmd = nil
 	return nil
 }
@@ -335,5 +336,8 @@ func alive(pid int) bool {
 
 // Remove ends the server and deletes its directory.
 func (c *Cluster) Remove() error {
+	if c.cmd != nil {
+		_ = c.Thaw() // a test may have failed while it was frozen
+	}
 	return errors.Join(c.end(syscall.SIGINT), os.RemoveAll(c.dir))
 }
