@@ -52,7 +52,7 @@ demo: sdk demo/node_modules ## build the demo page into internal/demo/static (co
 test-demo: demo/node_modules
 	cd demo && npm test
 
-test-e2e: e2e/node_modules ## real Chromium against the real server
+test-e2e: e2e/node_modules examples/web-vue/node_modules examples/web-react/node_modules ## real Chromium against the real server
 	cd e2e && npm test
 
 %/node_modules: %/package-lock.json
@@ -66,4 +66,4 @@ fuzz: ## every fuzz target for half a minute
 	scripts/fuzz 30s
 
 clean:
-	rm -rf tacet sdk/node_modules demo/node_modules e2e/node_modules
+	rm -rf tacet sdk/node_modules demo/node_modules e2e/node_modules examples/web-*/node_modules

@@ -38,6 +38,10 @@ export const follow = (session, base, name, to) => {
         let failures = 0;
         let byToken = false;
         to.live(false);
+        signal.addEventListener('abort', () => {
+            stream?.abort();
+            wake();
+        });
         while (!signal.aborted) {
             let wait = Infinity;
             const whose = user;
@@ -48,7 +52,6 @@ export const follow = (session, base, name, to) => {
             else {
                 stream = new AbortController();
                 const stop = () => stream.abort();
-                signal.addEventListener('abort', stop);
                 let watchdog = setTimeout(stop, FIRST);
                 let up = false;
                 let retry = Math.min(1000 * 2 ** failures, LONGEST);
@@ -90,7 +93,6 @@ export const follow = (session, base, name, to) => {
                     // Broken off, by the network or by us: what follows is the same.
                 }
                 clearTimeout(watchdog);
-                signal.removeEventListener('abort', stop);
                 if (up)
                     to.live(false);
                 if (user !== whose)
@@ -103,7 +105,6 @@ export const follow = (session, base, name, to) => {
             if (!signal.aborted)
                 await new Promise((ok) => {
                     wake = ok;
-                    signal.addEventListener('abort', () => ok());
                     if (wait < Infinity)
                         setTimeout(ok, wait);
                 });

@@ -50,6 +50,10 @@ export const follow = (session: Session, base: string, name: string, to: Listene
     let failures = 0
     let byToken = false
     to.live(false)
+    signal.addEventListener('abort', () => {
+      stream?.abort()
+      wake()
+    })
     while (!signal.aborted) {
       let wait = Infinity
       const whose = user
@@ -59,7 +63,6 @@ export const follow = (session: Session, base: string, name: string, to: Listene
       } else {
         stream = new AbortController()
         const stop = () => stream!.abort()
-        signal.addEventListener('abort', stop)
         let watchdog = setTimeout(stop, FIRST)
         let up = false
         let retry = Math.min(1000 * 2 ** failures, LONGEST)
@@ -98,7 +101,6 @@ export const follow = (session: Session, base: string, name: string, to: Listene
           // Broken off, by the network or by us: what follows is the same.
         }
         clearTimeout(watchdog)
-        signal.removeEventListener('abort', stop)
         if (up) to.live(false)
         if (user !== whose) id = ''
         failures = up ? 0 : failures + 1
@@ -109,7 +111,6 @@ export const follow = (session: Session, base: string, name: string, to: Listene
       if (!signal.aborted)
         await new Promise<void>((ok) => {
           wake = ok
-          signal.addEventListener('abort', () => ok())
           if (wait < Infinity) setTimeout(ok, wait)
         })
     }
