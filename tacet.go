@@ -88,8 +88,9 @@ type User struct {
 	Email       string
 	Roles       []string
 	Permissions []string // like "orders:read"; "orders:*" covers every action
-	// GrantsVersion must grow with every change of Roles or Permissions: a
-	// token with an older version is refused until it is renewed.
+	// GrantsVersion must grow with every change of Roles or Permissions. Call
+	// Server.GrantsChanged with it, and tokens with an older version are refused
+	// until they are renewed; else the change waits for the next renewal.
 	GrantsVersion int64
 	// Settings are passed on to the application by GET /auth/me.
 	Settings map[string]any
@@ -157,6 +158,15 @@ func (s *Server) Require(permissions ...string) func(http.Handler) http.Handler 
 
 // Verifier is what Protect checks with.
 func (s *Server) Verifier() *verify.Verifier { return s.app.Verifier }
+
+// GrantsChanged tells that one of your own users has new roles or permissions:
+// access tokens whose grants_version is lower are refused from the next request
+// on (401 grants_changed, which clients answer with a silent renewal), here at
+// once and at resource servers as soon as their feed says so; open pages are
+// told. The embedded directory does this by itself.
+func (s *Server) GrantsChanged(ctx context.Context, userID string, version int64) error {
+	return s.app.GrantsChanged(ctx, userID, version)
+}
 
 // EndSessions signs a user out everywhere.
 func (s *Server) EndSessions(ctx context.Context, userID string) error {

@@ -124,6 +124,22 @@ func (d enforcedDirectory) committed(err error, made *[]events.Event) error {
 	return err
 }
 
+// GrantsChanged tells that a user of a directory other than the embedded one has
+// new grants: tokens with an older version are refused from now on, here when
+// it returns, elsewhere when the event has been read.
+func (a *App) GrantsChanged(ctx context.Context, userID string, version int64) error {
+	data, err := json.Marshal(wire.GrantsChange{GrantsVersion: version})
+	if err != nil {
+		return err
+	}
+	e := events.Event{At: a.Config.Clock().UTC(), Kind: wire.EventGrantsChanged, UserID: userID, Data: data}
+	if err := a.DB.Append(ctx, e); err != nil {
+		return fmt.Errorf("tell that the grants of user %s have changed: %w", userID, err)
+	}
+	a.enforce(e)
+	return nil
+}
+
 // minFeedToken is how many bytes a feed token has at least.
 const minFeedToken = 16
 

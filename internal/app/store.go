@@ -24,6 +24,8 @@ type Store interface {
 	Directory() directory.Store
 	Events() events.Log
 	OAuth() oauth.Store
+	// Append commits events that go with no other write.
+	Append(ctx context.Context, ev ...events.Event) error
 	// Check makes a durable write and looks for damage as far as it can.
 	Check(ctx context.Context) error
 	// Size is how many bytes the store takes on disk.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -66,7 +67,9 @@ func newProgram(t testing.TB, dir string, flags ...string) *program {
 func (p *program) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0], p.args...)
-	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	// Settings of tests (TACET_SOAK, …) are none of the program's.
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "TACET_") })
+	p.cmd.Env = append(env, asProgram+"=1")
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
