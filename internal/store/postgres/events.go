@@ -108,3 +108,8 @@ func (l log) Prune(ctx context.Context, before time.Time, limit int) (deleted in
 	})
 	return deleted, err
 }
+
+// Append commits events that go with no other write.
+func (db *DB) Append(ctx context.Context, ev ...events.Event) error {
+	return db.commit(ctx, func(context.Context, pgx.Tx) ([]events.Event, error) { return ev, nil })
+}
