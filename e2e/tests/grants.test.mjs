@@ -82,6 +82,32 @@ describe('an open page', () => {
     assert.equal(await create(page), 401)
   })
 
+  test('session ended from elsewhere: signed out at once; the reason is told', async () => {
+    const page = await bobs()
+    await until('stream', async () => (await streams()) === 1)
+    await server.endSessions('bob')
+    await shows(page, 'signedout')
+    await page.waitForFunction(() => counts.redirects === 1)
+    assert.deepEqual(await page.evaluate(() => told), ['session.ended'])
+    // Signed in again, the page is live again.
+    await signIn(page, 'bob')
+    await shows(page, 'read')
+    await until('the next stream', async () => (await streams()) >= 2)
+    await server.grant('bob', 'editor')
+    await shows(page, 'write')
+  })
+
+  test('without cookies the stream goes by the access token', async () => {
+    const page = await bobs({ delivery: 'body' })
+    await until('stream', async () => (await streams()) === 1)
+    await server.grant('bob', 'editor')
+    await shows(page, 'write')
+    assert.equal(await create(page), 201)
+    await server.disable('bob')
+    await page.waitForFunction(() => session.status === 'signedout' && counts.redirects === 1)
+    assert.deepEqual(page.problems, [])
+  })
+
   test('many changes in a row end with the last', async () => {
     const page = await bobs()
     await until('stream', async () => (await streams()) === 1)
