@@ -263,7 +263,7 @@ const zh: Record<Key, string> = {
   admin_denied: '403：该用户没有权限。换新令牌也没用，所以没有续期。',
   extra_failed: '没有得到应答：{error}。',
 
-  access: '权限',
+  access: '访问权限',
   access_sub: '你此刻可以做什么。变化会直接出现在这里，无需刷新。',
   roles: '角色',
   permissions: '权限',

@@ -154,6 +154,9 @@ function Patterns() {
   );
 }
 
+/** Roughly, in pixels at the size of captions. Chinese characters are twice as wide. */
+const textWidth = (s: string): number => [...s].reduce((w, c) => w + (c >= '\u2e80' ? 12 : 6.4), 0);
+
 function AxisMarks({ l, t }: { l: Layout; t: Translate }) {
   let free = -Infinity;
   return (
@@ -161,7 +164,7 @@ function AxisMarks({ l, t }: { l: Layout; t: Translate }) {
       {l.bursts.map((b) => {
         const caption = counted(t, b.counts);
         const room = b.x >= free;
-        if (room) free = b.x + Math.max(66, caption.length * 6.4) + 14;
+        if (room) free = b.x + Math.max(66, textWidth(caption)) + 14;
         return (
           <g key={b.from}>
             <line x1={b.x} x2={b.x} y1={room ? 6 : 30} y2={l.height} class="start" />
