@@ -71,9 +71,10 @@ export async function startServer(...flags) {
   }
 }
 
-/** Debian's Chromium, headless. */
-export function startBrowser() {
+/** Debian's Chromium, headless; `options` as Playwright has them. */
+export function startBrowser(options = {}) {
   return chromium.launch({
+    ...options,
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { openTab, signIn } from '../lib/page.mjs'
-import { startStack } from '../lib/stack.mjs'
+import { startBrowser, startStack } from '../lib/stack.mjs'
 
 let stack, server, context
 
@@ -138,6 +138,26 @@ describe('reload', () => {
       await shows(page, want)
       assert.deepEqual(await page.evaluate(() => shown), ['loading', want])
       await server.grant('bob', 'editor', false)
+    }
+  })
+
+  test('back from the back/forward cache: blank, then the new grants', async () => {
+    // Playwright turns that cache off.
+    const browser = await startBrowser({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+    try {
+      await context.close()
+      context = await browser.newContext()
+      const page = await bobs({ grants: { refreshGrantsOnReload: true } })
+      await until('stream', async () => (await streams()) === 1)
+      await page.evaluate(() => addEventListener('pageshow', (e) => (globalThis.persisted = e.persisted)))
+      await page.goto(server.url + '/package.json')
+      await server.grant('bob', 'editor')
+      await page.goBack({ waitUntil: 'commit' })
+      await shows(page, 'write')
+      assert.equal(await page.evaluate(() => globalThis.persisted), true, 'not from the cache: the test tests nothing')
+      assert.deepEqual(await page.evaluate(() => shown), ['loading', 'signedout', 'read', 'loading', 'write'])
+    } finally {
+      await browser.close()
     }
   })
 
