@@ -225,8 +225,8 @@ func TestThePlatformsEventSource(t *testing.T) {
 	cookie := func(v string, more ...string) []string { return append(more, "Cookie", wire.CookieRefresh+"="+v) }
 	before := state()
 	s := h.stream("/auth/events", cookie(first, "Origin", h.url, "Sec-Fetch-Site", "same-origin")...)
-	if len(s.resp.Cookies()) > 0 {
-		t.Error("the stream touches cookies")
+	if len(s.resp.Cookies()) > 0 || state() != before {
+		t.Error("the stream touches cookies or the session")
 	}
 	for range 3 {
 		h.clock.advance(time.Minute)

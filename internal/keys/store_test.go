@@ -62,7 +62,6 @@ func newClock() *clock {
 
 func (c *clock) now() time.Time      { return time.Unix(0, c.at.Load()).UTC() }
 func (c *clock) add(d time.Duration) { c.at.Add(int64(d)) }
-func (c *clock) fixed(t time.Time)   { c.at.Store(t.UnixNano()) }
 func testPolicy() Policy             { return Policy{Access: 15 * time.Minute, Refresh: 14 * 24 * time.Hour} }
 func testMaster(t testing.TB) *Master {
 	return mustMaster(t, "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")

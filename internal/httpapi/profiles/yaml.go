@@ -138,14 +138,6 @@ func (r *reader) items(n *yaml.Node) []*yaml.Node {
 	return []*yaml.Node{n}
 }
 
-func (r *reader) texts(n *yaml.Node, what string) []string {
-	var out []string
-	for _, item := range r.items(n) {
-		out = append(out, r.text(item, what))
-	}
-	return out
-}
-
 // scalar is a value without references.
 func (r *reader) scalar(n *yaml.Node) any {
 	var v any
