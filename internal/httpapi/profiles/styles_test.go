@@ -16,7 +16,6 @@ type style struct {
 	// (twice), and for the refresh token.
 	login, renew, logout [3]string
 	user                 string
-	credential           string // header; the token stands behind "Bearer " in Authorization
 
 	access, refresh               string // members of the answer to login
 	renewedAccess, renewedRefresh string // of the answer to renew; "" for the whole body
