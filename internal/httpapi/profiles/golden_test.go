@@ -24,6 +24,7 @@ var random = []struct {
 }{
 	{regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`), "<access token>"},
 	{regexp.MustCompile(`tacet_rt_[\w-]+`), "<refresh token>"},
+	{regexp.MustCompile(`kept-in-cookie\.[\w-]+`), "kept-in-cookie.<session>"},
 }
 
 func (t *transcript) note(what string, a answer) answer {

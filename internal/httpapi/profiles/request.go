@@ -22,21 +22,20 @@ const maxFormMemory = 64 << 10
 // object, or also a form where the route says so; or there is none.
 func (d *dialect) read(r *http.Request, form bool) (map[string]string, error) {
 	contentType := r.Header.Get("Content-Type")
-	mt, params, err := mime.ParseMediaType(contentType)
+	mt, _, _ := mime.ParseMediaType(contentType)
 	switch {
 	case form && mt == "application/x-www-form-urlencoded":
 		return readForm(r, r.ParseForm())
 	case form && mt == "multipart/form-data":
 		return readForm(r, r.ParseMultipartForm(maxFormMemory))
 	}
-	isJSON := err == nil && mt == "application/json" && (params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8"))
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, bodyError(err, ErrUnreadable)
 	}
 	// With a cookie, also an empty body must not say that it is a form: that is
 	// what pages can send without being asked.
-	if !isJSON && (len(body) > 0 || contentType != "" && d.p.Refresh.inCookie()) {
+	if !isJSON(contentType) && (len(body) > 0 || contentType != "" && d.p.Refresh.inCookie()) {
 		return nil, ErrMediaType
 	}
 	if len(body) == 0 {
@@ -54,6 +53,11 @@ func (d *dialect) read(r *http.Request, form bool) (map[string]string, error) {
 		}
 	}
 	return out, nil
+}
+
+func isJSON(contentType string) bool {
+	mt, params, err := mime.ParseMediaType(contentType)
+	return err == nil && mt == "application/json" && (params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8"))
 }
 
 func readForm(r *http.Request, err error) (map[string]string, error) {
@@ -80,19 +84,20 @@ func bodyError(err, other error) error {
 	return other
 }
 
-// presented is the refresh token of a request, or empty.
-func (d *dialect) presented(r *http.Request, in map[string]string) string {
+// presented is the refresh token of a request, or empty, and whether a cookie
+// brought it.
+func (d *dialect) presented(r *http.Request, in map[string]string) (raw string, byCookie bool) {
 	switch t := d.p.Refresh; {
 	case t.Body != "":
-		return in[t.Body]
+		return d.resolve(r, in[t.Body])
 	case t.Query != "":
-		return r.URL.Query().Get(t.Query)
+		return d.resolve(r, r.URL.Query().Get(t.Query))
 	case t.inCookie():
 		if c, err := r.Cookie(d.cookieName()); err == nil {
-			return c.Value
+			return c.Value, true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // credential is the access token of a request, or empty.

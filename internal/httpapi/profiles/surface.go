@@ -156,7 +156,7 @@ func (d *dialect) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	raw := d.presented(r, in)
+	raw, byCookie := d.presented(r, in)
 	if raw == "" {
 		return ErrNoRefreshToken
 	}
@@ -164,8 +164,10 @@ func (d *dialect) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := d.guard(r); err != nil {
-		return err
+	if byCookie {
+		if err := d.guard(r); err != nil {
+			return err
+		}
 	}
 	if d.route.user != "" {
 		if err := d.owned(r, t, in[d.route.user]); err != nil {
@@ -201,11 +203,11 @@ func (d *dialect) owned(r *http.Request, t rotation.Token, named string) error {
 
 // guard stands in for the CSRF token of the native surface, which the clients of
 // these dialects do not send: a call that a cookie authenticates must not come
-// from a foreign page (Origin, Sec-Fetch-Site), must be JSON, for which browsers
-// ask first (read), and the cookie is SameSite.
+// from a foreign page (Origin, Sec-Fetch-Site), must not be of a type that pages
+// can send without the browser asking first, and the cookie is SameSite.
 func (d *dialect) guard(r *http.Request) error {
-	if !d.p.Refresh.inCookie() {
-		return nil
+	if contentType := r.Header.Get("Content-Type"); contentType != "" && !isJSON(contentType) {
+		return ErrMediaType
 	}
 	return d.SameOrigin(r)
 }
@@ -216,11 +218,14 @@ func (d *dialect) logout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := d.guard(r); err != nil {
-		return err
+	if d.p.Refresh.inCookie() {
+		if err := d.guard(r); err != nil {
+			return err
+		}
 	}
 	var ids []rotation.SessionID
-	t, err := d.Sessions.Open(r.Context(), d.presented(r, in))
+	raw, _ := d.presented(r, in)
+	t, err := d.Sessions.Open(r.Context(), raw)
 	switch {
 	case err == nil:
 		ids = append(ids, t.Session)
@@ -246,6 +251,7 @@ func (d *dialect) logout(w http.ResponseWriter, r *http.Request) error {
 	if d.p.Refresh.inCookie() {
 		http.SetCookie(w, d.Cookie(d.cookieName(), "", d.p.CookiePath(), -1))
 	}
+	d.keep(w, "", -1)
 	d.write(w, &d.route.answer, &values{language: d.Language(r)})
 	return nil
 }
@@ -285,14 +291,19 @@ func (d *dialect) known(r *http.Request) func() []string {
 
 // grant answers a sign-in or a renewal.
 func (d *dialect) grant(w http.ResponseWriter, r *http.Request, g session.Grant) {
-	if d.p.Refresh.inCookie() && g.RefreshToken != "" {
+	v := d.granted(&g)
+	if g.RefreshToken != "" {
 		maxAge := 0 // until the browser is closed
 		if !g.ExpiresAt.IsZero() {
 			maxAge = max(1, int(g.ExpiresAt.Sub(d.Sessions.Clock())/time.Second))
 		}
-		http.SetCookie(w, d.Cookie(d.cookieName(), g.RefreshToken, d.p.CookiePath(), maxAge))
+		if d.p.Refresh.inCookie() {
+			http.SetCookie(w, d.Cookie(d.cookieName(), g.RefreshToken, d.p.CookiePath(), maxAge))
+		}
+		d.keep(w, g.RefreshToken, maxAge)
+	} else {
+		v.keptName = d.keptName(r, g)
 	}
-	v := d.granted(&g)
 	v.known, v.language = d.known(r), d.Language(r)
 	d.write(w, &d.route.answer, v)
 }

@@ -22,6 +22,7 @@ type values struct {
 	expires  time.Time // of the access token
 	ends     time.Time // of the session; zero: no limit
 	known    func() []string
+	keptName string // instead of a refresh token (kept.go)
 	problem  Problem
 	language string
 	data     any // of the envelope
@@ -66,10 +67,13 @@ var references = map[string]reference{
 	"access.expires_in": {kNumber, inGrant, func(v *values) any { return v.grant.ExpiresIn }},
 	"access.expires_at": {kTime, inGrant | inUser, func(v *values) any { return v.expires }},
 	"refresh.token": {kString, inGrant, func(v *values) any {
-		if v.grant.RefreshToken == "" { // a slow duplicate: keep the one that you have
-			return absent
+		switch {
+		case v.grant.RefreshToken != "":
+			return v.grant.RefreshToken
+		case v.keptName != "":
+			return v.keptName
 		}
-		return v.grant.RefreshToken
+		return absent // a slow duplicate: keep the one that you have
 	}},
 	"session.id":         {kString, inGrant | inUser, func(v *values) any { return v.sess.ID.String() }},
 	"session.expires_at": {kTime, inGrant | inUser, func(v *values) any { return v.ends }},
@@ -109,10 +113,11 @@ func displayName(u session.User) string {
 	return u.Username
 }
 
-// validations lists missing members as [{"message","members"}], or null.
+// validations is [{"message","members"}], one entry for every missing member. It
+// is never empty: there are front-ends that look at the first without asking.
 func validations(v *values) any {
 	if len(v.problem.Missing) == 0 {
-		return nil
+		return []any{object{{"message", v.problem.Detail}, {"members", []string{}}}}
 	}
 	var out []any
 	for _, m := range v.problem.Missing {
