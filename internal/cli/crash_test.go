@@ -67,8 +67,10 @@ func newProgram(t testing.TB, dir string, flags ...string) *program {
 func (p *program) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0], p.args...)
-	// Settings of tests (TACET_SOAK, …) are none of the program's.
-	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "TACET_") })
+	// Settings of tests are none of the program's, which would not know them.
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		return strings.HasPrefix(kv, "TACET_SOAK=") || strings.HasPrefix(kv, "TACET_DEEP=")
+	})
 	p.cmd.Env = append(env, asProgram+"=1")
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
