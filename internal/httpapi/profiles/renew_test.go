@@ -201,3 +201,20 @@ func TestOnlyTheDialectWithOneTokenCarriesIt(t *testing.T) {
 		t.Fatalf("another dialect's token was renewed: %d %s", a.StatusCode, a.raw)
 	}
 }
+
+// A slow duplicate brings no new token that could not renew in its turn.
+func TestASlowDuplicateBringsNoNewToken(t *testing.T) {
+	const ttl = 15 * time.Minute
+	h := newHarness(t, func(c *app.Config) { c.AccessTTL = ttl })
+	token := h.call(http.DefaultClient, "POST", "/base/login", `{"username":"alice","password":"alice"}`).text("data.token")
+	call := func(token string) answer { return h.call(http.DefaultClient, "GET", gvaUser, "", "X-Token", token) }
+	h.advance(ttl * 4 / 5)
+	one, two := call(token).Header.Get("New-Token"), call(token).Header.Get("New-Token")
+	h.advance(ttl * 4 / 5)
+	if a := call(one); !code(0)(a) || a.Header.Get("New-Token") == "" {
+		t.Fatalf("%d %s", a.StatusCode, a.raw)
+	}
+	if a := call(two); !code(0)(a) || a.Header.Get("New-Token") != "" {
+		t.Fatalf("%d %s, new token: %v", a.StatusCode, a.raw, a.Header.Get("New-Token") != "")
+	}
+}

@@ -320,6 +320,16 @@ func TestAPIsAreRefusedInTheDialect(t *testing.T) {
 			}
 		}
 	}
+	mine := filepath.Join(t.TempDir(), "mine.yaml") // the longest prefix counts
+	if err := os.WriteFile(mine, []byte(strings.Replace(good, "envelope:", "api: [/admin-api/orders]\nenvelope:", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range [][]string{{"yudao", mine}, {mine, "yudao"}} {
+		h := newHarness(t, upstreams, func(cfg *app.Config) { cfg.Profiles = names })
+		if a := h.call(http.DefaultClient, "GET", "/admin-api/orders/1", ""); a.StatusCode != 401 || a.at("data") != nil || a.at("msg") == "账号未登录" {
+			t.Errorf("%v: %d %s", names, a.StatusCode, a.raw)
+		}
+	}
 	h := newHarness(t, upstreams, func(cfg *app.Config) { cfg.Profiles = []string{"soybean"} })
 	c := h.open(styles[3])
 	c.signIn("alice")
