@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"internal/httpapi":               {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
 	"internal/httpapi/profiles":      {"internal/session", "rotation", "verify", "wire"},
 	"internal/config":                {},
-	"internal/gateway":               {"verify", "wire"},
+	"internal/gateway":               {"rotation", "verify", "wire"},
 	"internal/demo":                  {"internal/session", "rotation", "wire"},
 	"internal/app":                   {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi", "internal/httpapi/profiles", "internal/keys", "internal/oauth", "internal/session", "internal/store/postgres", "internal/store/sqlite", "rotation", "verify", "wire"},
 	"internal/cli":                   {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/httpapi/profiles", "internal/keys", "internal/oauth", "internal/session", "rotation", "wire"},

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -53,12 +54,16 @@ func strip(h http.Header) {
 	}
 }
 
-// ownCookies are never passed on, in either direction.
+// ownCookies are never passed on, in either direction; nor is any other that
+// holds a refresh token, because profiles have names of their own for them.
 var ownCookies = []string{wire.CookieRefresh, wire.CookieSecurePrefix + wire.CookieRefresh, wire.CookieCSRF}
 
 func isOwn(cookie string) bool {
-	name, _, _ := strings.Cut(cookie, "=")
+	name, value, _ := strings.Cut(cookie, "=")
 	name = strings.Trim(name, " \t\"")
+	if strings.HasPrefix(strings.Trim(value, " \t\""), rotation.Prefix) {
+		return true
+	}
 	for _, own := range ownCookies {
 		if strings.EqualFold(name, own) {
 			return true

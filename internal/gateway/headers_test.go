@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/tacet-dev/tacet/rotation"
 )
 
 func TestStripLeavesNothingThatCallersMustNotSet(t *testing.T) {
@@ -89,5 +91,15 @@ func TestProtocolsAreUnwrapped(t *testing.T) {
 		if token != want.token || plain != want.plain || h.Get(protocolHeader) != want.rest {
 			t.Errorf("%q: %q, %v, %v", in, token, plain, h)
 		}
+	}
+}
+
+// Profiles keep refresh tokens under names of their own.
+func TestRefreshTokensUnderAnyNameStayHere(t *testing.T) {
+	if got := withoutOwn("jwt=" + rotation.Prefix + "AQ; theme=dark; tacet_kept=\"" + rotation.Prefix + "AQ\""); strings.Contains(got, rotation.Prefix) || !strings.Contains(got, "theme=dark") {
+		t.Errorf("passed on: %q", got)
+	}
+	if got := withoutOwn("jwt=an.upstream.token"); got != "jwt=an.upstream.token" {
+		t.Errorf("another's cookie became %q", got)
 	}
 }
