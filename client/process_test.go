@@ -94,7 +94,7 @@ func childProcess(t *testing.T, url, file string, rounds int) *exec.Cmd {
 }
 
 func TestTwoProcessesShareATokenFile(t *testing.T) {
-	rounds := 250
+	rounds := 500
 	if os.Getenv(soakEnv) != "" {
 		rounds = 1000
 	}

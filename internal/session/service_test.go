@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/session"
@@ -329,4 +330,32 @@ func TestSessionIDsAreOrderedUUIDs(t *testing.T) {
 		}
 		last = id
 	}
+}
+
+// While the clock is wrong, sessions look expired that are not. They must be
+// there when it is right again.
+func TestNothingIsSweptWhileTheClockHasJumped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		var jump atomic.Int64
+		f.Config.Clock = func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
+		g := f.start(t)
+		go f.RunSweeper(t.Context())
+		synctest.Wait() // it has begun, with the right time
+		jump.Store(int64(365 * 24 * time.Hour))
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if _, err := f.store.Get(t.Context(), g.Session.ID); err != nil {
+			t.Fatalf("swept by a clock that jumped: %v", err)
+		}
+		jump.Store(0)
+		if _, err := f.refresh(t, g.RefreshToken); err != nil {
+			t.Errorf("with the clock right again: %v", err)
+		}
+		time.Sleep(14*24*time.Hour + session.Retention + time.Hour) // really
+		synctest.Wait()
+		if _, err := f.store.Get(t.Context(), g.Session.ID); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("not swept in the end: %v", err)
+		}
+	})
 }
