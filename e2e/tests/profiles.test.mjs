@@ -94,7 +94,6 @@ async function underNode(style) {
   }
 }
 
-const decisions = async () => (await server.seen()).decisions.map((d) => d.outcome)
 
 for (const [where, open] of [['in Chromium', inChromium], ['under node', underNode]]) {
   for (const style of ['envelope', 'abp']) {
@@ -157,10 +156,14 @@ for (const style of ['envelope', 'abp']) {
     await tabs[1].reload()
     for (let run = 0; run < 10; run++) {
       await server.advance(ACCESS_TTL)
+      // Every 401 is in before the first renewal is answered: see handwritten.test.mjs.
+      await server.fault(REFRESH[style], 'delay-answer', { ms: 250, count: 50 })
       allEqual((await Promise.all(tabs.map((t) => t.burst()))).flat(), 3)
+      const { decisions } = await server.seen()
+      assert.ok(!decisions.some((d) => d.outcome === 'reuse_detected'))
+      await server.reset()
       for (const t of tabs) await t.reload()
     }
     for (const t of tabs) assert.equal((await t.counts()).signedOut, 0)
-    assert.ok(!(await decisions()).includes('reuse_detected'))
   })
 }
