@@ -25,7 +25,7 @@ export interface User {
 }
 export type Status = 'loading' | 'signedin' | 'signedout';
 export interface SignedOut {
-        reason: 'signedout' | 'elsewhere' | (string & {});
+        reason: 'signedout' | 'tab' | (string & {});
 }
 export type RenewedFrom = 'network' | 'tab' | 'storage';
 export interface SessionEvents {

@@ -67,7 +67,7 @@ export class Lab {
     this.session.on('signedin', () => this.sync(true));
     this.session.on('renewed', () => this.sync(true));
     this.session.on('signedout', ({ reason }) => {
-      if (reason === 'elsewhere') this.tell('warn', 's_signedout');
+      if (reason === 'tab') this.tell('warn', 's_signedout');
       this.sync(false);
     });
     this.access = new Access(this.watchedSession(), (path, init) => this.request(path, init), {

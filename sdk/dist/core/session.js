@@ -195,9 +195,9 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
         renewal = undefined;
         used = false;
     };
-    /** Uses a token, if it is a new one, the newest, and of no session that has ended. */
+    /** Uses a token, if it is a new one, and of no session that has ended. Another tab's must be the newest, too. */
     const take = (t, from) => {
-        if (!t?.access_token || t.access_token === token?.access_token || t.g !== mark() || t.s === ended)
+        if (!t?.access_token || t.access_token === token?.access_token || t.s === ended)
             return;
         const fresh = token?.s !== t.s;
         if (!fresh)
@@ -322,9 +322,9 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
         if (x?.o) {
             flush(x);
             if (!none() && (x.g === mark() || x.s === token?.s))
-                drop('elsewhere');
+                drop('tab');
         }
-        else
+        else if (x?.g === mark())
             take(x, 'storage');
     };
     const tell = (m) => channel?.postMessage(m);
@@ -352,9 +352,9 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
     const life = new AbortController();
     for (const type of ['storage', 'online', 'pageshow', 'visibilitychange'])
         addEventListener(type, stir, life);
-    channel?.addEventListener('message', ({ data }) => data.access_token ? take(data, 'tab')
+    channel?.addEventListener('message', ({ data }) => data.access_token ? data.g === mark() && take(data, 'tab')
         : data.c >= 0 ? (data.c > claim ? tell({ c: claim }) : (rival = true))
-            : data.x ? data.x === token?.s && drop('elsewhere')
+            : data.x ? data.x === token?.s && drop('tab')
                 : good() && tell(token), life);
     return {
         fetch: fetchIt,

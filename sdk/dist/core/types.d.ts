@@ -11,10 +11,10 @@ export type Status = 'loading' | 'signedin' | 'signedout';
 /** Why a session ended. */
 export interface SignedOut {
     /**
-     * `signedout`: `signOut()` was called in this tab. `elsewhere`: another tab said so. Anything
+     * `signedout`: `signOut()` was called in this tab. `tab`: another tab said so. Anything
      * else is the code with which the server refused the renewal for good, normally `invalid_grant`.
      */
-    reason: 'signedout' | 'elsewhere' | (string & {});
+    reason: 'signedout' | 'tab' | (string & {});
 }
 /** What a new access token came from. */
 export type RenewedFrom = 'network' | 'tab' | 'storage';

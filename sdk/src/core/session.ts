@@ -213,9 +213,9 @@ export const createSession: (options?: SessionOptions) => Session = ({
     used = false
   }
 
-  /** Uses a token, if it is a new one, the newest, and of no session that has ended. */
-  const take = (t: Token | undefined, from: RenewedFrom) => {
-    if (!t?.access_token || t.access_token === token?.access_token || t.g !== mark() || t.s === ended) return
+  /** Uses a token, if it is a new one, and of no session that has ended. Another tab's must be the newest, too. */
+  const take = (t: Token, from: RenewedFrom) => {
+    if (!t?.access_token || t.access_token === token?.access_token || t.s === ended) return
     const fresh = token?.s !== t.s
     if (!fresh) t.user ??= token!.user!
     else if (token) cut()
@@ -336,8 +336,8 @@ export const createSession: (options?: SessionOptions) => Session = ({
     const x = load()
     if (x?.o) {
       flush(x)
-      if (!none() && (x.g === mark() || x.s === token?.s)) drop('elsewhere')
-    } else take(x, 'storage')
+      if (!none() && (x.g === mark() || x.s === token?.s)) drop('tab')
+    } else if (x?.g === mark()) take(x, 'storage')
   }
   const tell = (m: Message) => channel?.postMessage(m)
   const fetchIt = fetchWith(send)
@@ -364,9 +364,9 @@ export const createSession: (options?: SessionOptions) => Session = ({
   channel?.addEventListener(
     'message',
     ({ data }) =>
-      data.access_token ? take(data, 'tab')
+      data.access_token ? data.g === mark() && take(data, 'tab')
       : data.c >= 0 ? (data.c > claim ? tell({ c: claim }) : (rival = true))
-      : data.x ? data.x === token?.s && drop('elsewhere')
+      : data.x ? data.x === token?.s && drop('tab')
       : good() && tell(token!),
     life,
   )
