@@ -136,7 +136,7 @@ test('refused, 10 requests waiting in each of 3 tabs: all reject, 1 event per ta
     expect(t.session.status).toBe('signedout')
     expect(t.session.user).toBeUndefined()
   }
-  expect(redirects.sort()).toEqual(['tab', 'tab', 'invalid_grant'])
+  expect(redirects.sort()).toEqual(['invalid_grant', 'tab', 'tab'])
   expect(server.count('/auth/refresh')).toBe(1)
   // From now on requests go out as they are.
   expect(await run(burst(tabs[0]!, 2))).toEqual([401, 401])
