@@ -64,14 +64,20 @@ func newProgram(t testing.TB, dir string, flags ...string) *program {
 	return p
 }
 
-func (p *program) start() {
-	p.t.Helper()
-	p.cmd = exec.Command(os.Args[0], p.args...)
+// command is the program with these arguments as another process.
+func command(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
 	// Settings of tests are none of the program's, which would not know them.
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		return strings.HasPrefix(kv, "TACET_SOAK=") || strings.HasPrefix(kv, "TACET_DEEP=")
 	})
-	p.cmd.Env = append(env, asProgram+"=1")
+	cmd.Env = append(env, asProgram+"=1")
+	return cmd
+}
+
+func (p *program) start() {
+	p.t.Helper()
+	p.cmd = command(p.args...)
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)

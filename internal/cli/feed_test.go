@@ -8,8 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -86,9 +84,7 @@ func (p *wireCut) set(down bool) {
 // run runs a command of the program as another process.
 func (p *program) run(args ...string) {
 	p.t.Helper()
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := command(args...).CombinedOutput(); err != nil {
 		p.t.Fatalf("tacet %v: %v\n%s", args, err, out)
 	}
 }

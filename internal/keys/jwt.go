@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"math/big"
 	"strings"
 )
@@ -20,13 +19,7 @@ const maxJWT = 16 << 10
 
 // SignJWT signs a payload that is not that of an access token, like an ID token.
 func (r *Ring) SignJWT(payload []byte) (string, error) {
-	s := *r.view.Load().signer(r.clock())
-	header, err := json.Marshal(joseHeader{Algorithm: s.meta.Algorithm, KeyID: s.kid, Type: jwtType})
-	if err != nil {
-		return "", fmt.Errorf("keys: encode the header of a JWT: %w", err)
-	}
-	s.header = base64.RawURLEncoding.EncodeToString(header) + "."
-	return s.sign(payload)
+	return r.signTyped(jwtType, payload)
 }
 
 // VerifyJWT returns the payload of what [Ring.SignJWT] made under any key that

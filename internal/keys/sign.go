@@ -37,7 +37,11 @@ func (r *Ring) SignPayload(payload []byte) (string, error) {
 // SignAs signs other claims than those of access tokens, under the same keys.
 // typ must tell them apart from these (RFC 8725 §3.11).
 func (r *Ring) SignAs(typ string, c wire.AccessClaims) (string, error) {
-	payload := appendClaims(nil, &c)
+	return r.signTyped(typ, appendClaims(nil, &c))
+}
+
+// signTyped signs a payload under a header that is not that of access tokens.
+func (r *Ring) signTyped(typ string, payload []byte) (string, error) {
 	s := *r.view.Load().signer(r.clock())
 	header, err := json.Marshal(joseHeader{Algorithm: s.meta.Algorithm, KeyID: s.kid, Type: typ})
 	if err != nil {
