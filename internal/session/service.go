@@ -131,10 +131,11 @@ type Service struct {
 	Config
 	inFlight singleflight.Group
 	patience patience
+	herd     *herd
 }
 
 // New returns a Service.
-func New(cfg Config) *Service { return &Service{Config: cfg} }
+func New(cfg Config) *Service { return &Service{Config: cfg, herd: newHerd()} }
 
 // maxAttempts bounds the compare-and-swap loop. Every conflict means that some
 // other presentation of the same session made progress.
@@ -159,7 +160,7 @@ func (s *Service) Start(ctx context.Context, userID, clientID string, c Contact,
 	if err := s.Store.Create(ctx, sess); err != nil {
 		return Grant{}, unavailable(err)
 	}
-	g, minted, err := s.grant(sess, user, now, true, how...)
+	g, minted, err := s.grant(sess, nil, user, now, true, how...)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -211,7 +212,7 @@ func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact, how 
 	if err != nil {
 		return Grant{}, unavailable(err)
 	}
-	g, minted, err := s.grant(sess, user, now, d.Outcome.Mints(), how...)
+	g, minted, err := s.grant(sess, &t, user, now, d.Outcome.Mints(), how...)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -308,8 +309,9 @@ func (s *Service) decide(ctx context.Context, t rotation.Token, c Contact) (Sess
 	return Session{}, rotation.Decision{}, unavailable(fmt.Errorf("session %s changed %d times while one decision was made", t.Session, maxAttempts))
 }
 
-// grant signs the answer. The session must be as it is after the decision.
-func (s *Service) grant(sess Session, u User, now time.Time, mint bool, how ...Option) (Grant, rotation.Token, error) {
+// grant signs the answer to a presented token (nil: a sign-in). The session must
+// be as it is after the decision.
+func (s *Service) grant(sess Session, presented *rotation.Token, u User, now time.Time, mint bool, how ...Option) (Grant, rotation.Token, error) {
 	ttl := s.accessSeconds()
 	var jti [16]byte
 	s.random(jti[:])
@@ -344,11 +346,16 @@ func (s *Service) grant(sess Session, u User, now time.Time, mint bool, how ...O
 			g.RefreshToken = rotation.Seal(s.Keys.MAC(), child)
 		}
 	}
-	access, err := s.Keys.Sign(claims)
+	var err error
+	if presented == nil || g.Carried {
+		g.AccessToken, err = s.Keys.Sign(claims)
+	} else {
+		g.AccessToken, claims, err = s.herd.sign(*presented, claims, s.Keys.Sign)
+		g.ExpiresIn = claims.ExpiresAt - claims.IssuedAt
+	}
 	if err != nil {
 		return Grant{}, rotation.Token{}, unavailable(fmt.Errorf("sign access token: %w", err))
 	}
-	g.AccessToken = access
 	return g, child, nil
 }
 
