@@ -30,6 +30,7 @@ test-race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 
 test-bench: ## the benchmark's own tests; no figures
+	@scripts/need go postgres
 	cd bench && $(GO) vet ./... && $(GO) test ./...
 
 test-examples: ## the examples, each against a real server
@@ -60,6 +61,7 @@ test-e2e: e2e/node_modules examples/web-vue/node_modules examples/web-react/node
 	@touch $@
 
 bench: ## figures as ratios into bench/results; takes about twenty minutes
+	@scripts/need go postgres
 	cd bench && $(GO) run ./cmd/bench
 
 fuzz: ## every fuzz target for half a minute

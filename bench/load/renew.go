@@ -26,13 +26,15 @@ type RenewSpec struct {
 // RenewResult is what happened between the warm-up and the end of a run.
 type RenewResult struct {
 	Renewals   int64         `json:"renewals"`
+	All        int64         `json:"all"` // with those before and after the measured time
 	Errors     int64         `json:"errors,omitempty"`
 	FirstError string        `json:"first_error,omitempty"`
 	Elapsed    time.Duration `json:"elapsed_ns"`
 	P50        time.Duration `json:"p50_ns"`
 	P99        time.Duration `json:"p99_ns"`
 	Max        time.Duration `json:"max_ns"`
-	Usage      proc.Usage    `json:"usage"` // of the server's processes
+	Usage      proc.Usage    `json:"usage"`          // of the server's processes
+	Each       []proc.Usage  `json:"each,omitempty"` // one by one, if there are several
 }
 
 // giveUpAfter is how many errors in a row end a client.
@@ -77,6 +79,7 @@ func (g *Generator) Renew(spec RenewSpec) (RenewResult, error) {
 	res, err := r.measure(g.cfg.Pids)
 	r.stop.Store(true)
 	wg.Wait()
+	res.All = r.renewals.Load()
 	if first := r.first.Load(); first != nil {
 		res.FirstError = *first
 	}
@@ -91,23 +94,40 @@ func (g *Generator) Renew(spec RenewSpec) (RenewResult, error) {
 }
 
 // measure opens the measured time and reads everything at its two ends.
-func (r *run) measure(pids []int) (RenewResult, error) {
-	before, err := proc.ReadUsage(pids...)
+func (r *run) measure(pids []int) (res RenewResult, err error) {
+	before, err := usages(pids)
 	if err != nil {
-		return RenewResult{}, err
+		return res, err
 	}
 	from, renewals, errs := time.Now(), r.renewals.Load(), r.errors.Load()
 	r.open.Store(true)
 	time.Sleep(r.spec.Duration)
 	r.open.Store(false)
-	res := RenewResult{
-		Elapsed:  time.Since(from),
-		Renewals: r.renewals.Load() - renewals,
-		Errors:   r.errors.Load() - errs,
+	res.Elapsed = time.Since(from)
+	res.Renewals = r.renewals.Load() - renewals
+	res.Errors = r.errors.Load() - errs
+	after, err := usages(pids)
+	if err != nil {
+		return res, err
 	}
-	after, err := proc.ReadUsage(pids...)
-	res.Usage = after.Since(before)
-	return res, err
+	for i := range after {
+		after[i] = after[i].Since(before[i])
+		res.Usage = res.Usage.Plus(after[i])
+	}
+	if len(after) > 1 {
+		res.Each = after
+	}
+	return res, nil
+}
+
+func usages(pids []int) (list []proc.Usage, err error) {
+	list = make([]proc.Usage, len(pids))
+	for i, pid := range pids {
+		if list[i], err = proc.ReadUsage(pid); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // client renews until the run stops. A renewal that failed is tried again with

@@ -1,18 +1,20 @@
 package proc
 
 import (
+	"bufio"
 	"context"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 )
 
 func TestParseStatSurvivesAnyProgramName(t *testing.T) {
-	stat := "4242 (a) b) R 1 4242 4242 0 -1 4194304 100 0 0 0 123 45 0 0 20 0 5 0 1 2 3"
+	stat := "4242 (a) b) R 1 4242 4242 0 -1 4194304 100 0 0 0 123 45 7 5 20 0 5 0 1 2 3"
 	user, system, err := parseStat([]byte(stat))
-	if err != nil || user != 1230*time.Millisecond || system != 450*time.Millisecond {
-		t.Errorf("user %v system %v err %v, want 1.23s and 450ms", user, system, err)
+	if err != nil || user != 1300*time.Millisecond || system != 500*time.Millisecond {
+		t.Errorf("user %v system %v err %v, want 1.3s and 500ms with those of children", user, system, err)
 	}
 	for _, bad := range []string{"", "1 (x) R 1", "1 x R"} {
 		if _, _, err := parseStat([]byte(bad)); err == nil {
@@ -31,6 +33,44 @@ func TestParseField(t *testing.T) {
 	}
 	if _, err := parseField(data, "VmHWM"); err == nil {
 		t.Error("a missing field was found")
+	}
+}
+
+// What a child has used is counted while it runs and after it has ended.
+func TestUsageCountsChildren(t *testing.T) {
+	if _, err := ReadUsage(os.Getpid()); err != nil {
+		t.Skip("no /proc here: ", err)
+	}
+	parent := exec.Command("/bin/sh", "-c", `sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo busy; read x'; echo ended; read x`)
+	in, err := parent.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewScanner(out)
+	var cpu [2]time.Duration
+	for i, want := range []string{"busy", "ended"} {
+		if !said.Scan() || said.Text() != want {
+			t.Fatalf("%q, want %q: %v", said.Text(), want, said.Err())
+		}
+		u, err := ReadUsage(parent.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cpu[i] = u.CPU()
+		in.Write([]byte("\n"))
+	}
+	if err := parent.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if cpu[0] < tick || cpu[1] < cpu[0] {
+		t.Errorf("%v while the child ran, %v after it had ended", cpu[0], cpu[1])
 	}
 }
 

@@ -5,16 +5,20 @@ package proc
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
-// Usage is what a process has consumed since it started, except RSS and Peak,
-// which are its resident memory now and at its highest, in bytes. Written is
-// what it caused to be sent to storage, in bytes; sockets do not count.
+// Usage is what a process and its children, also those that have ended, have
+// consumed since it started, except RSS and Peak, which are their resident
+// memory now and at its highest, in bytes; memory that children share with
+// others is not counted again. Written is what was caused to be sent to storage,
+// in bytes; sockets do not count.
 type Usage struct {
 	User    time.Duration `json:"user_ns"`
 	System  time.Duration `json:"system_ns"`
@@ -34,6 +38,11 @@ func (u Usage) Since(before Usage) Usage {
 	return u
 }
 
+// Plus adds up the usage of processes.
+func (u Usage) Plus(v Usage) Usage {
+	return Usage{u.User + v.User, u.System + v.System, u.RSS + v.RSS, u.Peak + v.Peak, u.Written + v.Written}
+}
+
 // tick is the unit of the times in /proc/PID/stat. USER_HZ has been 100 in the
 // interface of Linux on every architecture that Go supports.
 const tick = time.Second / 100
@@ -50,6 +59,32 @@ func ReadUsage(pids ...int) (Usage, error) {
 }
 
 func (u *Usage) add(pid int) error {
+	if err := u.addOne(pid, "VmRSS", "VmHWM"); err != nil {
+		return err
+	}
+	for _, child := range children(pid) {
+		// One that has just ended is counted with its parent from now on.
+		if err := u.addOne(child, "RssAnon", "RssAnon"); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+	}
+	return nil
+}
+
+// children of a process, such as PostgreSQL's backends. They have none.
+func children(pid int) (list []int) {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)) // a kernel without this file: none are seen
+	for _, f := range strings.Fields(string(data)) {
+		if n, err := strconv.Atoi(f); err == nil {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// addOne adds one process, with its children that have ended. rss and peak are
+// the fields that hold its memory.
+func (u *Usage) addOne(pid int, rss, peak string) error {
 	dir := "/proc/" + strconv.Itoa(pid) + "/"
 	stat, err := os.ReadFile(dir + "stat")
 	if err != nil {
@@ -59,47 +94,50 @@ func (u *Usage) add(pid int) error {
 	if err != nil {
 		return err
 	}
-	u.User += user
-	u.System += system
-	for _, f := range []struct {
-		file, field string
-		scale       int64
-		to          *int64
-	}{
-		{"status", "VmRSS", 1 << 10, &u.RSS},
-		{"status", "VmHWM", 1 << 10, &u.Peak},
-		{"io", "write_bytes", 1, &u.Written},
-	} {
-		data, err := os.ReadFile(dir + f.file)
-		if err != nil {
-			return err
-		}
-		n, err := parseField(data, f.field)
-		if err != nil {
-			return err
-		}
-		*f.to += n * f.scale
+	status, err := os.ReadFile(dir + "status")
+	if err != nil {
+		return err
 	}
+	io, err := os.ReadFile(dir + "io")
+	if err != nil {
+		return err
+	}
+	var one Usage
+	for _, f := range []struct {
+		file  []byte
+		field string
+		scale int64
+		to    *int64
+	}{{status, rss, 1 << 10, &one.RSS}, {status, peak, 1 << 10, &one.Peak}, {io, "write_bytes", 1, &one.Written}} {
+		n, err := parseField(f.file, f.field)
+		if err != nil {
+			return err
+		}
+		*f.to = n * f.scale
+	}
+	one.User, one.System = user, system
+	*u = u.Plus(one)
 	return nil
 }
 
-// parseStat takes utime and stime, fields 14 and 15 (proc(5)). The second field
-// is a name in parentheses that may hold anything.
+// parseStat takes utime and stime, fields 14 and 15, and those of children that
+// have ended, 16 and 17 (proc(5)). The second field is a name in parentheses
+// that may hold anything.
 func parseStat(stat []byte) (user, system time.Duration, err error) {
 	_, after, ok := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(") "))
 	fields := strings.Fields(string(after))
-	if !ok || len(fields) < 13 {
+	if !ok || len(fields) < 15 {
 		return 0, 0, fmt.Errorf("stat has an unknown form: %q", stat)
 	}
 	for _, f := range []struct {
 		text string
 		to   *time.Duration
-	}{{fields[11], &user}, {fields[12], &system}} {
+	}{{fields[11], &user}, {fields[12], &system}, {fields[13], &user}, {fields[14], &system}} {
 		n, err := strconv.ParseInt(f.text, 10, 64)
 		if err != nil {
 			return 0, 0, err
 		}
-		*f.to = time.Duration(n) * tick
+		*f.to += time.Duration(n) * tick
 	}
 	return user, system, nil
 }

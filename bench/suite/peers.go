@@ -1,16 +1,13 @@
 package suite
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"os/exec"
+	"errors"
 	"path/filepath"
 
 	"github.com/tacet-dev/tacet/bench/limit"
 	"github.com/tacet-dev/tacet/bench/load"
 	"github.com/tacet-dev/tacet/bench/proc"
-	"github.com/tacet-dev/tacet/wire"
 )
 
 // Peer is a kind of server that suites measure. A new one is an entry in Peers:
@@ -22,14 +19,15 @@ type Peer struct {
 	Start         func(context.Context, *Env) (*Running, error)
 }
 
-// Running is a started server. Pids are all processes that its work costs; a
-// database beside it belongs to it. Restart, if not nil, starts it again over
-// the same data after Stop.
+// Running is a started server. Pids are all processes that its work costs, whose
+// children count as well; a database beside it belongs to it. Stop stops the
+// server alone; Restart, if not nil, starts it again over the same data.
 type Running struct {
-	Addr    string
-	Pids    []int
-	Stop    func() error
-	Restart func(context.Context) (*Running, error)
+	Addr     string
+	Pids     []int
+	Database *database // nil: it keeps its data itself
+	Stop     func() error
+	Restart  func(context.Context) (*Running, error)
 }
 
 func (r *Running) restart(ctx context.Context) error {
@@ -45,11 +43,21 @@ func (r *Running) restart(ctx context.Context) error {
 	return nil
 }
 
+// end stops the server and removes its database.
+func (r *Running) end() error {
+	err := r.Stop()
+	if r.Database != nil {
+		err = errors.Join(err, r.Database.Remove())
+	}
+	return err
+}
+
 // Names of the references.
 const (
-	noopName  = "noop"
-	limitName = "limit"
-	tacetName = "tacet-sqlite"
+	noopName     = "noop"
+	limitName    = "limit"
+	tacetName    = "tacet-sqlite"
+	postgresName = "tacet-postgres"
 )
 
 // Peers are all that can be measured; the references come first.
@@ -70,45 +78,13 @@ var Peers = []Peer{
 			Token:   load.Capture{Cookie: limit.Cookie},
 		},
 	},
-	{
-		Name: tacetName, SignInsAtOnce: 2, Start: startTacet,
-		Dialect: load.Dialect{
-			Login: load.Exchange{
-				Path: wire.DefaultBasePath + wire.PathLogin,
-				Body: `{"username":"` + benchUser + `","password":"` + benchPassword + `","delivery":"body"}`,
-			},
-			Refresh: load.Exchange{Path: wire.DefaultBasePath + wire.PathRefresh, Body: `{"refresh_token":"{token}"}`},
-			Token:   load.Capture{JSON: "refresh_token"},
-		},
-	},
-	{
-		Name: tacetName + "-cookie", SignInsAtOnce: 2, Start: startTacet,
-		Dialect: load.Dialect{
-			Login: load.Exchange{
-				Path: wire.DefaultBasePath + wire.PathLogin,
-				Body: `{"username":"` + benchUser + `","password":"` + benchPassword + `"}`,
-			},
-			Refresh: load.Exchange{
-				Path: wire.DefaultBasePath + wire.PathRefresh,
-				Headers: []string{
-					"Cookie: " + wire.CookieRefresh + "={token}; " + wire.CookieCSRF + "={csrf}",
-					wire.HeaderCSRF + ": {csrf}",
-				},
-				Body: "{}",
-			},
-			Token: load.Capture{Cookie: wire.CookieRefresh},
-			CSRF:  load.Capture{Cookie: wire.CookieCSRF},
-		},
-	},
+	{Name: tacetName, SignInsAtOnce: 2, Start: startTacet, Dialect: tacetBody},
+	{Name: postgresName, SignInsAtOnce: 2, Start: startTacetPostgres, Dialect: tacetBody},
+	{Name: tacetName + "-cookie", SignInsAtOnce: 2, Start: startTacet, Dialect: tacetCookies},
 }
 
 // paddedToken makes noop's request as long as a real one.
 const paddedToken = "noop_________________________________________________________________________________________________"
-
-const (
-	benchUser     = "bench"
-	benchPassword = "a password of the benchmark"
-)
 
 // peers picks by name; an unknown name is a mistake in a suite.
 func peers(names ...string) []Peer {
@@ -153,32 +129,4 @@ func startServer(ctx context.Context, name, program string, args ...string) (*Ru
 		return nil, err
 	}
 	return &Running{Addr: p.Addr, Pids: []int{p.Pid}, Stop: p.Stop}, nil
-}
-
-// startTacet starts a server on a new data directory with one user, whose
-// sessions all clients hold.
-func startTacet(ctx context.Context, e *Env) (*Running, error) {
-	program, err := e.program(ctx, "tacet")
-	if err != nil {
-		return nil, err
-	}
-	data, err := e.tempDir("tacet")
-	if err != nil {
-		return nil, err
-	}
-	add := exec.CommandContext(ctx, program, "user", "add", benchUser, "--password-stdin", "--data", data)
-	add.Stdin = bytes.NewBufferString(benchPassword + "\n")
-	if said, err := add.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("tacet user add: %w\n%s", err, said)
-	}
-	return serveTacet(ctx, program, data)
-}
-
-func serveTacet(ctx context.Context, program, data string) (*Running, error) {
-	r, err := startServer(ctx, "tacet", program, "serve", "--listen", "127.0.0.1:0", "--data", data)
-	if err != nil {
-		return nil, err
-	}
-	r.Restart = func(ctx context.Context) (*Running, error) { return serveTacet(ctx, program, data) }
-	return r, nil
 }

@@ -188,7 +188,7 @@ func startOn(ctx context.Context, e *Env, dir string) (started, error) {
 		return started{}, err
 	}
 	from := time.Now()
-	r, err := serveTacet(ctx, program, dir)
+	r, err := serveTacet(ctx, program, dir, nil)
 	if err != nil {
 		return started{}, err
 	}

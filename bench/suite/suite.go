@@ -119,7 +119,7 @@ func (e *Env) startServers(ctx context.Context, peers []Peer, sessions int) (_ [
 	halt := func() (err error) {
 		for _, s := range servers {
 			s.gen.Close()
-			if e := s.Stop(); e != nil && err == nil {
+			if e := s.end(); e != nil && err == nil {
 				err = e
 			}
 		}
@@ -142,7 +142,7 @@ func (e *Env) startServers(ctx context.Context, peers []Peer, sessions int) (_ [
 		}
 		s := &server{Peer: p, Running: running}
 		if s.gen, err = load.StartRemote(ctx, p.Name, generator); err != nil {
-			running.Stop()
+			running.end()
 			return nil, nil, err
 		}
 		servers = append(servers, s)

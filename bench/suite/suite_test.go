@@ -40,6 +40,23 @@ func TestRenewalTargetsCompareWithTheRunNextToThem(t *testing.T) {
 	}
 }
 
+// With a database, the server's own CPU is held against the target of the
+// server process, and everything is shown.
+func TestRenewalTargetsTellServerAndDatabaseApart(t *testing.T) {
+	c := rounds(postgresName, 128, 9000)
+	r := &c.Rounds[0]
+	r.Each = []proc.Usage{{User: 9000 * 70 * time.Microsecond}, {User: 9000 * 30 * time.Microsecond}}
+	c.WAL = []float64{321.4}
+	targets := renewalTargets([]*cell{rounds(limitName, 128, 10000), c}, []*cell{rounds(limitName, 128, 5000), rounds(postgresName, 128, 4500)})
+	if len(targets) != 3 || targets[0].Measured != report.Ratio(0.9) || targets[1].Measured != report.Ratio(0.7) {
+		t.Errorf("%+v", targets)
+	}
+	table := databaseTable([]*cell{rounds(limitName, 128, 1), c})
+	if len(table.Rows) != 1 || table.Rows[0][1] != "70.0" || table.Rows[0][2] != "30.0" || table.Rows[0][3] != "321" {
+		t.Errorf("%v", table.Rows)
+	}
+}
+
 func TestRenewalTableHasACellForEveryHeader(t *testing.T) {
 	cells := []*cell{rounds(limitName, 1, 10, 10), rounds("other", 1, 5, 5)}
 	table := renewalTable("t", cells)

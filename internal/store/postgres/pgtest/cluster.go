@@ -244,8 +244,8 @@ func URL(addr string) string {
 	return "postgres://" + superuser + "@" + addr + "/postgres?sslmode=disable"
 }
 
-// pid is that of the server's first process.
-func (c *Cluster) pid() (int, error) {
+// Pid is that of the server's first process, whose children the others are.
+func (c *Cluster) Pid() (int, error) {
 	b, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
 	if err != nil {
 		return 0, err
@@ -269,7 +269,7 @@ func (c *Cluster) Thaw() error { return c.signal(syscall.SIGCONT) }
 
 // signal sends sig to the first process and its children.
 func (c *Cluster) signal(sig syscall.Signal) error {
-	pid, err := c.pid()
+	pid, err := c.Pid()
 	if err != nil {
 		return err
 	}
@@ -295,7 +295,7 @@ func (c *Cluster) end(sig syscall.Signal) error {
 	if c.cmd == nil {
 		return nil
 	}
-	pid, err := c.pid()
+	pid, err := c.Pid()
 	if err != nil {
 		return err
 	}
