@@ -185,6 +185,7 @@ func (a *App) openEvents(ctx context.Context, committed <-chan struct{}) (err er
 		Window: window,
 		Apply:  a.heard,
 		Wake:   committed,
+		Poll:   a.Config.EventPoll,
 	})
 	return err
 }

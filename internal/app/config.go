@@ -54,6 +54,13 @@ type Config struct {
 	// Directory and Authenticator replace the embedded directory, together.
 	Directory     session.Directory
 	Authenticator session.Authenticator
+	// OpenStore, if set, opens the store, in place of those that the program has:
+	// internal/sim has one without files. Its arguments are those of a store's
+	// options of these names.
+	OpenStore func(notify, elsewhere func()) (Store, error)
+	// EventPoll is how often the store is asked for what other nodes have
+	// committed. Zero: events.DefaultPoll.
+	EventPoll time.Duration
 	// Observe is told of every decision (session.Config.Observe).
 	Observe func(session.Decided)
 	Logger  *slog.Logger

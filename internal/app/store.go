@@ -38,6 +38,9 @@ type Store interface {
 // events may have been committed; elsewhere before a call returns that saw that
 // others have written.
 func openStore(ctx context.Context, c *Config, notify, elsewhere func()) (Store, error) {
+	if c.OpenStore != nil {
+		return c.OpenStore(notify, elsewhere)
+	}
 	if c.DatabaseURL == "" {
 		db, err := sqlite.Open(ctx, c.DataDir, sqlite.Options{Notify: notify, Elsewhere: elsewhere})
 		if err != nil {

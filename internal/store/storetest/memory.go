@@ -14,6 +14,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 )
@@ -21,10 +22,18 @@ import (
 // memory keeps everything in maps under one lock: the contract with nothing
 // that makes it fast or durable.
 type memory struct {
-	mu       sync.Mutex
+	mu sync.Mutex
+	contents
+}
+
+// contents is what a backup holds.
+type contents struct {
 	sessions map[rotation.SessionID]session.Session
+	ids      []rotation.SessionID // of sessions, in order
 	users    map[string]directory.User
 	roles    map[string]directory.Role
+	clients  map[string]oauth.Client
+	flows    map[oauth.Key]oauth.Flow
 	ring     []keys.Key
 	version  int64
 	events   []events.Event
@@ -33,17 +42,44 @@ type memory struct {
 
 // Memory returns an empty store in memory. Its contents survive Reopen.
 func Memory() Stores {
-	m := &memory{
+	s, _ := MemoryWithBackup()
+	return s
+}
+
+// MemoryWithBackup is Memory, and a function that takes a backup and returns what
+// puts it back: the store then is as it was, as often as that is called.
+func MemoryWithBackup() (_ Stores, backup func() (restore func())) {
+	m := &memory{contents: contents{
 		sessions: map[rotation.SessionID]session.Session{},
 		users:    map[string]directory.User{},
 		roles:    map[string]directory.Role{},
-	}
+		clients:  map[string]oauth.Client{},
+		flows:    map[oauth.Key]oauth.Flow{},
+	}}
 	var s Stores
 	s = Stores{
-		Sessions: memorySessions{m}, Keys: memoryKeys{m}, Directory: memoryDirectory{m}, Events: memoryEvents{m}, OAuth: newMemoryOAuth(m),
+		Sessions: memorySessions{m}, Keys: memoryKeys{m}, Directory: memoryDirectory{m}, Events: memoryEvents{m}, OAuth: memoryOAuth{m},
 		Reopen: func(*testing.T) Stores { return s },
 	}
-	return s
+	return s, func() func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		kept := m.copy()
+		return func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.contents = kept.copy()
+		}
+	}
+}
+
+// copy shares what is in the rows, which is never changed in place.
+func (c contents) copy() contents {
+	c.sessions, c.ids = maps.Clone(c.sessions), slices.Clone(c.ids)
+	c.users, c.roles = maps.Clone(c.users), maps.Clone(c.roles)
+	c.clients, c.flows = maps.Clone(c.clients), maps.Clone(c.flows)
+	c.ring, c.events = slices.Clone(c.ring), slices.Clone(c.events)
+	return c
 }
 
 // locked runs f alone, unless nobody waits for it any more.
@@ -81,8 +117,15 @@ func (m memorySessions) Create(ctx context.Context, s session.Session) error {
 			s.End.At = stored(s.End.At)
 		}
 		m.sessions[s.ID] = s
+		i, _ := m.place(s.ID)
+		m.ids = slices.Insert(m.ids, i, s.ID)
 		return nil
 	})
+}
+
+// place is that of the id among ids, whether it is there or not.
+func (m memorySessions) place(id rotation.SessionID) (i int, found bool) {
+	return slices.BinarySearchFunc(m.ids, id, func(a, b rotation.SessionID) int { return bytes.Compare(a[:], b[:]) })
 }
 
 func (m memorySessions) Get(ctx context.Context, id rotation.SessionID) (s session.Session, err error) {
@@ -127,41 +170,42 @@ func (m memorySessions) End(ctx context.Context, id rotation.SessionID, e sessio
 	})
 }
 
-// ordered returns all sessions in order of id.
-func (m memorySessions) ordered() []session.Session {
-	return slices.SortedFunc(maps.Values(m.sessions), func(a, b session.Session) int {
-		return bytes.Compare(a.ID[:], b.ID[:])
-	})
-}
-
 func (m memorySessions) List(ctx context.Context, userID string, before rotation.SessionID, limit int) (list []session.Session, err error) {
 	err = m.locked(ctx, func() error {
-		for _, s := range slices.Backward(m.ordered()) {
-			if !s.State.Ended && (userID == "" || s.UserID == userID) &&
-				(before == rotation.SessionID{} || bytes.Compare(s.ID[:], before[:]) < 0) {
+		end := len(m.ids)
+		if before != (rotation.SessionID{}) {
+			end, _ = m.place(before)
+		}
+		for i := end - 1; i >= 0 && len(list) < limit; i-- {
+			if s := m.sessions[m.ids[i]]; !s.State.Ended && (userID == "" || s.UserID == userID) {
 				list = append(list, s)
 			}
 		}
 		return nil
 	})
-	return firstN(list, limit), err
+	return list, err
 }
 
 func (m memorySessions) Sweep(ctx context.Context, from rotation.SessionID, limit int, dead func(session.Session) bool) (next rotation.SessionID, deleted int, err error) {
 	err = m.locked(ctx, func() error {
-		looked := 0
-		for _, s := range m.ordered() {
-			if bytes.Compare(s.ID[:], from[:]) <= 0 {
-				continue
+		begin, found := m.place(from)
+		if found {
+			begin++
+		}
+		end := min(begin+limit, len(m.ids))
+		if end-begin == limit {
+			next = m.ids[end-1]
+		}
+		left := slices.DeleteFunc(slices.Clone(m.ids[begin:end]), func(id rotation.SessionID) bool {
+			if !dead(m.sessions[id]) {
+				return false
 			}
-			if dead(s) {
-				delete(m.sessions, s.ID)
-				deleted++
-			}
-			if looked++; looked == limit {
-				next = s.ID
-				break
-			}
+			delete(m.sessions, id)
+			deleted++
+			return true
+		})
+		if deleted > 0 {
+			m.ids = slices.Replace(m.ids, begin, end, left...)
 		}
 		return nil
 	})
@@ -229,8 +273,16 @@ func (m memoryDirectory) UserByName(ctx context.Context, name string) (directory
 	return m.find(ctx, func(u directory.User) bool { return u.Name == name })
 }
 
-func (m memoryDirectory) UserByID(ctx context.Context, id string) (directory.User, error) {
-	return m.find(ctx, func(u directory.User) bool { return u.ID == id })
+func (m memoryDirectory) UserByID(ctx context.Context, id string) (u directory.User, err error) {
+	err = m.locked(ctx, func() error {
+		found, ok := m.users[id]
+		if !ok {
+			return directory.ErrNotFound
+		}
+		u = cloneUser(found)
+		return nil
+	})
+	return u, err
 }
 
 func (m memoryDirectory) Users(ctx context.Context, after string, limit int) (list []directory.User, err error) {
@@ -371,15 +423,14 @@ type memoryEvents struct{ *memory }
 
 func (m memoryEvents) Since(ctx context.Context, seq int64, limit int) (list []events.Event, err error) {
 	err = m.locked(ctx, func() error {
-		for _, e := range m.events {
-			if e.Seq > seq {
-				e.Data = slices.Clone(e.Data)
-				list = append(list, e)
-			}
+		i, _ := slices.BinarySearchFunc(m.events, seq+1, func(e events.Event, seq int64) int { return cmp.Compare(e.Seq, seq) })
+		for _, e := range firstN(m.events[i:], limit) {
+			e.Data = slices.Clone(e.Data)
+			list = append(list, e)
 		}
 		return nil
 	})
-	return firstN(list, limit), err
+	return list, err
 }
 
 func (m memoryEvents) Bounds(ctx context.Context) (first, last int64, err error) {

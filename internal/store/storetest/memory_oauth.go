@@ -10,15 +10,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/oauth"
 )
 
-type memoryOAuth struct {
-	*memory
-	clients map[string]oauth.Client
-	flows   map[oauth.Key]oauth.Flow
-}
-
-func newMemoryOAuth(m *memory) memoryOAuth {
-	return memoryOAuth{m, map[string]oauth.Client{}, map[oauth.Key]oauth.Flow{}}
-}
+type memoryOAuth struct{ *memory }
 
 func (m memoryOAuth) Client(ctx context.Context, id string) (c oauth.Client, err error) {
 	err = m.locked(ctx, func() error {
