@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -150,7 +151,7 @@ func (c *Cluster) Start() error {
 	var last error
 	for range 5 { // another process may take the port that was free
 		if c.port == 0 {
-			if c.port, err = freePort(); err != nil {
+			if c.port, err = FreePort(); err != nil {
 				return err
 			}
 		}
@@ -213,13 +214,18 @@ func (c *Cluster) ping() error {
 	return conn.Close(ctx)
 }
 
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// FreePort returns a port on loopback that nobody listens on. It is below those
+// that systems give to outgoing connections, so that none of these takes it
+// while a server that is restarted is away.
+func FreePort() (port int, err error) {
+	for range 100 {
+		port = 20000 + rand.IntN(12000)
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, ln.Close()
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no port is free: %w", err)
 }
 
 func (c *Cluster) logFile() string { return filepath.Join(c.dir, "log") }
