@@ -29,6 +29,8 @@ type program struct {
 	t    testing.TB
 	addr string
 	args []string
+	path string   // of another program than this one
+	env  []string // beyond that of the test
 	log  *lockedBuffer
 	cmd  *exec.Cmd
 }
@@ -75,9 +77,18 @@ func command(args ...string) *exec.Cmd {
 	return cmd
 }
 
+func (p *program) command(args ...string) *exec.Cmd {
+	cmd := command(args...)
+	if p.path != "" {
+		cmd.Path = p.path
+	}
+	cmd.Env = append(cmd.Env, p.env...)
+	return cmd
+}
+
 func (p *program) start() {
 	p.t.Helper()
-	p.cmd = command(p.args...)
+	p.cmd = p.command(p.args...)
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -134,6 +145,7 @@ func seedSessions(t *testing.T, dir string, n int) []string {
 // does nothing cleverer than to try again with what it has.
 type rotator struct {
 	token   string
+	access  string // of the last renewal
 	renewed int
 }
 
@@ -165,8 +177,25 @@ func (r *rotator) renew(ctx context.Context, addr string) (refused string) {
 	if a.RefreshToken != "" {
 		r.token = a.RefreshToken
 	}
+	r.access = a.AccessToken
 	r.renewed++
 	return ""
+}
+
+// me uses an access token and returns the status, 0 if there was no answer.
+func me(ctx context.Context, addr, access string) int {
+	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+addr+"/auth/me", nil)
+	if err != nil {
+		return 0
+	}
+	req.Header.Set("Authorization", "Bearer "+access)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	return resp.StatusCode
 }
 
 // kill -9 in the middle of 200 rotating clients, ten times: nobody is signed

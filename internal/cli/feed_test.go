@@ -81,12 +81,14 @@ func (p *wireCut) set(down bool) {
 	}
 }
 
-// run runs a command of the program as another process.
-func (p *program) run(args ...string) {
+// run runs a command of the program as another process and returns its output.
+func (p *program) run(args ...string) string {
 	p.t.Helper()
-	if out, err := command(args...).CombinedOutput(); err != nil {
+	out, err := p.command(args...).CombinedOutput()
+	if err != nil {
 		p.t.Fatalf("tacet %v: %v\n%s", args, err, out)
 	}
+	return string(out)
 }
 
 // post calls the server with a refresh token in the body.

@@ -57,9 +57,26 @@ func (c *migrateStatusCmd) Run(e *env) error {
 	}
 	s, err := app.SchemaOf(e.ctx, cfg)
 	if err == nil {
-		_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d, this program has %d\n", cfg.Storage(), s.Has, s.Knows)
+		_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d, this program has %d: %s\n", cfg.Storage(), s.Has, s.Knows, compatibility(s))
 	}
 	return err
+}
+
+// compatibility says who can run on a schema.
+func compatibility(s app.Schema) string {
+	others := ""
+	if s.From > 0 && s.From < s.Has {
+		others = fmt.Sprintf("; so can older ones that have %d or more", s.From)
+	}
+	switch {
+	case s.Has == s.Knows:
+		return "up to date" + others
+	case s.Has < s.Knows:
+		return "tacet migrate, or the start of a server, brings it up to date"
+	case s.Runs():
+		return "newer, and this program can run on it" + others
+	}
+	return "too new for this program; run the newer one, or take the schema back with it (tacet migrate down)"
 }
 
 type migrateDownCmd struct {

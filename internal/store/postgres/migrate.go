@@ -24,7 +24,7 @@ func migrations() fs.FS {
 	if err != nil {
 		panic(err) // the name above is wrong
 	}
-	return sub
+	return future(sub)
 }
 
 const (
@@ -32,6 +32,15 @@ const (
 	// migrationLock is "tacet" in ASCII: of the advisory lock under which one
 	// node at a time migrates.
 	migrationLock = 0x7461636574
+	// compatibleFrom is the row of tacet_counters that says which schema a program
+	// must know at least to run on this one.
+	compatibleFrom = "compatible_from"
+	// tableWait is how long a migration waits for a table that others read or
+	// write: all who come after it wait with it, so it must give up before a
+	// renewal does (lockWait), and try again when they had their turn.
+	tableWait  = lockWait / 2
+	tableRetry = 2 * lockWait
+	tableTries = 60
 	// lockRetry is how often a node looks whether another one has finished.
 	// Waiting inside the server would be an open transaction, which building an
 	// index concurrently waits for: neither would come to an end.
@@ -39,10 +48,19 @@ const (
 )
 
 // Schema is the state of a database's schema: versions of migrations.
+//
+// Migrations add and take nothing away, so a program runs on a schema that is
+// newer than itself, as during a rolling upgrade, when the schema says so: the
+// migration from which on older programs could not do their work raises From.
 type Schema struct {
 	Has   int64 // the newest that was applied, 0 for an empty database
 	Knows int64 // the newest that this program has
+	From  int64 // programs that know this one can run on it; 0: only those that know Has
 }
+
+// Runs reports whether this program can work on the schema as it is, or on what
+// its own migrations will make of it.
+func (s Schema) Runs() bool { return s.Has <= s.Knows || s.From > 0 && s.From <= s.Knows }
 
 // SchemaOf reads the state of the schema and changes nothing.
 func SchemaOf(ctx context.Context, rawURL string) (Schema, error) {
@@ -83,12 +101,14 @@ func MigrateDown(ctx context.Context, rawURL string, version int64) error {
 	return wrap(where, m.locked(ctx, func(s Schema) error {
 		switch {
 		case s.Has > s.Knows:
-			return m.newer(s)
+			return m.newer(s, "the way back from it is known to the newer program: run tacet migrate down with that one")
 		case version < 0 || version > s.Has:
 			return fmt.Errorf("the schema has version %d: it can be taken back to 0…%d, not to %d", s.Has, s.Has, version)
 		}
-		_, err := m.goose.DownTo(ctx, version)
-		return err
+		return m.patiently(ctx, func() error {
+			_, err := m.goose.DownTo(ctx, version)
+			return err
+		})
 	}))
 }
 
@@ -101,16 +121,34 @@ func migrateUp(ctx context.Context, cfg *pgx.ConnConfig, where string, files fs.
 	}
 	defer m.close()
 	s, err := m.schema(ctx)
-	if err != nil || s.Has == s.Knows { // the usual start takes no lock
-		return wrap(where, err)
+	if err != nil || s.Has >= s.Knows { // the usual start takes no lock
+		return wrap(where, errors.Join(err, m.runs(s)))
 	}
 	return wrap(where, m.locked(ctx, func(s Schema) error {
-		if s.Has > s.Knows {
-			return m.newer(s)
+		if s.Has >= s.Knows {
+			return m.runs(s)
 		}
-		_, err := m.goose.Up(ctx)
-		return err
+		return m.patiently(ctx, func() error {
+			_, err := m.goose.Up(ctx)
+			return err
+		})
 	}))
+}
+
+// patiently makes migrations again that did not get hold of a table in time. Each
+// is a transaction: those that were made before are not made twice.
+func (m *migrator) patiently(ctx context.Context, f func() error) error {
+	for n := 1; ; n++ {
+		err := f()
+		if state(err) != "55P03" || n == tableTries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(tableRetry):
+		}
+	}
 }
 
 type migrator struct {
@@ -125,7 +163,9 @@ func openMigrator(cfg *pgx.ConnConfig, where string, files fs.FS) (*migrator, er
 	if err != nil {
 		return nil, err
 	}
-	m := &migrator{where: where, db: stdlib.OpenDB(*cfg)}
+	m := &migrator{where: where, db: stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		return set(ctx, c, []string{fmt.Sprintf("SET lock_timeout = %d", tableWait.Milliseconds())})
+	}))}
 	m.goose, err = goose.NewProvider("", m.db, files, goose.WithStore(store),
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
@@ -143,18 +183,29 @@ func (m *migrator) close() { _ = m.db.Close() } // nothing is under way
 func (m *migrator) schema(ctx context.Context) (Schema, error) {
 	s := Schema{Knows: m.knows}
 	err := m.db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable+" WHERE is_applied").Scan(&s.Has)
+	if err == nil && s.Has > 0 {
+		err = m.db.QueryRowContext(ctx, "SELECT COALESCE(MAX(value), 0) FROM tacet_counters WHERE name = $1", compatibleFrom).Scan(&s.From)
+	}
 	if state(err) == "42P01" || state(err) == "3F000" {
 		err = nil // an empty database
-	}
-	if err == nil && s.Has > s.Knows {
-		return s, m.newer(s)
 	}
 	return s, err
 }
 
-func (m *migrator) newer(s Schema) error {
+// runs is an error if the program cannot work on the schema.
+func (m *migrator) runs(s Schema) error {
+	switch {
+	case s.Runs():
+		return nil
+	case s.From > 0:
+		return m.newer(s, fmt.Sprintf("and it needs a program that knows %d", s.From))
+	}
+	return m.newer(s, "and it does not say that older programs can run on it")
+}
+
+func (m *migrator) newer(s Schema, why string) error {
 	return &Error{Where: m.where, Kind: ErrNewerSchema,
-		Err: fmt.Errorf("its schema has version %d, this program knows up to %d", s.Has, s.Knows)}
+		Err: fmt.Errorf("its schema has version %d, this program knows up to %d, %s", s.Has, s.Knows, why)}
 }
 
 // locked runs f while no other node migrates.
@@ -184,7 +235,7 @@ func (m *migrator) locked(ctx context.Context, f func(Schema) error) (err error)
 		err = errors.Join(err, e)
 	}()
 	s, err := m.schema(ctx)
-	if err != nil && !errors.Is(err, ErrNewerSchema) {
+	if err != nil {
 		return err
 	}
 	return f(s)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -55,7 +56,7 @@ func TestNodesThatStartTogetherMigrateOnce(t *testing.T) {
 }
 
 // TestMigrationsKeepWhatIsThere: up while a node of the older version is at
-// work, and down again.
+// work, which also starts again on the newer schema, and down again.
 func TestMigrationsKeepWhatIsThere(t *testing.T) {
 	url := pgtest.Shared(t).Schema(t)
 	old := openURL(t, url, Options{})
@@ -72,25 +73,149 @@ func TestMigrationsKeepWhatIsThere(t *testing.T) {
 	if got, err := old.Sessions().Get(t.Context(), s.ID); err != nil || got != s {
 		t.Errorf("the older node reads %+v, %v", got, err)
 	}
-	// But one that starts now is not made for this schema.
-	for name, err := range map[string]error{
-		"Open":        func() error { _, err := Open(t.Context(), url, Options{}); return err }(),
-		"Migrate":     Migrate(t.Context(), url),
-		"MigrateDown": MigrateDown(t.Context(), url, 0),
-	} {
-		if !errors.Is(err, ErrNewerSchema) || !strings.Contains(err.Error(), "version 99") {
-			t.Errorf("%s on a newer schema: %v", name, err)
-		}
+	again := openURL(t, url, Options{})
+	s, err = again.Sessions().Move(t.Context(), renewal(s))
+	must(t, err)
+	must(t, Migrate(t.Context(), url))
+	if state, err := SchemaOf(t.Context(), url); err != nil || state.Has != 99 || !state.Runs() {
+		t.Errorf("%+v, %v", state, err)
+	}
+	// It does not know the way back.
+	if err := MigrateDown(t.Context(), url, 1); !errors.Is(err, ErrNewerSchema) || !strings.Contains(err.Error(), "newer program") {
+		t.Errorf("MigrateDown by an older program: %v", err)
 	}
 	m, err := openMigrator(cfg.ConnConfig, where, newer)
 	must(t, err)
 	defer m.close()
-	if _, err := m.goose.DownTo(t.Context(), 1); err != nil {
+	if _, err := m.goose.DownTo(t.Context(), newest(t)); err != nil {
 		t.Fatal(err)
 	}
-	again := openURL(t, url, Options{})
 	if got, err := again.Sessions().Get(t.Context(), s.ID); err != nil || got != s {
 		t.Errorf("after the way back: %+v, %v", got, err)
+	}
+	again = openURL(t, url, Options{})
+	if got, err := again.Sessions().Get(t.Context(), s.ID); err != nil || got != s {
+		t.Errorf("after the way back: %+v, %v", got, err)
+	}
+}
+
+// newest is the version that this program knows.
+func newest(t *testing.T) int64 {
+	t.Helper()
+	s, err := SchemaOf(t.Context(), pgtest.Shared(t).Schema(t))
+	must(t, err)
+	return s.Knows
+}
+
+// TestOnlySchemasThatSaySoAreOpenedByOlderPrograms for all combinations.
+func TestOnlySchemasThatSaySoAreOpenedByOlderPrograms(t *testing.T) {
+	for _, c := range []struct {
+		s    Schema
+		runs bool
+	}{
+		{Schema{Has: 0, Knows: 4}, true}, {Schema{Has: 4, Knows: 4, From: 2}, true}, {Schema{Has: 4, Knows: 4, From: 4}, true},
+		{Schema{Has: 5, Knows: 4, From: 2}, true}, {Schema{Has: 99, Knows: 4, From: 4}, true},
+		{Schema{Has: 5, Knows: 4, From: 5}, false}, {Schema{Has: 5, Knows: 4}, false},
+	} {
+		if c.s.Runs() != c.runs {
+			t.Errorf("%+v: Runs is %v", c.s, !c.runs)
+		}
+	}
+	knows := newest(t)
+	for name, raise := range map[string]string{
+		"needs a program that knows 99":    "UPDATE tacet_counters SET value = 99 WHERE name = 'compatible_from';",
+		"does not say that older programs": "DELETE FROM tacet_counters WHERE name = 'compatible_from';",
+	} {
+		url := pgtest.Shared(t).Schema(t)
+		must(t, Migrate(t.Context(), url))
+		cfg, where, err := parse(url)
+		must(t, err)
+		must(t, migrateUp(t.Context(), cfg.ConnConfig, where, with(t, "00099_break.sql", "-- +goose Up\n"+raise+"\n-- +goose Down\n")))
+		for call, err := range map[string]error{
+			"Open":    func() error { _, err := Open(t.Context(), url, Options{}); return err }(),
+			"Migrate": Migrate(t.Context(), url),
+		} {
+			if !errors.Is(err, ErrNewerSchema) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "tacet migrate down") {
+				t.Errorf("%s: %v; want %q and what to do", call, err, name)
+			}
+		}
+		if s, err := SchemaOf(t.Context(), url); err != nil || s.Has != 99 || s.Knows != knows || s.Runs() {
+			t.Errorf("the state must be shown all the same: %+v, %v", s, err)
+		}
+	}
+}
+
+// TestMigrationsAddOnly: what older programs, which go on running, read and
+// write must stay as it is. One that takes something away must say who can
+// still run (compatible_from), and then this test knows.
+func TestMigrationsAddOnly(t *testing.T) {
+	names, err := fs.Glob(migrations(), "*.sql")
+	must(t, err)
+	// A column must come with a value for the rows that older programs insert.
+	additive := regexp.MustCompile(`(?is)^(CREATE TABLE\s.*|CREATE (UNIQUE )?INDEX\s.*|INSERT INTO tacet_\w+ .*|` +
+		`ALTER TABLE \w+ ADD COLUMN( IF NOT EXISTS)? \w+ [^,]*(NOT NULL DEFAULT [^,]+|[^,]*))$`)
+	mandatory := regexp.MustCompile(`(?is)ADD COLUMN[^,;]*NOT NULL`)
+	for _, name := range names {
+		data, err := fs.ReadFile(migrations(), name)
+		must(t, err)
+		up, _, _ := strings.Cut(string(data), "-- +goose Down")
+		up = regexp.MustCompile(`--[^\n]*`).ReplaceAllString(up, "")
+		if strings.Contains(up, "compatible_from") && !strings.Contains(name, "00004") {
+			continue // it says so
+		}
+		for statement := range strings.SplitSeq(up, ";") {
+			statement = strings.TrimSpace(statement)
+			if statement == "" {
+				continue
+			}
+			if !additive.MatchString(statement) || mandatory.MatchString(statement) && !strings.Contains(strings.ToUpper(statement), "DEFAULT") {
+				t.Errorf("%s: older programs could not run after\n%s", name, statement)
+			}
+		}
+	}
+}
+
+// TestMigrationWaitsItsTurn: for a table that somebody reads for long, such as a
+// backup, without holding up the renewals that come after it.
+func TestMigrationWaitsItsTurn(t *testing.T) {
+	url := pgtest.Shared(t).Schema(t)
+	db := openURL(t, url, Options{})
+	s := benchSession(1)
+	must(t, db.Sessions().Create(t.Context(), s))
+	backup := pgtest.Connect(t, url)
+	defer backup.Close(context.WithoutCancel(t.Context()))
+	reading, err := backup.Begin(t.Context())
+	must(t, err)
+	_, err = reading.Exec(t.Context(), "SELECT COUNT(*) FROM tacet_sessions")
+	must(t, err)
+	cfg, where, err := parse(url)
+	must(t, err)
+	migrated := make(chan error, 1)
+	go func() {
+		migrated <- migrateUp(t.Context(), cfg.ConnConfig, where, with(t, "00099_extra.sql", addColumn))
+	}()
+	waiting := pgtest.Connect(t, url)
+	defer waiting.Close(context.WithoutCancel(t.Context()))
+	for seen, n := 0, 0; seen < 2; n++ { // it has tried while renewals went on
+		if n == 50_000 {
+			t.Fatal("the migration does not wait for the table")
+		}
+		var n int
+		must(t, waiting.QueryRow(t.Context(), "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = 'tacet_sessions'::regclass").Scan(&n))
+		seen += n
+		if s, err = db.Sessions().Move(t.Context(), renewal(s)); err != nil {
+			t.Fatalf("a renewal during a migration: %v", err)
+		}
+	}
+	select {
+	case err := <-migrated:
+		t.Fatalf("the migration ended while the table was being read: %v", err)
+	default:
+	}
+	must(t, reading.Rollback(t.Context()))
+	must(t, <-migrated)
+	if _, err := db.Sessions().Move(t.Context(), renewal(s)); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -98,7 +223,7 @@ func TestMigrateDownAndUp(t *testing.T) {
 	url := pgtest.Shared(t).Schema(t)
 	must(t, Migrate(t.Context(), url))
 	must(t, Migrate(t.Context(), url))
-	if err := MigrateDown(t.Context(), url, 5); err == nil {
+	if err := MigrateDown(t.Context(), url, 77); err == nil {
 		t.Error("taken down to a version that it does not have")
 	}
 	must(t, MigrateDown(t.Context(), url, 0))
