@@ -151,6 +151,60 @@ export interface Grants extends GrantsSnapshot {
 // grants/covers.d.ts
 export declare const covers: (granted: string, wanted: string) => boolean;
 
+// envelope.d.ts
+import type { Session } from './core/types.js';
+import type { Envelope, EnvelopeOptions } from './envelope/types.js';
+export { BusinessError } from './envelope/error.js';
+export type { Envelope, EnvelopeOptions, EnvelopeRequestInit, Field } from './envelope/types.js';
+export declare const createEnvelope: (session: Session, { ok, data, code, message, expired, maxRenewals, onSignedOut, locale, messages, parse, }: EnvelopeOptions) => Envelope;
+
+// envelope/types.d.ts
+import type { Session, SessionRequestInit, SignedOut } from '../core/types.js';
+export type Field<T> = string | ((body: any) => T);
+export interface EnvelopeOptions {
+        ok: Field<unknown>;
+        data?: Field<unknown>;
+        code?: Field<string | number | undefined>;
+        message?: Field<string | undefined>;
+        expired?: (body: any) => boolean;
+        maxRenewals?: number;
+        onSignedOut?: (e: SignedOut) => void;
+        locale?: () => string;
+        messages?: {
+        readonly [locale: string]: {
+            readonly [code: string]: string;
+        };
+    };
+        parse?: (text: string) => unknown;
+}
+export interface EnvelopeRequestInit extends SessionRequestInit {
+        envelope?: false;
+}
+export interface Envelope {
+        readonly fetch: <T = unknown>(input: RequestInfo | URL, init?: EnvelopeRequestInit) => Promise<T>;
+        readonly text: (error: unknown) => string;
+        readonly session: Session;
+        readonly destroy: () => void;
+}
+
+// envelope/error.d.ts
+export declare class BusinessError<R = Response> extends Error {
+        readonly code: string | number | undefined;
+        readonly status: number;
+        readonly body: unknown;
+        readonly response: R;
+}
+
+// envelope/axios.d.ts
+import { type AxiosInstance } from 'axios';
+import type { Envelope } from './types.js';
+declare module 'axios' {
+    interface AxiosRequestConfig<D = any, P = any> {
+                envelope?: false;
+    }
+}
+export declare const attachEnvelope: (instance: AxiosInstance, envelope: Envelope) => (() => void);
+
 // vue.d.ts
 import { type ComputedRef, type Plugin } from 'vue';
 import type { Grants, GrantsSnapshot } from './grants/types.js';

@@ -120,6 +120,7 @@ func run(ctx context.Context) error {
 		mux.Handle(path, s.app.Handler)
 	}
 	mux.Handle("/api/", s.app.Verifier.Middleware(api()))
+	mux.Handle("/wrapped/", wrapped(s.app.Verifier))
 	mux.Handle("/broken/", http.HandlerFunc(always401))
 	if *apps != "" {
 		mux.Handle("/apps/", http.StripPrefix("/apps/", noCache(http.FileServer(http.Dir(*apps)))))

@@ -6,6 +6,8 @@ const budgets = [
   ['core + fetch', `export { createSession, TacetError } from './src/index.ts'`, 2560],
   ['core + fetch + axios', `export { createSession, TacetError } from './src/index.ts'; export { attach } from './src/axios.ts'`, 3277],
   ['grants', `export { createGrants } from './src/grants.ts'`, 2816],
+  ['envelope', `export { createEnvelope, BusinessError } from './src/envelope.ts'`, 1792],
+  ['envelope + axios', `export { createEnvelope, BusinessError } from './src/envelope.ts'; export { attachEnvelope } from './src/envelope/axios.ts'`, 2688],
   ['vue', `export * from './src/vue.ts'`, 1024],
   ['react', `export * from './src/react.ts'`, 1024],
 ]

@@ -2,6 +2,8 @@
 import type { AxiosInstance } from 'axios'
 import { expectTypeOf, test } from 'vitest'
 import { attach } from '../src/axios.js'
+import { attachEnvelope } from '../src/envelope/axios.js'
+import { createEnvelope, type BusinessError, type Envelope } from '../src/envelope.js'
 import { createSession, TacetError, type Session, type SessionOptions, type User } from '../src/index.js'
 
 test('the session has the types of the platform', () => {
@@ -26,6 +28,23 @@ test('the session has the types of the platform', () => {
     void s.fetch('/', { tacet: true })
     // @ts-expect-error no such storage
     createSession({ storage: 'cookie' })
+  }
+  expectTypeOf(typed).toBeFunction()
+})
+
+test('envelopes: what the caller asks for is what it gets', () => {
+  const typed = async (api: Envelope, s: Session) => {
+    expectTypeOf(await api.fetch<{ id: number }>('/x')).toEqualTypeOf<{ id: number }>()
+    expectTypeOf(await api.fetch('/x')).toBeUnknown()
+    expectTypeOf(api.text).toEqualTypeOf<(e: unknown) => string>()
+    expectTypeOf<BusinessError['response']>().toEqualTypeOf<Response>()
+    expectTypeOf<BusinessError['code']>().toEqualTypeOf<string | number | undefined>()
+    expectTypeOf(attachEnvelope).parameters.toEqualTypeOf<[AxiosInstance, Envelope]>()
+    createEnvelope(s, { ok: 'isSuccess', data: (b) => b.result, messages: { 'zh-CN': { 40901: '库存不足' } } })
+    // @ts-expect-error without ok nothing can be told
+    createEnvelope(s, { data: 'data' })
+    // @ts-expect-error the only value that says something
+    void api.fetch('/', { envelope: true })
   }
   expectTypeOf(typed).toBeFunction()
 })

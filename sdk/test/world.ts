@@ -352,7 +352,7 @@ export class World {
           else delete this.jar[k]
         }
       if (tab.closed) throw new TypeError('the page is gone')
-      return new Response(fault.answer ? (fault.answer.body ?? null) : json ? JSON.stringify(json) : null, { status, headers: fault.answer?.headers ?? {} })
+      return new Response(fault.answer ? (fault.answer.body ?? null) : json ? JSON.stringify(json) : null, { status, headers: fault.answer ? (fault.answer.headers ?? {}) : { 'content-type': 'application/json' } })
     }
     // Node forgets to abort a Request that nobody holds any more.
     this.inFlight.add(req)
