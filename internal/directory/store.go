@@ -20,6 +20,16 @@ type User struct {
 	Roles         []string // sorted
 	GrantsVersion int64    // moves with every effective change of roles or permissions
 	CreatedAt     time.Time
+	External      External
+}
+
+// External says which person at an identity provider a user is. The zero value:
+// none, the user is known here only. Issuer and Subject together name one
+// person for ever (OpenID Connect Core §5.7), which no e-mail address does.
+type External struct {
+	Issuer  string
+	Subject string
+	Roles   []string // those of User.Roles that the provider gave; sorted
 }
 
 // Role grants permissions to the users who hold it.
@@ -39,9 +49,13 @@ type Store interface {
 	// UserByName and UserByID return ErrNotFound if there is none.
 	UserByName(ctx context.Context, name string) (User, error)
 	UserByID(ctx context.Context, id string) (User, error)
+	// UserByExternal returns the user who is this person at a provider, or
+	// ErrNotFound.
+	UserByExternal(ctx context.Context, issuer, subject string) (User, error)
 	// Users returns users in order of name, after the name given; at most limit.
 	Users(ctx context.Context, after string, limit int) ([]User, error)
-	// CreateUser adds a user with its roles; ErrExists if the name is taken.
+	// CreateUser adds a user with its roles; ErrExists if the name
+	// or the person at a provider is taken.
 	CreateUser(ctx context.Context, u User) error
 	// UpdateUser loads the user, lets change alter the copy, and stores it with
 	// the events that change returns, in one transaction. An error from change

@@ -58,6 +58,12 @@ func (m *memory) UserByID(_ context.Context, id string) (User, error) {
 	return m.find(func(u User) bool { return u.ID == id })
 }
 
+func (m *memory) UserByExternal(_ context.Context, issuer, subject string) (User, error) {
+	return m.find(func(u User) bool {
+		return issuer != "" && u.External.Issuer == issuer && u.External.Subject == subject
+	})
+}
+
 func (m *memory) Users(_ context.Context, after string, limit int) ([]User, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

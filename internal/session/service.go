@@ -62,10 +62,11 @@ type Lifetimes struct {
 	Access time.Duration
 }
 
-// Config is what a Service needs. All fields but Confidential and Observe are
-// required.
+// Config is what a Service needs. All fields but Links, Confidential and Observe
+// are required.
 type Config struct {
 	Store         Store
+	Links         Links // nil: nobody signs in by way of a provider
 	Keys          Keys
 	Directory     Directory
 	Authenticator Authenticator

@@ -31,7 +31,7 @@ func openEmpty(t testing.TB, opts Options) *DB {
 
 func stores(db *DB, url string) storetest.Stores {
 	return storetest.Stores{
-		Sessions: db.Sessions(), Keys: db.Keys(), Directory: db.Directory(), Events: db.Events(), OAuth: db.OAuth(),
+		Sessions: db.Sessions(), Keys: db.Keys(), Directory: db.Directory(), Events: db.Events(), OAuth: db.OAuth(), Links: db.Links(),
 		Reopen: func(t *testing.T) storetest.Stores {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)

@@ -20,7 +20,7 @@ func (db *DB) Directory() directory.Store { return users{db} }
 type users struct{ db *DB }
 
 const selectUser = `SELECT u.id, u.name, u.display_name, u.email, u.password_hash, u.disabled, u.grants_version, u.created_at,
-	(SELECT json_group_array(role ORDER BY role) FROM user_roles WHERE user_id = u.id) FROM users u `
+	u.issuer, u.subject, u.provider_roles, (SELECT json_group_array(role ORDER BY role) FROM user_roles WHERE user_id = u.id) FROM users u `
 
 func (st users) UserByName(ctx context.Context, name string) (directory.User, error) {
 	return read(ctx, st.db, func(c *conn) (directory.User, error) { return c.user("WHERE u.name = ?", name) })
@@ -28,6 +28,15 @@ func (st users) UserByName(ctx context.Context, name string) (directory.User, er
 
 func (st users) UserByID(ctx context.Context, id string) (directory.User, error) {
 	return read(ctx, st.db, func(c *conn) (directory.User, error) { return c.user("WHERE u.id = ?", id) })
+}
+
+func (st users) UserByExternal(ctx context.Context, issuer, subject string) (directory.User, error) {
+	if issuer == "" {
+		return directory.User{}, directory.ErrNotFound
+	}
+	return read(ctx, st.db, func(c *conn) (directory.User, error) {
+		return c.user("WHERE u.issuer <> '' AND u.issuer = ? AND u.subject = ?", issuer, subject)
+	})
 }
 
 func (st users) Users(ctx context.Context, after string, limit int) ([]directory.User, error) {
@@ -40,7 +49,9 @@ func (c *conn) users(where string, args ...any) (list []directory.User, err erro
 	err = c.query(context.Background(), selectUser+where, args, func(r *row) error {
 		u := directory.User{ID: r.text(), Name: r.text(), DisplayName: r.text(), Email: r.text(), PasswordHash: r.text(),
 			Disabled: r.int() != 0, GrantsVersion: r.int(), CreatedAt: instant(r.int())}
-		if err := json.Unmarshal([]byte(r.text()), &u.Roles); err != nil {
+		u.External.Issuer, u.External.Subject = r.text(), r.text()
+		given, roles := r.text(), r.text()
+		if err := errors.Join(json.Unmarshal([]byte(given), &u.External.Roles), json.Unmarshal([]byte(roles), &u.Roles)); err != nil {
 			return err
 		}
 		list = append(list, u)
@@ -49,8 +60,8 @@ func (c *conn) users(where string, args ...any) (list []directory.User, err erro
 	return list, err
 }
 
-func (c *conn) user(where string, arg string) (directory.User, error) {
-	list, err := c.users(where, arg)
+func (c *conn) user(where string, args ...any) (directory.User, error) {
+	list, err := c.users(where, args...)
 	if err != nil {
 		return directory.User{}, err
 	}
@@ -62,9 +73,14 @@ func (c *conn) user(where string, arg string) (directory.User, error) {
 
 func (st users) CreateUser(ctx context.Context, u directory.User) error {
 	_, err := write(ctx, st.db, multi, func(w *writer) (struct{}, error) {
-		_, err := w.exec(`INSERT INTO users (id, name, display_name, email, password_hash, disabled, grants_version, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			u.ID, u.Name, u.DisplayName, u.Email, u.PasswordHash, flag(u.Disabled), u.GrantsVersion, millis(u.CreatedAt))
+		given, err := rolesText(u.External.Roles)
+		if err != nil {
+			return struct{}{}, err
+		}
+		_, err = w.exec(`INSERT INTO users (id, name, display_name, email, password_hash, disabled, grants_version, created_at,
+			issuer, subject, provider_roles) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			u.ID, u.Name, u.DisplayName, u.Email, u.PasswordHash, flag(u.Disabled), u.GrantsVersion, millis(u.CreatedAt),
+			u.External.Issuer, u.External.Subject, given)
 		if err != nil {
 			return struct{}{}, taken(err)
 		}
@@ -86,9 +102,14 @@ func (st users) UpdateUser(ctx context.Context, id string, change func(*director
 		if u.ID != id {
 			return struct{}{}, errImmutable("id", id)
 		}
+		given, err := rolesText(u.External.Roles)
+		if err != nil {
+			return struct{}{}, err
+		}
 		_, err = w.exec(`UPDATE users SET name = ?, display_name = ?, email = ?, password_hash = ?, disabled = ?,
-			grants_version = ?, created_at = ? WHERE id = ?`,
-			u.Name, u.DisplayName, u.Email, u.PasswordHash, flag(u.Disabled), u.GrantsVersion, millis(u.CreatedAt), id)
+			grants_version = ?, created_at = ?, issuer = ?, subject = ?, provider_roles = ? WHERE id = ?`,
+			u.Name, u.DisplayName, u.Email, u.PasswordHash, flag(u.Disabled), u.GrantsVersion, millis(u.CreatedAt),
+			u.External.Issuer, u.External.Subject, given, id)
 		if err != nil {
 			return struct{}{}, taken(err)
 		}
@@ -98,6 +119,12 @@ func (st users) UpdateUser(ctx context.Context, id string, change func(*director
 		return struct{}{}, w.append(ev)
 	})
 	return err
+}
+
+// rolesText is the stored form of the roles that a provider gave.
+func rolesText(roles []string) (string, error) {
+	b, err := json.Marshal(append([]string{}, roles...))
+	return string(b), err
 }
 
 func (w *writer) setRoles(u directory.User) error {

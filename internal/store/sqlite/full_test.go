@@ -139,7 +139,7 @@ func TestDamageIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page := int64(22); page < 34; page++ {
+	for page := int64(30); page < 42; page++ {
 		if _, err := f.WriteAt(bytes.Repeat([]byte{0xa5}, 4096), page*4096); err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ func openIn(t *testing.T, dir string, opts Options) *DB {
 
 func stores(db *DB) storetest.Stores {
 	return storetest.Stores{
-		Sessions: db.Sessions(), Keys: db.Keys(), Directory: db.Directory(), Events: db.Events(), OAuth: db.OAuth(),
+		Sessions: db.Sessions(), Keys: db.Keys(), Directory: db.Directory(), Events: db.Events(), OAuth: db.OAuth(), Links: db.Links(),
 		Reopen: func(t *testing.T) storetest.Stores {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)

@@ -34,6 +34,8 @@ type contents struct {
 	roles    map[string]directory.Role
 	clients  map[string]oauth.Client
 	flows    map[oauth.Key]oauth.Flow
+	links    map[rotation.SessionID]session.Link
+	notes    map[session.NoteKey]time.Time
 	ring     []keys.Key
 	version  int64
 	events   []events.Event
@@ -55,10 +57,12 @@ func MemoryWithBackup() (_ Stores, backup func() (restore func())) {
 		roles:    map[string]directory.Role{},
 		clients:  map[string]oauth.Client{},
 		flows:    map[oauth.Key]oauth.Flow{},
+		links:    map[rotation.SessionID]session.Link{},
+		notes:    map[session.NoteKey]time.Time{},
 	}}
 	var s Stores
 	s = Stores{
-		Sessions: memorySessions{m}, Keys: memoryKeys{m}, Directory: memoryDirectory{m}, Events: memoryEvents{m}, OAuth: memoryOAuth{m},
+		Sessions: memorySessions{m}, Keys: memoryKeys{m}, Directory: memoryDirectory{m}, Events: memoryEvents{m}, OAuth: memoryOAuth{m}, Links: memoryLinks{m},
 		Reopen: func(*testing.T) Stores { return s },
 	}
 	return s, func() func() {
@@ -78,6 +82,7 @@ func (c contents) copy() contents {
 	c.sessions, c.ids = maps.Clone(c.sessions), slices.Clone(c.ids)
 	c.users, c.roles = maps.Clone(c.users), maps.Clone(c.roles)
 	c.clients, c.flows = maps.Clone(c.clients), maps.Clone(c.flows)
+	c.links, c.notes = maps.Clone(c.links), maps.Clone(c.notes)
 	c.ring, c.events = slices.Clone(c.ring), slices.Clone(c.events)
 	return c
 }
@@ -247,6 +252,7 @@ type memoryDirectory struct{ *memory }
 
 func cloneUser(u directory.User) directory.User {
 	u.CreatedAt, u.Roles = stored(u.CreatedAt), slices.Clone(u.Roles)
+	u.External.Roles = slices.Clone(u.External.Roles)
 	slices.Sort(u.Roles)
 	u.Roles = slices.Compact(u.Roles)
 	return u
@@ -285,6 +291,12 @@ func (m memoryDirectory) UserByID(ctx context.Context, id string) (u directory.U
 	return u, err
 }
 
+func (m memoryDirectory) UserByExternal(ctx context.Context, issuer, subject string) (directory.User, error) {
+	return m.find(ctx, func(u directory.User) bool {
+		return issuer != "" && u.External.Issuer == issuer && u.External.Subject == subject
+	})
+}
+
 func (m memoryDirectory) Users(ctx context.Context, after string, limit int) (list []directory.User, err error) {
 	err = m.locked(ctx, func() error {
 		for _, u := range m.ordered() {
@@ -297,10 +309,11 @@ func (m memoryDirectory) Users(ctx context.Context, after string, limit int) (li
 	return firstN(list, limit), err
 }
 
-// nameTaken reports whether another user than the one with this id has the name.
-func (m memoryDirectory) nameTaken(name, id string) bool {
+// taken reports whether another user has the name, or is the same person at a provider.
+func (m memoryDirectory) taken(v directory.User) bool {
 	for _, u := range m.users {
-		if u.Name == name && u.ID != id {
+		same := v.External.Issuer != "" && v.External.Issuer == u.External.Issuer && v.External.Subject == u.External.Subject
+		if u.ID != v.ID && (u.Name == v.Name || same) {
 			return true
 		}
 	}
@@ -309,7 +322,7 @@ func (m memoryDirectory) nameTaken(name, id string) bool {
 
 func (m memoryDirectory) CreateUser(ctx context.Context, u directory.User) error {
 	return m.locked(ctx, func() error {
-		if _, ok := m.users[u.ID]; ok || m.nameTaken(u.Name, u.ID) {
+		if _, ok := m.users[u.ID]; ok || m.taken(u) {
 			return directory.ErrExists
 		}
 		m.users[u.ID] = cloneUser(u)
@@ -331,7 +344,7 @@ func (m memoryDirectory) UpdateUser(ctx context.Context, id string, change func(
 		if u.ID != id {
 			return fmt.Errorf("the id of user %q cannot be changed", id)
 		}
-		if m.nameTaken(u.Name, id) {
+		if m.taken(u) {
 			return directory.ErrExists
 		}
 		m.users[id] = cloneUser(u)

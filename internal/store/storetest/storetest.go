@@ -1,5 +1,5 @@
 // Package storetest is the contract of the stores as tests: what
-// session.Store, keys.Store, directory.Store and oauth.Store promise, sentence by sentence,
+// session.Store, session.Links, keys.Store, directory.Store and oauth.Store promise, sentence by sentence,
 // and what they promise together (events in the same transaction, durability,
 // linearisable heads). Every store runs it unchanged:
 //
@@ -46,6 +46,7 @@ type Stores struct {
 	Directory directory.Store
 	Events    Events
 	OAuth     oauth.Store
+	Links     session.Links
 	// Reopen closes the database, without waiting for anything that is not
 	// durable yet, and opens it again. Nil if it keeps nothing.
 	Reopen func(t *testing.T) Stores
@@ -64,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"Directory", directoryTests},
 		{"Events", eventTests},
 		{"OAuth", oauthTests},
+		{"Links", linkTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			if group.name == "OAuth" && open(t).OAuth == nil {

@@ -1,0 +1,147 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tacet-dev/tacet/rotation"
+)
+
+// Origin says which identity provider vouched for the user of a sign-in. The
+// zero value: none, the user signed in here.
+type Origin struct {
+	Issuer  string `json:"iss"`
+	Subject string `json:"sub"`
+	SID     string `json:"sid,omitempty"` // the provider's session, if it has named one
+}
+
+// Link is a session and where it came from.
+type Link struct {
+	Origin
+	Session rotation.SessionID
+	At      time.Time // of the sign-in
+}
+
+// Links keeps which sessions began at an identity provider, so that they can be
+// ended when it says so (OpenID Connect Back-Channel Logout 1.0), and notes of
+// what it has said. Writes are durable when they return; times are stored to
+// the millisecond.
+type Links interface {
+	// AddLink adds a link, and deletes some of those older than before.
+	AddLink(ctx context.Context, l Link, before time.Time) error
+	// Links returns the links of an issuer that have this subject, this SID, or
+	// both, in order of session; empty is any. At most limit.
+	Links(ctx context.Context, issuer, subject, sid string, limit int) ([]Link, error)
+	// RemoveLinks deletes the links of these sessions.
+	RemoveLinks(ctx context.Context, ids []rotation.SessionID) error
+	// EachLink returns all links in order of session, after the one given; at
+	// most limit.
+	EachLink(ctx context.Context, after rotation.SessionID, limit int) ([]Link, error)
+	// Note keeps a note until the time given, and deletes some of those whose
+	// time was over before the time before. To note something twice is no error.
+	Note(ctx context.Context, n NoteKey, until, before time.Time) error
+	// Noted reports whether there is such a note. It may be there for longer
+	// than it was to be kept.
+	Noted(ctx context.Context, n NoteKey) (bool, error)
+}
+
+// NoteKey names a note: a SHA-256 of what it is about.
+type NoteKey [sha256.Size]byte
+
+// NoteOf is the key of a note about these things.
+func NoteOf(about ...string) NoteKey {
+	return sha256.Sum256(fmt.Appendf(nil, "%q", about)) // quoted, so that no two lists are one text
+}
+
+// linkPage bounds how many links are read at once.
+const linkPage = 200
+
+// lateSignIn is how long the end of a provider's session is remembered, for
+// sign-ins that it overtook.
+const lateSignIn = time.Hour
+
+// StartFrom is Start for a user whom a provider has vouched for. A session
+// whose origin could not be stored could not be ended by the provider: it is
+// not handed out.
+func (s *Service) StartFrom(ctx context.Context, userID, clientID string, o Origin, c Contact, how ...Option) (Grant, error) {
+	g, err := s.Start(ctx, userID, clientID, c, how...)
+	if err != nil || o == (Origin{}) {
+		return g, err
+	}
+	if err := s.link(ctx, g.Session, o); err != nil {
+		_ = s.End(context.WithoutCancel(ctx), g.Session.ID, reasonUnlinked)
+		return Grant{}, err
+	}
+	return g, nil
+}
+
+// reasonUnlinked is a wire.Reason: the name is that of a sign-out because the
+// user never saw the session.
+const reasonUnlinked = "signed_out"
+
+func (s *Service) link(ctx context.Context, sess Session, o Origin) error {
+	if s.Config.Links == nil {
+		return unavailable(errors.New("no store of links is configured"))
+	}
+	now := s.now()
+	// By any policy in force, sessions that old are over and swept.
+	old := now.Add(-s.Lifetimes.Absolute - Retention)
+	if err := s.Config.Links.AddLink(ctx, Link{Origin: o, Session: sess.ID, At: now}, old); err != nil {
+		return unavailable(err)
+	}
+	if o.SID == "" {
+		return nil
+	}
+	// The provider may have ended its session while this one was being started.
+	switch over, err := s.Config.Links.Noted(ctx, sidNote(o.Issuer, o.SID)); {
+	case err != nil:
+		return unavailable(err)
+	case over:
+		return &Refusal{rotation.Ended}
+	}
+	return nil
+}
+
+func sidNote(issuer, sid string) NoteKey { return NoteOf("sid", issuer, sid) }
+
+// EndFrom ends the sessions that began at a provider: those of its session SID,
+// or, without one, all of the subject. It returns how many it ended.
+func (s *Service) EndFrom(ctx context.Context, o Origin, reason string) (ended int, err error) {
+	if o.Subject == "" && o.SID == "" || s.Config.Links == nil {
+		return 0, nil
+	}
+	if o.SID != "" {
+		now := s.now()
+		if err := s.Config.Links.Note(ctx, sidNote(o.Issuer, o.SID), now.Add(lateSignIn), now); err != nil {
+			return 0, unavailable(err)
+		}
+	}
+	for {
+		list, err := s.Config.Links.Links(ctx, o.Issuer, o.Subject, o.SID, linkPage)
+		if err != nil {
+			return ended, unavailable(err)
+		}
+		ids := make([]rotation.SessionID, len(list))
+		for i, l := range list {
+			ids[i] = l.Session
+			switch err := s.End(ctx, l.Session, reason); {
+			case err == nil:
+				ended++
+			case !errors.Is(err, ErrNotFound):
+				return ended, err
+			}
+		}
+		// What is over needs no link any more, and the next page begins behind it.
+		if len(ids) > 0 {
+			if err := s.Config.Links.RemoveLinks(ctx, ids); err != nil {
+				return ended, unavailable(err)
+			}
+		}
+		if len(list) < linkPage {
+			return ended, nil
+		}
+	}
+}
