@@ -73,7 +73,7 @@ func (t *Token) claim(name, value string) (err error) {
 
 // checkTimes applies exp, iat and nbf.
 func (v *Verifier) checkTimes(t *Token, now time.Time) error {
-	early := now.Add(v.leeway)
+	early := now.Add(v.ahead)
 	switch {
 	case !now.Add(-v.leeway).Before(t.expiresAt):
 		return ErrExpired

@@ -35,6 +35,9 @@ type Config struct {
 	// With a Feed, leeway and the error of the clocks together must stay below
 	// wire.FeedMargin seconds.
 	Leeway time.Duration
+	// Ahead allows for issuers whose clock is ahead of ours, on iat and nbf alone.
+	// Zero: as much as Leeway.
+	Ahead time.Duration
 	// Clock is the time. Nil: time.Now.
 	Clock func() time.Time
 	// Remember is how many verified tokens are remembered, rounded up to a power
@@ -70,7 +73,7 @@ type Verifier struct {
 	issuer, audience, realm string
 	keys                    Keys
 	live                    Liveness
-	leeway                  time.Duration
+	leeway, ahead           time.Duration
 	now                     func() time.Time
 	seen                    *remembered // nil: none
 	maxBytes                int
@@ -103,6 +106,9 @@ func New(c Config) (*Verifier, error) {
 		v.leeway = DefaultLeeway
 	}
 	v.leeway = max(v.leeway, 0)
+	if v.ahead = c.Ahead; c.Ahead == 0 {
+		v.ahead = v.leeway
+	}
 	if v.maxBytes == 0 {
 		v.maxBytes = DefaultMaxTokenBytes
 	}

@@ -105,7 +105,10 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Keys:         localKeys(a.Keys),
 		Liveness:     a.Live,
 		Clock:        cfg.Clock,
-		Leeway:       -1, // the same clock made the token
+		Leeway:       -1, // what clients are told of a token's end is so
+		// Another node made the token, or this one before its clock was set back:
+		// whoever has just renewed must not be refused.
+		Ahead:        keys.DefaultSkew,
 		WriteProblem: cfg.writeProblem(),
 	}
 	if a.Verifier, err = verify.New(verifier); err != nil {
