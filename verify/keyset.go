@@ -156,10 +156,20 @@ func (s *KeySet) Key(ctx context.Context, kid string) (crypto.PublicKey, error) 
 	return nil, ErrUnknownKey
 }
 
-// Refresh fetches the set now, or waits for the fetch that is under way: at
-// start-up, or when the issuer says that its keys have changed. On error the
-// last good set stays.
+// Refresh fetches the set now: at start-up, or when the issuer says that its keys
+// have changed. A fetch that is under way may have asked before they had, so it
+// is waited for and followed by another one. On error the last good set stays.
 func (s *KeySet) Refresh(ctx context.Context) error {
+	s.mu.Lock()
+	under := s.fetch
+	s.mu.Unlock()
+	if under != nil {
+		select {
+		case <-under:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrKeysUnavailable, ctx.Err())
+		}
+	}
 	select {
 	case <-s.start(s.c.Clock(), true):
 	case <-ctx.Done():

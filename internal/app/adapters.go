@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/keys"
@@ -64,14 +65,25 @@ func granted(id string, g directory.Grants) session.User {
 	return session.User{User: wire.User{ID: id}, Roles: g.Roles, Permissions: g.Permissions, Scope: g.Scope, GrantsVersion: g.Version}
 }
 
-// localKeys are the ring's public keys for the verifier in the same process.
+// localKeys are the ring's public keys for the verifier in the same process,
+// also those that another node has just begun to use.
 func localKeys(r *keys.Ring) verify.KeysFunc {
-	return func(_ context.Context, kid string) (crypto.PublicKey, error) {
+	find := func(kid string) (crypto.PublicKey, error) {
 		for _, k := range r.PublicKeys() {
 			if k.ID == kid {
 				return k.Key, nil
 			}
 		}
 		return nil, verify.ErrUnknownKey
+	}
+	return func(ctx context.Context, kid string) (crypto.PublicKey, error) {
+		key, err := find(kid)
+		if err == nil {
+			return key, nil
+		}
+		if err := r.Current(ctx); err != nil {
+			return nil, fmt.Errorf("%w: %w", verify.ErrKeysUnavailable, err)
+		}
+		return find(kid)
 	}
 }

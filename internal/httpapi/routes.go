@@ -28,6 +28,8 @@ import (
 type Keys interface {
 	// JWKS is the published key set (RFC 7517), JSON.
 	JWKS() []byte
+	// Current waits until JWKS has what was stored before the call.
+	Current(ctx context.Context) error
 	// SignLabelled and VerifyLabelled authenticate small messages under a
 	// label of their own.
 	SignLabelled(label string, msg []byte) (kid uint32, sum []byte)

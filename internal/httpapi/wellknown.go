@@ -1,10 +1,21 @@
 package httpapi
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// jwksPatience is how long the published key set waits for the stored one.
+const jwksPatience = time.Second
 
 // jwks is GET /.well-known/jwks.json. New keys are announced well before they
-// sign, so a short public cache is safe.
-func (a *api) jwks(w http.ResponseWriter, _ *http.Request) error {
+// sign, so a short public cache is safe. After a rotation at once, whoever has met
+// a new key on one node may ask another one for it: that one looks first.
+func (a *api) jwks(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), jwksPatience)
+	defer cancel()
+	_ = a.Keys.Current(ctx) // while the store is away the keys at hand are published
 	h := w.Header()
 	h.Set("Cache-Control", "public, max-age=60")
 	h.Set("Content-Type", "application/jwk-set+json")

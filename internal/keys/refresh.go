@@ -63,6 +63,12 @@ func (r *Ring) FindMACKey(ctx context.Context, id rotation.KeyID) (rotation.Key,
 	return k, ok, nil
 }
 
+// Current returns when every key that was stored before the call is known here:
+// for whoever meets a key id that another process may have just made, and for
+// those who publish the key set to others who did. Readings are shared, and few.
+// On an error the keys at hand stay in use.
+func (r *Ring) Current(ctx context.Context) error { return r.current.read(ctx, r.Refresh) }
+
 // fresher lets any number of callers share readings that start after they
 // called, with a pause between two of them.
 type fresher struct {

@@ -38,7 +38,9 @@ type Ring struct {
 	lastRead time.Time  // by cfg.Clock
 	since    time.Time  // the clock has run without a jump since then
 
-	fresh fresher
+	// Apart, so that nobody keeps refresh tokens from being checked by making up
+	// names of signing keys.
+	fresh, current fresher
 }
 
 // Open reads the ring, or makes the first one. Errors wrap [ErrWrongMaster]
