@@ -4,7 +4,7 @@
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: dev test test-go test-race test-bench test-examples test-sdk test-demo test-e2e lint sdk demo bench fuzz build clean
+.PHONY: dev test test-go test-race test-bench test-examples test-sdk test-demo test-e2e test-faults lint sdk demo bench fuzz build clean
 
 dev: ## the demo on the embedded store, at http://127.0.0.1:8080
 	@scripts/need go
@@ -35,6 +35,11 @@ test-bench: ## the benchmark's own tests; no figures
 
 test-examples: ## the examples, each against a real server
 	cd examples && $(GO) vet ./... && $(GO) test ./...
+
+SEEDS ?= 20
+test-faults: ## the fault suite in its long form, SEEDS seeds on each store; a short one is part of go test
+	@scripts/need go postgres
+	FAULTS_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 2h -v ./faults
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these files'; exit 1; }

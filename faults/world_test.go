@@ -1,0 +1,304 @@
+package faults
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/store/postgres"
+	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// world is a deployment with its clients.
+type world struct {
+	plan
+	t         testing.TB
+	dir       string // logs, and the embedded store
+	rec       recorder
+	transport *http.Transport
+	nodes     []*node
+	database  *database // nil: the nodes, of which there is one, have an embedded store
+	honest    []*honest
+	thieves   []*thief
+
+	random *rand.Rand    // for faults
+	hour   atomic.Int64  // what all clocks have been set forward by
+	backup time.Duration // when it was begun
+
+	mu     sync.Mutex
+	losses []loss
+	active []window
+	haunts int
+	work   sync.WaitGroup // haunts
+}
+
+// window is when a fault was there.
+type window struct {
+	from, to time.Duration
+	node     int // -1: all
+}
+
+func newWorld(t testing.TB, p plan, withDatabase bool) *world {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tacet-faults-")
+	must(t, err)
+	w := &world{plan: p, t: t, dir: dir, random: rand.New(rand.NewPCG(p.Seed, 1<<41)),
+		transport: &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true}}
+	t.Cleanup(func() {
+		w.transport.CloseIdleConnections()
+		if t.Failed() {
+			t.Logf("what the processes have logged is in %s", dir)
+		} else if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if withDatabase {
+		w.database = newDatabase(t)
+		t.Cleanup(w.keepLogs)
+	} else {
+		w.Nodes = 1
+	}
+	key := make([]byte, 32)
+	for i := range key {
+		key[i] = byte(w.random.Uint32())
+	}
+	for i := range w.Nodes {
+		c := nodeConfig{MasterKey: hex.EncodeToString(key), Access: p.Access, Overlap: p.Overlap, Database: p.Database, Mutant: p.Mutant}
+		var store []*link
+		if withDatabase {
+			store = w.database.links(t, i)
+			c.DatabaseURL = w.database.url(store)
+		} else {
+			c.DataDir = filepath.Join(dir, "data")
+		}
+		n := newNode(t, i, dir, c)
+		n.store = store
+		w.nodes = append(w.nodes, n)
+	}
+	w.migrateAtOnce()
+	w.rec.began = time.Now()
+	for i := range p.Clients {
+		h, err := newHonest(w, i)
+		must(t, err)
+		w.honest = append(w.honest, h)
+	}
+	return w
+}
+
+// keepLogs puts PostgreSQL's logs beside the nodes' if something went wrong.
+func (w *world) keepLogs() {
+	for i, c := range w.database.clusters {
+		if w.t.Failed() {
+			w.t.Log(os.WriteFile(filepath.Join(w.dir, fmt.Sprintf("postgres%d.log", i)), []byte(c.Log()), 0o600))
+		}
+	}
+}
+
+// migrateAtOnce starts all nodes on an empty store at the same time, kills one of
+// them at a random moment of that, and starts it again.
+func (w *world) migrateAtOnce() {
+	var all sync.WaitGroup
+	for _, n := range w.nodes {
+		all.Go(func() {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if err := n.start(); err != nil {
+				w.t.Error(err)
+			}
+		})
+	}
+	if w.database != nil {
+		all.Go(func() {
+			if err := postgres.Migrate(context.Background(), w.database.cluster().URL()); err != nil {
+				w.t.Errorf("a migration beside others: %v", err)
+			}
+		})
+	}
+	unlucky := w.nodes[w.random.IntN(len(w.nodes))]
+	time.Sleep(time.Duration(w.random.Int64N(int64(200 * time.Millisecond))))
+	unlucky.signal(syscall.SIGKILL) // start notices
+	all.Wait()
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+}
+
+// run lets the clients live through the faults, and then everything come to rest.
+func (w *world) run(ctx context.Context) {
+	living, stop := context.WithCancel(ctx)
+	defer stop()
+	stealing, enough := context.WithCancel(living)
+	defer enough()
+	var honest, thieves sync.WaitGroup
+	for _, h := range w.honest {
+		honest.Go(func() {
+			wait(living, time.Duration(h.line.random.Int64N(int64(w.Pace))))
+			h.live(living)
+		})
+	}
+	going, end := context.WithCancel(ctx)
+	defer end()
+	for i := range w.Thieves {
+		t := &thief{w: w, number: w.Clients + i, random: rand.New(rand.NewPCG(w.Seed, uint64(i)+1<<33))}
+		w.thieves = append(w.thieves, t)
+		thieves.Go(func() { t.live(going, stealing) })
+	}
+	var faults sync.WaitGroup
+	for _, f := range w.Faults {
+		faults.Go(func() {
+			wait(ctx, f.At-w.rec.now())
+			w.strike(f)
+		})
+	}
+	wait(ctx, w.For)
+	faults.Wait()
+	stop()
+	honest.Wait()
+	w.setClocks(0)
+	w.rest(going)
+	end()
+	thieves.Wait()
+	w.work.Wait()
+	for _, h := range w.honest {
+		if s, ok := h.holder.(*sourceHolder); ok {
+			s.source.Close()
+		}
+	}
+}
+
+// patience is how long everything may take to come to rest.
+const patience = 45 * time.Second
+
+// rest checks that everybody can go on now, and lets those who were robbed and
+// those who robbed them meet.
+func (w *world) rest(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, h := range w.honest {
+		all.Go(func() {
+			if !h.goOn(ctx) {
+				w.rec.complain(fmt.Sprintf("client %d could not go on after everything was repaired", h.number))
+			}
+		})
+	}
+	all.Wait()
+	for {
+		// A thief whose victim has left, as after a sign-out that the store has
+		// forgotten, is seen by nobody (PROTOCOL.md, section 9).
+		met := false
+		for _, t := range w.thieves {
+			for _, h := range w.honest {
+				if id := t.robs.Load(); id != nil && h.in && sessionOf(h.access()) == *id {
+					met = true
+					all.Go(func() { h.round(ctx, true) })
+				}
+			}
+		}
+		all.Wait()
+		if !met {
+			return
+		}
+		if ctx.Err() != nil {
+			w.rec.complain("a thief is still being served, though his victim carries on")
+			return
+		}
+		wait(ctx, 200*time.Millisecond)
+	}
+}
+
+// goOn reports whether the client can renew, or sign in, or while it has to wait
+// for an old request to die, use what it has.
+func (h *honest) goOn(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		h.turn.Lock()
+		var err error
+		switch {
+		case !h.in:
+			if err = h.signIn(ctx); err == nil {
+				h.in = true
+			}
+		case h.line.calm() > 0:
+			var ok bool
+			if ok, err = h.w.try(ctx, h.line, h.access()); err == nil && !ok {
+				err = errors.New("refused")
+			}
+		default:
+			if err = h.renew(ctx); err == errRefused {
+				h.in = false
+			}
+		}
+		h.turn.Unlock()
+		if err == nil {
+			return true
+		}
+		wait(ctx, 100*time.Millisecond)
+	}
+	return false
+}
+
+// try uses an access token and reports whether it was accepted.
+func (w *world) try(ctx context.Context, l *line, access string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.Patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "GET", publicURL+wire.DefaultBasePath+wire.PathMe, nil)
+	if err != nil {
+		return false, err
+	}
+	r.Header.Set("Authorization", "Bearer "+access)
+	resp, err := l.RoundTrip(r)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK, nil
+}
+
+// maxHaunts bounds how many dead tokens are tried at the same time.
+const maxHaunts = 50
+
+// haunt goes on using the access token of a session that is over, at any node,
+// for as long as it would live.
+func (w *world) haunt(access string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if access == "" || w.haunts >= maxHaunts {
+		return
+	}
+	w.haunts++
+	random := rand.New(rand.NewPCG(w.Seed, uint64(w.haunts)))
+	w.work.Go(func() {
+		until := w.rec.now() + w.Access
+		for w.rec.now() < min(until, w.For+lag+time.Second) {
+			_, _ = w.try(context.Background(), newLine(w, -1, true, random), access) // the recorder has it
+			time.Sleep(400 * time.Millisecond)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.haunts--
+	})
+}
+
+// robbed are the sessions of which a thief has used a copy.
+func (r *recorder) robbed() map[rotation.SessionID]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := map[rotation.SessionID]bool{}
+	for _, o := range r.ops {
+		if o.thief && o.kind == renew {
+			m[o.session] = true
+		}
+	}
+	return m
+}
