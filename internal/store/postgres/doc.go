@@ -5,9 +5,10 @@
 //
 // A renewal is one conditional UPDATE … RETURNING of one row, which touches no
 // index (HOT) and does not lengthen the row. Renewals that are asked for while
-// others are under way wait in a queue and go to the server together: one
+// one statement is under way wait in a queue and go to the server together: one
 // statement, one round trip, one commit for many sessions; a lone one goes at
-// once. Two for the same session never share a statement.
+// once, and one that has waited for long beside the other. Two for the same
+// session never share a statement.
 //
 // # Other writes
 //

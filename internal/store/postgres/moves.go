@@ -19,9 +19,13 @@ import (
 )
 
 const (
-	// movers is how many statements of renewals are under way at once: while
-	// one waits for its commit, the next is carried out.
+	// movers is how many statements of renewals are under way at most.
 	movers = 2
+	// patience is how long the next statement waits for the one that is under
+	// way, while renewals gather: one large statement costs less than two small
+	// ones. After that it goes beside it, so that a distant server, a slow disk
+	// or a row that somebody holds does not stop everybody.
+	patience = 10 * time.Millisecond
 	// maxBatch bounds how long the first renewal of a statement waits for the last.
 	maxBatch = 256
 )
@@ -44,13 +48,14 @@ type mover struct {
 	pool *pgxpool.Pool
 
 	queue   chan *move
-	sending sync.RWMutex // held for reading while sending to queue
+	turn    chan struct{} // holds a value while a statement is under way
+	sending sync.RWMutex  // held for reading while sending to queue
 	stopped bool
 	running sync.WaitGroup
 }
 
 func startMovers(db *DB, pool *pgxpool.Pool) *mover {
-	m := &mover{db: db, pool: pool, queue: make(chan *move, 4*maxBatch)}
+	m := &mover{db: db, pool: pool, queue: make(chan *move, 4*maxBatch), turn: make(chan struct{}, 1)}
 	for range movers {
 		m.running.Go(m.loop)
 	}
@@ -125,15 +130,37 @@ func (m *mover) loop() {
 			}
 			batch = append(batch, mv)
 		}
+		end := m.begin()
 		batch = m.more(batch)
 		batch, later = apart(batch, later)
 		m.send(batch)
+		end()
 		for i, mv := range batch {
 			close(mv.done)
 			batch[i] = nil
 		}
 	}
 }
+
+// begin waits until no statement is under way, or until it is out of patience.
+// end must be called after the statement that follows.
+func (m *mover) begin() (end func()) {
+	select {
+	case m.turn <- struct{}{}:
+		return m.end
+	default:
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case m.turn <- struct{}{}:
+		return m.end
+	case <-late.C:
+		return func() {}
+	}
+}
+
+func (m *mover) end() { <-m.turn }
 
 // more takes what waits in the queue.
 func (m *mover) more(batch []*move) []*move {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -63,6 +65,41 @@ func TestBatchIsLikeOneByOne(t *testing.T) {
 		must(t, err)
 		if !slices.Equal(got, want) {
 			rt.Fatalf("sessions: %+v\nalone: %+v", got, want)
+		}
+	})
+}
+
+// TestStatementsTakeTurns: the next statement waits for the one that is under
+// way, but not for ever, and then nobody's turn is taken away.
+func TestStatementsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &mover{turn: make(chan struct{}, 1)}
+		waits := func() (end func(), waited time.Duration) {
+			from := time.Now()
+			return m.begin(), time.Since(from)
+		}
+		first, waited := waits()
+		if waited != 0 {
+			t.Errorf("alone: %v", waited)
+		}
+		beside, waited := waits()
+		if waited != patience {
+			t.Errorf("beside a statement that takes long: %v", waited)
+		}
+		beside()
+		go func() {
+			time.Sleep(patience / 2)
+			first()
+		}()
+		next, waited := waits()
+		if waited != patience/2 {
+			t.Errorf("behind a statement that ends: %v", waited)
+		}
+		next()
+		if last, waited := waits(); waited != 0 {
+			t.Errorf("after all have ended: %v", waited)
+		} else {
+			last()
 		}
 	})
 }
