@@ -173,6 +173,10 @@ func (s *Server) EndSessions(ctx context.Context, userID string) error {
 	return s.app.Sessions.EndAll(ctx, userID, wire.ReasonEndedByAdmin, rotation.SessionID{})
 }
 
+// Metrics is the page of this server that Prometheus reads (docs/operate.md).
+// Mount it where only operators get to.
+func (s *Server) Metrics() http.Handler { return s.app.Metrics.Handler() }
+
 // Close stops the background work and closes the store. Let running requests
 // end first (http.Server.Shutdown, at which event streams end by themselves).
 func (s *Server) Close() error { return s.app.Close() }

@@ -12,11 +12,14 @@ import (
 	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/gate"
 	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store/guard"
+	"github.com/tacet-dev/tacet/internal/telemetry"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
@@ -39,6 +42,10 @@ type App struct {
 	OAuth     *oauth.Server
 	Gateway   *gateway.Gateway // nil: there are no upstreams
 	Handler   http.Handler
+	Metrics   *telemetry.Metrics
+
+	guard *guard.Config
+	gates struct{ renewals, others, signIns *gate.Gate }
 
 	caches atomic.Pointer[directory.Directory]
 	stop   context.CancelFunc
@@ -68,7 +75,8 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		default: // it will look anyway
 		}
 	}
-	if a.DB, err = openStore(ctx, &cfg, notify, a.forget); err != nil {
+	a.watch()
+	if a.DB, err = openStore(ctx, &cfg, notify, a.forget, a.Metrics.Batch); err != nil {
 		return nil, err
 	}
 	if err := a.openKeys(ctx); err != nil {
@@ -77,18 +85,18 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := a.openEvents(ctx, committed); err != nil {
 		return nil, err
 	}
-	a.Directory = directory.New(directory.Config{Store: enforcedDirectory{a.DB.Directory(), a.enforce}, Clock: cfg.Clock, Rand: rand.Reader})
+	a.Directory = directory.New(directory.Config{Store: enforcedDirectory{a.guard.Directory(a.DB.Directory()), a.enforce}, Clock: cfg.Clock, Rand: rand.Reader, Parallel: passwordsAtOnce()})
 	a.caches.Store(a.Directory)
 	users, authenticator := cfg.Directory, cfg.Authenticator
 	if users == nil {
 		users, authenticator = embedded{a.Directory}, embedded{a.Directory}
 	}
 	a.Sessions = session.New(session.Config{
-		Store:         enforcedSessions{a.DB.Sessions(), a.enforce},
+		Store:         enforcedSessions{a.guard.Sessions(a.DB.Sessions()), a.enforce},
 		Keys:          a.Keys,
 		Directory:     users,
-		Authenticator: authenticator,
-		Throttle:      directory.NewThrottle(directory.ThrottleConfig{Clock: cfg.Clock}),
+		Authenticator: boundedSignIns{authenticator, a.gates.signIns},
+		Throttle:      countedThrottle{directory.NewThrottle(directory.ThrottleConfig{Clock: cfg.Clock}), a.Metrics.SignedIn},
 		Lifetimes: session.Lifetimes{Access: cfg.AccessTTL,
 			Policy: rotation.Policy{Overlap: cfg.Overlap, Idle: cfg.IdleTTL, Absolute: cfg.AbsoluteTTL}},
 		Issuer:   cfg.Issuer(),
@@ -96,16 +104,18 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Clock:    cfg.Clock,
 		Rand:     rand.Reader,
 		Logger:   cfg.Logger,
-		Observe:  cfg.Observe,
+		Observe:  a.decided,
+
+		Undecided: a.undecided,
 	})
 	a.Accounts = accounts.New(a.Directory, a.Sessions)
 	verifier := verify.Config{
-		Issuer:       cfg.Issuer(),
-		Audience:     cfg.Audience,
-		Keys:         localKeys(a.Keys),
-		Liveness:     a.Live,
-		Clock:        cfg.Clock,
-		Leeway:       -1, // what clients are told of a token's end is so
+		Issuer:   cfg.Issuer(),
+		Audience: cfg.Audience,
+		Keys:     localKeys(a.Keys),
+		Liveness: a.Live,
+		Clock:    cfg.Clock,
+		Leeway:   -1, // what clients are told of a token's end is so
 		// Another node made the token, or this one before its clock was set back:
 		// whoever has just renewed must not be refused.
 		Ahead:        keys.DefaultSkew,
@@ -138,9 +148,11 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		CORSOrigins:    cfg.CORSOrigins,
 		TrustedProxies: cfg.proxies,
 		ClientID:       cfg.ClientID,
+		Measure:        a.Metrics.Routes(cfg.Tracer),
 		Ready:          a.ready,
 		Logger:         cfg.Logger,
 	})
+	a.Metrics.Watch(a.state)
 	return a, err
 }
 
@@ -166,7 +178,7 @@ func (a *App) openKeys(ctx context.Context) error {
 		return err
 	}
 	a.Keys, err = keys.Open(ctx, keys.Config{
-		Store:  a.DB.Keys(),
+		Store:  a.guard.Keys(a.DB.Keys()),
 		Master: master,
 		Policy: keys.Policy{Algorithm: a.Config.Algorithm, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
 		Clock:  a.Config.Clock,
@@ -182,7 +194,7 @@ func (a *App) openEvents(ctx context.Context, committed <-chan struct{}) (err er
 	window := a.Config.AccessTTL + wire.FeedMargin*time.Second
 	a.Live = verify.NewLiveSet(window, 0, a.Config.Clock)
 	a.Events, err = events.Open(ctx, events.Config{
-		Log:    a.DB.Events(),
+		Log:    a.guard.Events(a.DB.Events()),
 		Clock:  a.Config.Clock,
 		Logger: a.Config.Logger,
 		Window: window,

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
 	"github.com/tacet-dev/tacet/internal/keys"
@@ -63,6 +65,9 @@ type Config struct {
 	EventPoll time.Duration
 	// Observe is told of every decision (session.Config.Observe).
 	Observe func(session.Decided)
+	// Tracer makes spans. Nil: none.
+	Tracer  trace.Tracer
+	Version string // of the program, for metrics
 	Logger  *slog.Logger
 	Clock   func() time.Time
 

@@ -14,6 +14,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/postgres"
 	"github.com/tacet-dev/tacet/internal/store/sqlite"
+	"github.com/tacet-dev/tacet/internal/telemetry"
 )
 
 // Store is what an App needs of a store: that of a data directory, or a
@@ -36,13 +37,13 @@ type Store interface {
 
 // openStore opens the store that the configuration names. notify is called when
 // events may have been committed; elsewhere before a call returns that saw that
-// others have written.
-func openStore(ctx context.Context, c *Config, notify, elsewhere func()) (Store, error) {
+// others have written; batch with how many writes went together.
+func openStore(ctx context.Context, c *Config, notify, elsewhere func(), batch func(int)) (Store, error) {
 	if c.OpenStore != nil {
 		return c.OpenStore(notify, elsewhere)
 	}
 	if c.DatabaseURL == "" {
-		db, err := sqlite.Open(ctx, c.DataDir, sqlite.Options{Notify: notify, Elsewhere: elsewhere})
+		db, err := sqlite.Open(ctx, c.DataDir, sqlite.Options{Notify: notify, Elsewhere: elsewhere, Batch: batch})
 		if err != nil {
 			return nil, err // and not a nil *sqlite.DB
 		}
@@ -54,8 +55,11 @@ func openStore(ctx context.Context, c *Config, notify, elsewhere func()) (Store,
 			return nil, err
 		}
 	}
-	db, err := postgres.Open(ctx, c.DatabaseURL, postgres.Options{
-		Conns: c.DatabaseConns, Timeout: c.DatabaseTimeout, Notify: notify, Elsewhere: elsewhere})
+	opts := postgres.Options{Conns: c.DatabaseConns, Timeout: c.DatabaseTimeout, Notify: notify, Elsewhere: elsewhere, Batch: batch}
+	if c.Tracer != nil {
+		opts.Tracer = telemetry.Statements(c.Tracer)
+	}
+	db, err := postgres.Open(ctx, c.DatabaseURL, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"os"
@@ -10,8 +11,9 @@ import (
 )
 
 type serveCmd struct {
-	Listen    string `help:"Address to listen on (${default})." placeholder:"ADDR" default:"127.0.0.1:8080"`
-	PublicURL string `name:"public-url" help:"URL under which browsers reach the server; iss of the tokens (default: http:// and the address listened on, if that is loopback)." placeholder:"URL"`
+	Listen      string `help:"Address to listen on (${default})." placeholder:"ADDR" default:"127.0.0.1:8080"`
+	PublicURL   string `name:"public-url" help:"URL under which browsers reach the server; iss of the tokens (default: http:// and the address listened on, if that is loopback)." placeholder:"URL"`
+	AdminListen string `help:"Serve metrics (/metrics), /livez, /readyz and profiles on this address, which only operators should reach; without it there are no metrics." placeholder:"ADDR"`
 	dataFlags
 	serverFlags
 }
@@ -22,9 +24,28 @@ func (c *serveCmd) Run(e *env) error {
 		return err
 	}
 	defer ln.Close()
-	a, err := app.Open(e.ctx, c.serverFlags.config(e, c.dataFlags, publicURL(c.PublicURL, ln)))
+	var admin net.Listener
+	if c.AdminListen != "" {
+		if admin, err = listen(c.AdminListen); err != nil {
+			return err
+		}
+		defer admin.Close()
+	}
+	cfg := c.serverFlags.config(e, c.dataFlags, publicURL(c.PublicURL, ln))
+	a, err := app.Open(e.ctx, cfg)
 	if err != nil {
 		return err
+	}
+	if admin != nil {
+		ctx, stop := context.WithCancel(context.WithoutCancel(e.ctx))
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			if err := serveAdmin(ctx, e, a, admin); err != nil {
+				e.log.Error("metrics are not served any more", "error", err)
+			}
+		}()
+		defer func() { stop(); <-ended }() // after the last request: a stop shows in the metrics too
 	}
 	return run(e, a, a.Handler, ln)
 }

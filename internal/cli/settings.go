@@ -64,6 +64,7 @@ func (d dataFlags) config(e *env) app.Config {
 	key, _ := e.lookup(config.EnvName("master-key"))
 	feed, _ := e.lookup(config.EnvName("feed-token"))
 	return app.Config{
+		Version:     version(),
 		PublicURL:   "http://localhost",
 		DataDir:     d.Data,
 		DatabaseURL: d.DatabaseURL, DatabaseURLFile: d.DatabaseURLFile,

@@ -19,11 +19,11 @@ var OwnPaths = []string{wire.PathJWKS, "/livez", "/readyz",
 // dispatch sends a request where it belongs: to forward-auth, which answers every
 // method and no preflight, to our own routes, or to the gateway.
 func (a *api) dispatch(own *http.ServeMux, native http.Handler) http.Handler {
-	forwardAuth, other := a.limits(a.handler((*api).verify)), native
-	if a.Gateway != nil {
-		other = a.gateway()
-	}
 	path := a.BasePath + wire.PathVerify
+	forwardAuth, other := a.Measure(anyMethod, path, a.limits(a.handler((*api).verify))), a.Measure(anyMethod, routeNone, native)
+	if a.Gateway != nil {
+		other = a.Measure(anyMethod, routeGateway, a.gateway())
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/") {
 			forwardAuth.ServeHTTP(w, r)

@@ -9,7 +9,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/tacet-dev/tacet/internal/oauth"
@@ -126,7 +125,7 @@ func (a *api) failOAuth(w http.ResponseWriter, r *http.Request, err error) {
 			h.Set("WWW-Authenticate", `Basic realm="tacet"`)
 		}
 	case oauth.CodeTemporarilyUnavailable:
-		h.Set("Retry-After", strconv.Itoa(retryAfter))
+		h.Set("Retry-After", retryAfter())
 		if r.Context().Err() == nil {
 			a.Logger.Error("a request could not be served; the client was told to try again", "method", r.Method, "path", r.URL.Path, "error", err)
 		}

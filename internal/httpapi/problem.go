@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
@@ -61,8 +62,10 @@ func callerLanguage(r *http.Request) language.Tag {
 	return language.English
 }
 
-// retryAfter is what a client is told when the store can't be reached, seconds.
-const retryAfter = 2
+// retryAfter is what a client is told when the store can't be reached, or when
+// there is too much to do: 1 to 3 seconds, so that those who were turned away
+// together do not come back together.
+func retryAfter() string { return strconv.Itoa(1 + rand.IntN(3)) }
 
 // fail writes any error of a handler; domain errors are translated here and
 // nowhere else.
@@ -208,7 +211,7 @@ var (
 	errUnavailable = &problem{status: http.StatusServiceUnavailable, code: wire.CodeUnavailable,
 		title:  text{"Temporarily unavailable", "暂时不可用"},
 		detail: text{"The server can't do this right now. The session is not affected; try again shortly.", "服务器暂时无法处理，会话不受影响，请稍后重试。"},
-		header: func(h http.Header) { h.Set("Retry-After", strconv.Itoa(retryAfter)) }}
+		header: func(h http.Header) { h.Set("Retry-After", retryAfter()) }}
 )
 
 // errTooManyStreams is for streams only: other calls go on.

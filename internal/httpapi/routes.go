@@ -40,7 +40,7 @@ type Keys interface {
 }
 
 // Config is what the surface needs. All fields but Accounts, TrustedProxies,
-// CORSOrigins, SameSite and FeedToken are required.
+// CORSOrigins, SameSite, FeedToken and Measure are required.
 type Config struct {
 	Sessions  *session.Service
 	Directory session.Directory
@@ -85,6 +85,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// ClientID is the client_id of sessions that are started here (RFC 9068).
 	ClientID string
+	// Measure puts a measurement before the handler of a route (telemetry). Nil:
+	// none.
+	Measure func(method, route string, next http.Handler) http.Handler
 	// Ready reports why the server can't serve, or nil.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
@@ -107,6 +110,9 @@ func New(cfg Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	if a.Measure == nil {
+		a.Measure = func(_, _ string, next http.Handler) http.Handler { return next }
+	}
 	mux := http.NewServeMux()
 	routes, surface := a.routes(), a.bindProfiles()
 	theirs, err := a.addProfiles(routes, surface)
@@ -120,15 +126,15 @@ func New(cfg Config) (http.Handler, error) {
 		}
 		var allow []string
 		for method, h := range methods {
-			mux.Handle(method+" "+path, h)
+			mux.Handle(method+" "+path, a.Measure(method, path, h))
 			allow = append(allow, method)
 		}
 		if ofProfile && a.Gateway != nil {
 			continue // a page of the application may be there: GET /login
 		}
-		mux.Handle(path, a.methodNotAllowed(allow))
+		mux.Handle(path, a.Measure(anyMethod, path, a.methodNotAllowed(allow)))
 	}
-	mux.Handle(cfg.BasePath+"/", problemHandler(a, errNotFound))
+	mux.Handle(cfg.BasePath+"/", a.Measure(anyMethod, routeNone, problemHandler(a, errNotFound)))
 
 	var h http.Handler = a.limits(mux)
 	if len(cfg.CORSOrigins) > 0 {
@@ -143,6 +149,13 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	return a.recovered(surface.Middleware(a.dispatch(mux, h))), nil
 }
+
+// Names for measurements where there is no route of ours.
+const (
+	anyMethod    = "*"
+	routeNone    = "(none)"
+	routeGateway = "(gateway)"
+)
 
 // routes is the route table: path → method → handler.
 func (a *api) routes() map[string]map[string]http.Handler {

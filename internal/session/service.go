@@ -62,8 +62,8 @@ type Lifetimes struct {
 	Access time.Duration
 }
 
-// Config is what a Service needs. All fields but Links, Confidential and Observe
-// are required.
+// Config is what a Service needs. All fields but Links, Confidential, Observe and
+// Undecided are required.
 type Config struct {
 	Store         Store
 	Links         Links // nil: nobody signs in by way of a provider
@@ -82,6 +82,9 @@ type Config struct {
 	Confidential func(ctx context.Context, clientID string) (bool, error)
 	// Observe, if set, is called after every decision. It must not block.
 	Observe func(Decided)
+	// Undecided, if set, is called for every refresh token that came to no
+	// decision, with an error as Open and Refresh return them. It must not block.
+	Undecided func(error)
 }
 
 // Decided is one presentation and what came of it, for logs, metrics and the
@@ -182,9 +185,9 @@ func (s *Service) Open(ctx context.Context, raw string) (rotation.Token, error) 
 	case err == nil:
 		return t, nil
 	case outage != nil:
-		return rotation.Token{}, unavailable(outage)
+		return rotation.Token{}, s.undecided(unavailable(outage))
 	}
-	return rotation.Token{}, ErrNotAuthentic
+	return rotation.Token{}, s.undecided(ErrNotAuthentic)
 }
 
 // Refresh answers the presentation of a token that came from Open. The error is
@@ -248,7 +251,7 @@ func (s *Service) present(ctx context.Context, t rotation.Token, c Contact) (Ses
 		return result{sess, d}, err
 	})
 	if err != nil {
-		return Session{}, rotation.Decision{}, err
+		return Session{}, rotation.Decision{}, s.undecided(err)
 	}
 	r := v.(result)
 	return r.sess, r.d, nil
@@ -395,6 +398,13 @@ func (s *Service) newID(now time.Time) rotation.SessionID {
 	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
 	return id
+}
+
+func (s *Service) undecided(err error) error {
+	if s.Undecided != nil {
+		s.Undecided(err)
+	}
+	return err
 }
 
 func (s *Service) observe(d Decided) {

@@ -201,6 +201,9 @@ func (m *mover) send(batch []*move) {
 		return mv.taken.Swap(true) // nobody waits any more
 	})
 	if len(wanted) > 0 {
+		if m.db.opts.Batch != nil {
+			m.db.opts.Batch(len(wanted))
+		}
 		m.deliver(wanted)
 	}
 }

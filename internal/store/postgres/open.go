@@ -35,6 +35,11 @@ type Options struct {
 	// Elsewhere, if set, is called when another node was seen to have changed
 	// users or roles, before the result of any call that saw it. As Notify.
 	Elsewhere func()
+	// Batch, if set, is told how many renewals went to the server together. As
+	// Notify.
+	Batch func(renewals int)
+	// Tracer, if set, is told of the statements.
+	Tracer pgx.QueryTracer
 }
 
 // DB is an open database. Its methods may be called concurrently.
@@ -185,6 +190,7 @@ func (db *DB) newPool(ctx context.Context, base *pgxpool.Config, n int, settings
 	cfg := base.Copy()
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = int32(n), 0, 0
 	cfg.PingTimeout = db.opts.Timeout
+	cfg.ConnConfig.Tracer = db.opts.Tracer
 	// The server gives up what the node has given up, and a commit is on disk
 	// when it is answered.
 	ms := db.opts.Timeout.Milliseconds()
@@ -230,6 +236,12 @@ func (db *DB) Close() error {
 	db.pool.Close()
 	return nil
 }
+
+// Queued is how many renewals wait to be sent.
+func (db *DB) Queued() int { return len(db.mover.queue) }
+
+// Pools are the pool of renewals and that of everything else.
+func (db *DB) Pools() (renewals, others *pgxpool.Stat) { return db.mover.pool.Stat(), db.pool.Stat() }
 
 // Where names the database: hosts, ports and name.
 func (db *DB) Where() string { return db.where }

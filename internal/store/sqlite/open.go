@@ -32,6 +32,8 @@ type Options struct {
 	// Elsewhere, if set, is called when another process was seen to have
 	// written, before the result of any write that saw it. As Notify.
 	Elsewhere func()
+	// Batch, if set, is told how many writes were committed together. As Notify.
+	Batch func(writes int)
 }
 
 // DB is an open database. Its methods may be called concurrently.
@@ -176,6 +178,9 @@ func (db *DB) closeReaders() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Queued is how many writes wait.
+func (db *DB) Queued() int { return len(db.queue) }
 
 // Path is the database file.
 func (db *DB) Path() string { return db.path }

@@ -189,6 +189,9 @@ func (w *writer) transact(batch []*op) (culprit bool, err error) {
 	if _, err := w.exec("COMMIT"); err != nil {
 		return false, w.rollback(err)
 	}
+	if w.db.opts.Batch != nil {
+		w.db.opts.Batch(len(batch))
+	}
 	if w.appended && w.db.opts.Notify != nil {
 		w.db.opts.Notify()
 	}

@@ -1,0 +1,65 @@
+package guard
+
+import (
+	"context"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/keys"
+)
+
+// Keys and events are looked after in the background, a call at a time: they
+// are measured and not bounded.
+
+type ring struct {
+	next          keys.Store
+	load, replace *operation
+}
+
+// Keys guards a store of keys.
+func (c *Config) Keys(next keys.Store) keys.Store {
+	return &ring{next, c.operation("keys.load", nil, 0), c.operation("keys.replace", nil, 0)}
+}
+
+// Load is keys.Store.
+func (r *ring) Load(ctx context.Context) (list []keys.Key, version int64, err error) {
+	err = run(ctx, r.load, func(ctx context.Context) (err error) {
+		list, version, err = r.next.Load(ctx)
+		return err
+	})
+	return list, version, err
+}
+
+// Replace is keys.Store.
+func (r *ring) Replace(ctx context.Context, version int64, list []keys.Key, ev ...events.Event) error {
+	return run(ctx, r.replace, func(ctx context.Context) error { return r.next.Replace(ctx, version, list, ev...) })
+}
+
+type log struct {
+	next                 events.Log
+	since, bounds, prune *operation
+}
+
+// Events guards a log of events.
+func (c *Config) Events(next events.Log) events.Log {
+	return &log{next, c.operation("events.since", nil, 0), c.operation("events.bounds", nil, 0), c.operation("events.prune", nil, 0)}
+}
+
+// Since is events.Log.
+func (l *log) Since(ctx context.Context, seq int64, limit int) ([]events.Event, error) {
+	return do(ctx, l.since, func(ctx context.Context) ([]events.Event, error) { return l.next.Since(ctx, seq, limit) })
+}
+
+// Bounds is events.Log.
+func (l *log) Bounds(ctx context.Context) (first, last int64, err error) {
+	err = run(ctx, l.bounds, func(ctx context.Context) (err error) {
+		first, last, err = l.next.Bounds(ctx)
+		return err
+	})
+	return first, last, err
+}
+
+// Prune is events.Log.
+func (l *log) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
+	return do(ctx, l.prune, func(ctx context.Context) (int, error) { return l.next.Prune(ctx, before, limit) })
+}
