@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"internal/config":                {},
 	"internal/gateway":               {"rotation", "verify", "wire"},
 	"internal/demo":                  {"internal/session", "rotation", "wire"},
+	"internal/sim":                   {}, // tests only
 	"internal/app":                   {"internal/accounts", "internal/directory", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/httpapi/profiles", "internal/keys", "internal/oauth", "internal/session", "internal/store/guard", "internal/store/postgres", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"},
 	"internal/cli":                   {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/httpapi/profiles", "internal/keys", "internal/oauth", "internal/session", "rotation", "wire"},
 

@@ -230,7 +230,7 @@ func (b *browser) accept(a answer, sent jar) {
 		b.w.oracle.violation(b.who, "session %s was answered with tokens of session %s", sent.session, j.session)
 	}
 	b.waits = 0
-	b.w.oracle.granted(b.who, j.session, whole)
+	b.w.oracle.granted(b.who, j.session, sent.refresh, whole)
 	if !whole { // a slow duplicate's: the refresh token that is there stays
 		j.refresh, j.csrf = b.jar.refresh, b.jar.csrf
 	}

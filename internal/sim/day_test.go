@@ -14,9 +14,9 @@ const (
 // habits are drawn by these shares.
 func (w *world) habit() habit {
 	switch r := w.rng.Float64(); {
-	case r < 0.55:
+	case r < w.offices:
 		return office
-	case r < 0.85:
+	case r < w.offices+(1-w.offices)/2:
 		return casual
 	}
 	return phone

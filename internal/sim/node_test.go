@@ -57,9 +57,13 @@ func (n *node) start() {
 	time.Sleep(time.Duration(1+n.index) * quantum / 16)
 	n.begun++
 	in := &incarnation{node: n, name: fmt.Sprintf("n%d.%d", n.index, n.begun), killed: make(chan struct{})}
+	overlap := w.overlap
+	if w.mutant.strict {
+		overlap = 1 // 0 means the default
+	}
 	a, err := app.Open(context.Background(), app.Config{
 		PublicURL: origin, MasterKey: master,
-		AccessTTL: w.access, IdleTTL: w.idle, AbsoluteTTL: w.absolute, Overlap: w.overlap,
+		AccessTTL: w.access, IdleTTL: w.idle + w.mutant.late, AbsoluteTTL: w.absolute + w.mutant.late, Overlap: overlap,
 		OpenStore: func(notify, elsewhere func()) (app.Store, error) {
 			in.store = &handle{store: w.store, node: in, notify: notify, elsewhere: elsewhere, seen: w.store.version}
 			return in.store, nil

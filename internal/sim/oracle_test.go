@@ -17,12 +17,13 @@ import (
 // counts is what happened, for the test's log: a run in which nothing happens
 // proves nothing.
 type counts struct {
-	moves, outcomes, calls, granted, slow int
-	byOutcome                             [8]int
-	thefts, caught, probes, refusals      int
-	accepted, refused, staleFall          int
-	signIns, ends, events, rotations      int
-	sessions                              time.Duration // session time
+	signIns, moves, ends, rotations int // committed by the store
+	outcomes                        int
+	byOutcome                       [8]int // by rotation.Outcome
+	thefts, caught                  int
+	probes, probed                  int
+	accepted, refused               int // access tokens
+	stale                           int // access tokens refused for grants that the store has forgotten
 }
 
 // oracle knows the truth and judges answers by it.
@@ -42,13 +43,15 @@ type truth struct {
 	createdAt time.Time // true time
 	endedAt   time.Time // committed; zero: it lives
 	wasEnded  bool      // also if the store has forgotten it
+	over      time.Time // when it was
 	may       []string  // reasons for which it may end
 	gone      string    // why there may be no row
 	gen       uint32
 	era       int
 	last      time.Time // when somebody last renewed
 
-	copied bool // somebody used a copy
+	copied bool   // somebody used a copy
+	sent   string // what the owner has renewed with since then
 	got    [2]struct{ whole, any int }
 }
 
@@ -107,7 +110,7 @@ func (o *oracle) moved(in *incarnation, m session.Move, err error) {
 func (o *oracle) ended(id rotation.SessionID, e session.End) {
 	o.w.count.ends++
 	t := o.sessions[id]
-	t.endedAt, t.wasEnded = time.Now(), true
+	t.endedAt, t.wasEnded, t.over = time.Now(), true, time.Now()
 	o.w.note(t.who, "the session is ended: %s", e.Reason)
 	if e.Reason == wire.ReasonReuseDetected {
 		if t.copied {
@@ -182,20 +185,21 @@ func (o *oracle) stolen(id string) bool { return o.sessions[parseID(id)].copied 
 // used is told when a thief shows his copy.
 func (o *oracle) used(id string) { o.sessions[parseID(id)].copied = true }
 
-// granted is told of tokens that somebody got: whole ones with a refresh token.
-func (o *oracle) granted(who, id string, whole bool) {
-	o.w.count.granted++
+// granted is told of tokens that somebody got for a token: whole ones with a
+// refresh token.
+func (o *oracle) granted(who, id, sent string, whole bool) {
 	t := o.sessions[parseID(id)]
 	t.last = time.Now()
-	if !whole {
-		o.w.count.slow++
-	}
 	if !t.copied {
 		return
 	}
 	side := &t.got[0]
 	if strings.HasPrefix(who, "T") {
 		side = &t.got[1]
+	} else if sent == t.sent {
+		return // tabs that renewed at once count as one
+	} else {
+		t.sent = sent
 	}
 	side.any++
 	if whole {
@@ -208,7 +212,6 @@ func (o *oracle) granted(who, id string, whole bool) {
 
 // refused is told when a client that is honest hears that its session is over.
 func (o *oracle) refused(who, id string) {
-	o.w.count.refusals++
 	sid := parseID(id)
 	t := o.sessions[sid]
 	s, err := o.w.store.data.Sessions.Get(context.Background(), sid)
@@ -267,7 +270,7 @@ func (o *oracle) call(in *incarnation, who string, a *access) bool {
 	case errors.Is(err, verify.ErrSessionEnded) && t.wasEnded:
 	case errors.Is(err, verify.ErrStaleGrants) && a.claims.GrantsVersion < g.version:
 	case errors.Is(err, verify.ErrStaleGrants) && a.claims.GrantsVersion < g.highest:
-		o.w.count.staleFall++
+		o.w.count.stale++
 	default:
 		o.violation(who, "%s refused a good access token: %v", in.name, err)
 	}
@@ -293,4 +296,23 @@ func (o *oracle) decided(in *incarnation, d session.Decided) {
 	}
 }
 
-func (o *oracle) finish() {}
+// lived is how long sessions have been alive, all together.
+func (o *oracle) lived() time.Duration {
+	var sum time.Duration
+	for _, t := range o.sessions {
+		end := t.last.Add(o.w.idle)
+		for _, other := range []time.Time{t.createdAt.Add(o.w.absolute), o.w.end} {
+			if other.Before(end) {
+				end = other
+			}
+		}
+		if t.wasEnded && t.over.Before(end) {
+			end = t.over
+		}
+		sum += max(0, end.Sub(t.createdAt))
+	}
+	return sum
+}
+
+// finish is called when the world ends.
+func (o *oracle) finish() { o.w.end = time.Now() }

@@ -18,6 +18,7 @@ type scenario struct {
 	length   time.Duration
 	nodes    int
 	browsers int
+	kinds    []kind // taken in turn
 
 	access, idle, absolute, overlap time.Duration
 	poll                            time.Duration // of events
@@ -29,6 +30,7 @@ type scenario struct {
 	life, flush                                time.Duration
 	lostNotices, storeSpikes, storeCuts        float64
 	signOuts, holidays, apiSkipped             float64
+	offices                                    float64 // share of those who work with it all day
 
 	// How often, on the mean, things go wrong; zero: never.
 	kills, outages, slowness, failovers, restores, crashes, tunnels time.Duration
@@ -38,10 +40,8 @@ type scenario struct {
 	mutant mutant
 }
 
-// kinds says what sits in a world's browsers.
-func (w *world) kind(i int) kind {
-	return [...]kind{sdk, sdk, interceptor, sdk, native, reloader, sdk, interceptor, confirming}[i%9]
-}
+// everybody is the usual mix of clients.
+var everybody = []kind{sdk, sdk, interceptor, sdk, native, reloader, sdk, interceptor, confirming}
 
 // play runs a world from its beginning to its end.
 func play(t *testing.T, s scenario) *world {
@@ -81,10 +81,10 @@ func (w *world) populate(t *testing.T) {
 	for i := range w.scenario.browsers {
 		name := fmt.Sprintf("b%d", i)
 		must(users.CreateUser(ctx, directory.User{ID: userID(name), Name: name, Roles: []string{role}, GrantsVersion: 1, PasswordHash: "-"}))
-		b := &browser{link: link{w: w, who: name, lasts: w.life}, kind: w.kind(i), user: name, habit: w.habit(), tabs: 1 + w.rng.IntN(4)}
+		b := &browser{link: link{w: w, who: name, lasts: w.life}, kind: w.kinds[i%len(w.kinds)], user: name, habit: w.habit(), tabs: 1 + w.rng.IntN(4)}
 		switch {
 		case b.kind == reloader:
-			b.lasts = min(5*time.Second, w.overlap/2)
+			b.lasts = w.overlap / 2
 		case b.kind >= native:
 			b.calm, b.lasts = true, 5*time.Second
 		}

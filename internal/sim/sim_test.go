@@ -11,50 +11,129 @@ import (
 // faulty is a small world in which everything goes wrong that may, all the time.
 func faulty(seed uint64) scenario {
 	s := scenario{
-		seed: seed, length: 3 * day, nodes: 1 + int(seed%3), browsers: 36,
+		seed: seed, length: 3 * day, nodes: 1 + int(seed%3), browsers: 36, kinds: everybody,
 		access: 15 * time.Minute, idle: 2 * day, absolute: 4 * day, overlap: 10 * time.Second,
-		poll: time.Second, gap: 2 * time.Minute, skew: 200 * time.Millisecond,
+		poll: 2 * time.Second, gap: 2 * time.Minute, skew: 200 * time.Millisecond,
 		lostRequests: 0.02, lostAnswers: 0.03, repeats: 0.05, stalls: 0.05,
 		life: 20 * time.Second, flush: 30 * time.Second,
 		lostNotices: 0.2, storeSpikes: 0.01, storeCuts: 0.005,
-		signOuts: 0.03, holidays: 0.05,
+		signOuts: 0.03, holidays: 0.05, offices: 0.5,
 		kills: 3 * time.Hour, outages: 5 * time.Hour, slowness: 4 * time.Hour, failovers: 4 * time.Hour, restores: 30 * time.Hour,
 		crashes: 20 * time.Minute, tunnels: 10 * time.Minute,
 		thefts: 2 * time.Hour, grants: time.Hour, ends: 3 * time.Hour, rotations: 20 * time.Hour, probes: 2 * time.Hour,
 	}
+	if seed%2 == 1 { // sessions come to their ends
+		s.idle, s.absolute = 18*time.Hour, 30*time.Hour
+	}
 	return s
+}
+
+// hard is faulty in a hurry: a day and a half in which access tokens live for three
+// minutes, so that more happens in less.
+func hard(seed uint64) scenario {
+	s := faulty(seed)
+	s.length, s.browsers = 36*time.Hour, 24
+	s.access, s.idle, s.absolute = 3*time.Minute, 8*time.Hour, 14*time.Hour
+	s.gap, s.offices = time.Minute, 0.6
+	s.life, s.flush = 20*time.Second, 20*time.Second
+	s.thefts, s.grants, s.ends, s.rotations, s.probes = 40*time.Minute, 20*time.Minute, time.Hour, 5*time.Hour, 40*time.Minute
+	return s
+}
+
+// season is ten days of a thousand browsers with the default lifetimes or short
+// ones: a quarter of a million session-hours.
+func season(seed uint64) scenario {
+	s := faulty(seed)
+	s.length, s.browsers, s.nodes = 250*time.Hour, 1000, 3
+	if seed%2 == 0 {
+		s.idle, s.absolute = 14*day, 90*day
+	} else {
+		s.idle, s.absolute = 2*day, 5*day
+	}
+	s.gap, s.offices, s.apiSkipped = 4*time.Minute, 0.3, 0.9
+	s.crashes, s.tunnels, s.thefts, s.ends = time.Minute, time.Minute, 15*time.Minute, 30*time.Minute
+	s.kills, s.outages, s.slowness, s.failovers, s.restores = 6*time.Hour, 10*time.Hour, 8*time.Hour, 8*time.Hour, 60*time.Hour
+	return s
+}
+
+// hours is how long sessions have been alive in a world, all together.
+func (w *world) hours() float64 { return w.oracle.lived().Hours() }
+
+// setting is a number from the environment.
+func setting(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
 }
 
 func report(t *testing.T, w *world) {
 	t.Helper()
 	if len(w.oracle.violations) > 0 {
-		t.Errorf("seed %d: %s\n%s\nagain with: SIM_SEED=%d go test ./internal/sim -run TestSeed", w.seed, w.oracle.violations[0], w.oracle.story, w.seed)
+		t.Errorf("seed %d: %s\n%s\nagain with: SIM_SEED=%d go test ./internal/sim -run '^%s$'", w.seed, w.oracle.violations[0], w.oracle.story, w.seed, t.Name())
 	}
 }
 
-func TestSeed(t *testing.T) {
-	seed, err := strconv.ParseUint(os.Getenv("SIM_SEED"), 10, 64)
-	if err != nil {
-		t.Skip("SIM_SEED says which")
+// TestFaults plays worlds in which everything goes wrong. SIM_SEED plays one of
+// them, SIM_SEEDS that many.
+func TestFaults(t *testing.T) {
+	first, n := uint64(setting("SIM_SEED", 0)), setting("SIM_SEEDS", 2)
+	if os.Getenv("SIM_SEED") != "" {
+		n = 1
 	}
-	w := play(t, faulty(seed))
-	report(t, w)
-	t.Logf("%+v hash %x", w.count, w.hash.Sum64())
+	for seed := first; seed < first+uint64(n); seed++ {
+		w := play(t, faulty(seed))
+		report(t, w)
+		w.happened(t)
+	}
 }
 
+// TestMillion plays as many session-hours as SIM_HOURS says.
+func TestMillion(t *testing.T) {
+	want := float64(setting("SIM_HOURS", 0))
+	if want == 0 {
+		t.Skip("make test-sim: a million session-hours")
+	}
+	began, total := time.Now(), 0.0
+	for seed := uint64(setting("SIM_SEED", 1)); total < want && !t.Failed(); seed++ {
+		w := play(t, season(seed))
+		report(t, w)
+		w.happened(t)
+		total += w.hours()
+	}
+	took := time.Since(began)
+	t.Logf("%.0f session-hours in %v, %.0f per second", total, took.Round(time.Second), total/took.Seconds())
+}
+
+// happened logs what a world has seen, and fails if it was too little to prove
+// anything.
+func (w *world) happened(t *testing.T) {
+	t.Helper()
+	c := w.count
+	t.Logf("seed %d: %.0f session-hours, %d sessions, %d decisions %v, %d writes; %d copies used, %d sessions revoked for it; "+
+		"%d access tokens accepted, %d refused; %d ended, %d probes of lifetimes, %d changes of the key ring; history %x",
+		w.seed, w.hours(), c.signIns, c.outcomes, c.byOutcome[:7], c.moves, c.thefts, c.caught, c.accepted, c.refused, c.ends, c.probed, c.rotations, w.hash.Sum64())
+	if c.moves == 0 || c.caught == 0 || c.probed == 0 || c.rotations < 3 || c.accepted == 0 {
+		t.Errorf("seed %d: too little has happened", w.seed)
+	}
+}
+
+// TestSameSeedSameHistory is what makes a seed worth anything.
 func TestSameSeedSameHistory(t *testing.T) {
-	seen := map[uint64]uint64{}
-	for seed := range uint64(3) {
-		a, b := play(t, faulty(seed)), play(t, faulty(seed))
-		report(t, a)
-		if a.hash.Sum64() != b.hash.Sum64() {
-			t.Errorf("seed %d: two histories\n%s", seed, difference(a, b))
-		}
-		if other, ok := seen[a.hash.Sum64()]; ok {
-			t.Errorf("seeds %d and %d have one history", seed, other)
-		}
-		seen[a.hash.Sum64()] = seed
-		t.Logf("%+v", a.count)
+	short := func(seed uint64) *world {
+		s := hard(seed)
+		s.length = 14 * time.Hour
+		return play(t, s)
+	}
+	a, b, other := short(3), short(3), short(4)
+	if a.hash.Sum64() != b.hash.Sum64() {
+		t.Errorf("one seed, two histories: %s", difference(a, b))
+	}
+	if a.hash.Sum64() == other.hash.Sum64() {
+		t.Error("two seeds, one history")
+	}
+	if len(a.lines) < 1000 {
+		t.Errorf("only %d things have happened", len(a.lines))
 	}
 }
 

@@ -196,6 +196,9 @@ func (h sessions) Get(ctx context.Context, id rotation.SessionID) (s session.Ses
 		got, err = h.data.Sessions.Get(context.Background(), id)
 		return err
 	}); err != nil {
+		if h.w.mutant.blind && errors.Is(err, errDown) {
+			err = session.ErrNotFound
+		}
 		return s, err
 	}
 	return got, nil
@@ -213,6 +216,9 @@ func (h sessions) Move(ctx context.Context, m session.Move) (s session.Session, 
 		h.w.oracle.moved(h.node, m, err)
 		return err
 	}); err != nil {
+		if h.w.mutant.blind && errors.Is(err, errDown) {
+			err = session.ErrConflict
+		}
 		return s, err
 	}
 	return got, nil
@@ -311,7 +317,15 @@ func (p people) Roles(ctx context.Context) (list []directory.Role, err error) {
 }
 
 func (p people) UpdateUser(ctx context.Context, id string, change func(*directory.User) ([]events.Event, error)) error {
-	return p.changed(ctx, "update "+id, id, func() error { return p.Store.UpdateUser(context.Background(), id, change) })
+	return p.changed(ctx, "update "+id, id, func() error {
+		return p.Store.UpdateUser(context.Background(), id, func(u *directory.User) ([]events.Event, error) {
+			ev, err := change(u)
+			if do := p.h.w.mutant.events; do != nil {
+				ev = do(ev)
+			}
+			return ev, err
+		})
+	})
 }
 
 func (p people) UpdateRole(ctx context.Context, name string, change func(*directory.Role) error, changed func(directory.User) events.Event) error {

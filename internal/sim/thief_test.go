@@ -51,7 +51,7 @@ func (t *thief) present(pace time.Duration) {
 		switch a.status {
 		case http.StatusOK:
 			j, whole, _ := w.tokens(a)
-			w.oracle.granted(t.who, sent.session, whole)
+			w.oracle.granted(t.who, sent.session, sent.refresh, whole)
 			if whole {
 				t.had = append(t.had, j)
 			}

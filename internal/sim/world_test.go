@@ -43,7 +43,8 @@ type world struct {
 	hash  hash.Hash64
 	lines []line // the last ones
 	count counts
-	over  bool
+	over  bool      // the oracle has seen enough
+	end   time.Time // of the world
 }
 
 // line is one line of the trace. who tells whose story it belongs to; empty is the
