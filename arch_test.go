@@ -14,15 +14,16 @@ const module = "github.com/tacet-dev/tacet"
 var allowed = map[string][]string{
 	"rotation":                 {},
 	"wire":                     {},
-	"verify":                   {"wire"},
-	"client":                   {"wire"},
+	"seal":                     {},
+	"verify":                   {"seal", "wire"},
+	"client":                   {"seal", "wire"},
 	"client/internal/fakeauth": {"rotation", "wire"}, // of the client's tests
 	"client/oauth2source":      {"client"},
 
 	"internal/events":                {},
 	"internal/gate":                  {},
 	"internal/telemetry":             {},
-	"internal/keys":                  {"internal/events", "rotation", "wire"},
+	"internal/keys":                  {"internal/events", "rotation", "seal", "wire"},
 	"internal/directory":             {"internal/events", "wire"},
 	"internal/session":               {"internal/events", "rotation", "wire"},
 	"internal/oauth":                 {"internal/session", "rotation", "wire"},

@@ -40,6 +40,11 @@ func answerTo(err error) answer {
 	case errors.Is(err, ErrInvalidToken):
 		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, describe(err), "", textOf(err)}
 	}
+	for _, e := range encryptionAnswers {
+		if errors.Is(err, e.err) {
+			return answer{status: e.status, code: e.code, text: e.text}
+		}
+	}
 	// Whatever else went wrong is not the caller's doing: sign nobody out.
 	return answer{http.StatusServiceUnavailable, wire.CodeUnavailable, "", "", "", msgUnavailable}
 }
@@ -63,8 +68,11 @@ func (v *Verifier) WriteError(w http.ResponseWriter, r *http.Request, err error)
 	h.Set("Cache-Control", "no-store")
 	if a.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter)
-	} else {
+	} else if a.status == http.StatusUnauthorized || a.error != "" {
 		h.Set("WWW-Authenticate", v.challenge(a))
+	}
+	if a.code == wire.CodeEncryptionRequired {
+		h.Set("Accept", wire.ContentTypeJOSE) // RFC 9110 §15.5.16
 	}
 	lang := preferred(r.Header.Values("Accept-Language"))
 	h.Set("Content-Language", lang.tag())

@@ -61,6 +61,9 @@ func (t *Token) claim(name, value string) (err error) {
 		var scope string
 		scope, ok = stringValue(value)
 		t.permissions = strings.Fields(scope)
+	case "enc_jkt":
+		t.encryptionKey, ok = stringValue(value)
+		ok = ok && t.encryptionKey != ""
 	case "grants_version":
 		t.grantsVersion, err = strconv.ParseInt(value, 10, 64)
 		ok = err == nil && t.grantsVersion >= 0

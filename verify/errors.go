@@ -42,6 +42,10 @@ var (
 	ErrInvalidRequest = errors.New("verify: the request carries more than one Authorization header")
 )
 
+// ErrEncryptionRequired: plain text with an access token that is bound to a key,
+// or where only encrypted requests are taken; 415.
+var ErrEncryptionRequired = errors.New("verify: the request must be encrypted")
+
 // ScopeError is the refusal of a good token that lacks a permission: 403
 // insufficient_scope. Renewing would not help.
 type ScopeError struct {

@@ -34,10 +34,14 @@ var (
 )
 
 var titles = map[int]message{
-	http.StatusBadRequest:         {"The request is not valid", "请求无效"},
-	http.StatusUnauthorized:       {"The access token is not valid", "访问令牌无效"},
-	http.StatusForbidden:          {"Permission missing", "权限不足"},
-	http.StatusServiceUnavailable: {"Temporarily unavailable", "暂时不可用"},
+	http.StatusBadRequest:            {"The request is not valid", "请求无效"},
+	http.StatusUnauthorized:          {"The access token is not valid", "访问令牌无效"},
+	http.StatusForbidden:             {"Permission missing", "权限不足"},
+	http.StatusConflict:              {"The request was received before", "请求已接收过"},
+	http.StatusRequestEntityTooLarge: {"The body is too large", "请求体过大"},
+	http.StatusUnsupportedMediaType:  {"The request must be encrypted", "请求必须加密"},
+	http.StatusInternalServerError:   {"The answer cannot be encrypted", "响应无法加密"},
+	http.StatusServiceUnavailable:    {"Temporarily unavailable", "暂时不可用"},
 }
 
 // textOf is the detail for an error of the ErrInvalidToken family.

@@ -20,6 +20,7 @@ type Token struct {
 	notBefore                    time.Time // zero: none
 	issuer                       string
 	kid                          string
+	encryptionKey                string
 	by                           *Verifier
 }
 
@@ -47,6 +48,11 @@ func (t *Token) ExpiresAt() time.Time { return t.expiresAt }
 // GrantsVersion is the version of the user's grants that roles and permissions
 // are from; it moves with every effective change.
 func (t *Token) GrantsVersion() int64 { return t.grantsVersion }
+
+// EncryptionKey is the thumbprint of the key that the token is bound to: it is
+// good only for requests that are encrypted under it (see [Encryption]). Empty:
+// it is not bound.
+func (t *Token) EncryptionKey() string { return t.encryptionKey }
 
 // Roles returns a copy of the user's roles.
 func (t *Token) Roles() []string { return slices.Clone(t.roles) }

@@ -125,8 +125,20 @@ func New(c Config) (*Verifier, error) {
 }
 
 // Verify checks a token, as it stands after "Bearer ". The error is of the family
-// ErrInvalidToken or ErrUnavailable, or the context's.
+// ErrInvalidToken or ErrUnavailable, or the context's; or ErrEncryptionRequired
+// for a token that is bound to a key which the request of this context is not
+// encrypted under.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
+	t, err := v.verify(ctx, raw)
+	if err == nil && t.encryptionKey != "" {
+		if key, _ := EncryptedWith(ctx); key != t.encryptionKey {
+			return nil, ErrEncryptionRequired
+		}
+	}
+	return t, err
+}
+
+func (v *Verifier) verify(ctx context.Context, raw string) (*Token, error) {
 	if len(raw) > v.maxBytes {
 		return nil, ErrMalformed
 	}

@@ -171,6 +171,10 @@ type AccessClaims struct {
 	// Chain takes the place of a refresh token for clients that know only one
 	// token (session.Carried). It is worth nothing outside a valid access token.
 	Chain string `json:"chain,omitempty"`
+	// EncryptionKey is the thumbprint (RFC 7638) of the key that the client
+	// encrypts with: the token is good for encrypted requests under it, and for
+	// nothing else. Empty: it is an ordinary one.
+	EncryptionKey string `json:"enc_jkt,omitempty"`
 }
 
 // AccessTokenType is the typ header of an access token (RFC 9068 §2.1).

@@ -41,8 +41,10 @@ type App struct {
 	Verifier  *verify.Verifier
 	OAuth     *oauth.Server
 	Gateway   *gateway.Gateway // nil: there are no upstreams
-	Handler   http.Handler
-	Metrics   *telemetry.Metrics
+	// Encryption decrypts requests; nil: it is not switched on.
+	Encryption *verify.Encryption
+	Handler    http.Handler
+	Metrics    *telemetry.Metrics
 
 	guard *guard.Config
 	gates struct{ renewals, others, signIns *gate.Gate }
@@ -124,6 +126,9 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	if a.Verifier, err = verify.New(verifier); err != nil {
 		return nil, err
 	}
+	if err := a.openEncryption(); err != nil {
+		return nil, err
+	}
 	a.openGateway()
 	a.openOAuth()
 	a.Handler, err = httpapi.New(httpapi.Config{
@@ -135,6 +140,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Require:        a.Verifier.Require,
 		Gateway:        a.Gateway,
 		OAuth:          a.OAuth,
+		Encryption:     a.Encryption,
 		Profiles:       cfg.profiles,
 		Verify:         a.Verifier.Verify,
 		Issued:         issued(verifier),
@@ -180,7 +186,7 @@ func (a *App) openKeys(ctx context.Context) error {
 	a.Keys, err = keys.Open(ctx, keys.Config{
 		Store:  a.guard.Keys(a.DB.Keys()),
 		Master: master,
-		Policy: keys.Policy{Algorithm: a.Config.Algorithm, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
+		Policy: keys.Policy{Algorithm: a.Config.Algorithm, Encryption: a.Config.Encryption, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
 		Clock:  a.Config.Clock,
 		Rand:   rand.Reader,
 		Logger: a.Config.Logger,

@@ -45,8 +45,12 @@ type Config struct {
 	Upstreams, Require, Public []string
 	UpstreamTimeout            time.Duration
 	IdentitySignature          bool
-	MasterKey                  string // text of the key; takes precedence over the file
-	MasterKeyFile              string
+	// Encryption takes encrypted requests (docs/encryption.md); below the prefixes
+	// of Encrypt, the gateway takes no others.
+	Encryption    bool
+	Encrypt       []string
+	MasterKey     string // text of the key; takes precedence over the file
+	MasterKeyFile string
 	// Profiles are dialects of front-ends that exist, by name or path.
 	Profiles      []string
 	FeedToken     string // secret of resource servers for the feed; takes precedence over the file

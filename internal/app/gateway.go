@@ -18,11 +18,14 @@ func (c *Config) checkGateway() error {
 	if c.UpstreamTimeout < time.Millisecond {
 		return fmt.Errorf("upstream-timeout %s: must be longer than nothing; it is how long an API may take to begin its answer, like 1m", c.UpstreamTimeout)
 	}
-	if len(c.Upstreams)+len(c.Require)+len(c.Public) == 0 {
+	if len(c.Encrypt) > 0 {
+		c.Encryption = true
+	}
+	if len(c.Upstreams)+len(c.Require)+len(c.Public)+len(c.Encrypt) == 0 {
 		return nil
 	}
 	table, warnings, err := gateway.NewTable(gateway.Rules{
-		Upstreams: c.Upstreams, Require: c.Require, Public: c.Public,
+		Upstreams: c.Upstreams, Require: c.Require, Public: c.Public, Encrypt: c.Encrypt,
 		Base: c.BasePath, Own: httpapi.OwnPaths,
 	})
 	for _, w := range warnings {

@@ -37,6 +37,8 @@ type serverFlags struct {
 	Require       []string      `help:"Below this path, the access token must also grant a permission; like /admin=admin:*. The longest prefix counts." placeholder:"PREFIX=PERMISSION"`
 	Public        []string      `help:"Below this path, an upstream is reached without an access token." placeholder:"PREFIX"`
 	UpstreamLimit time.Duration `name:"upstream-timeout" help:"How long an upstream may take to begin its answer (${default})." placeholder:"TIME" default:"1m"`
+	Encryption    bool          `help:"Take encrypted bodies from clients that ask for them; see docs/encryption.md."`
+	Encrypt       []string      `help:"Below this path, the gateway takes encrypted requests only." placeholder:"PREFIX"`
 	SignIdentity  bool          `name:"identity-signature" help:"Add a signed header that upstreams can check, X-Tacet-Identity."`
 	InsecureHTTP  bool          `name:"insecure-http" help:"Allow plain http on hosts that are not loopback."`
 }
@@ -54,6 +56,7 @@ func (f *serverFlags) config(e *env, d dataFlags, publicURL string) app.Config {
 	c.SameSite, c.Algorithm, c.Audience, c.ClientID = f.SameSite, f.Algorithm, f.Audience, f.ClientID
 	c.Upstreams, c.Require, c.Public = f.Upstream, f.Require, f.Public
 	c.UpstreamTimeout, c.IdentitySignature = f.UpstreamLimit, f.SignIdentity
+	c.Encryption, c.Encrypt = f.Encryption, f.Encrypt
 	c.CORSOrigins, c.TrustedProxies, c.InsecureHTTP = f.CORSOrigin, f.TrustedProxy, f.InsecureHTTP
 	return c
 }

@@ -102,7 +102,7 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if d == (decision{-1, -1}) {
+	if d.upstream < 0 && d.rule < 0 {
 		return ErrNotFound
 	}
 	c := &call{gateway: g, control: http.NewResponseController(w)}
@@ -110,6 +110,10 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 		c.rule = &g.Table.rules[d.rule]
 	}
 	r = c.own(r)
+	if _, encrypted := verify.EncryptedWith(r.Context()); d.encrypted && !encrypted {
+		g.Verifier.WriteError(w, r, verify.ErrEncryptionRequired)
+		return nil
+	}
 	if c.token, err = c.authorize(r); err != nil {
 		g.Verifier.WriteError(w, r, err)
 		return nil

@@ -30,7 +30,7 @@ func verdict(t *Table, p string) string {
 	if err != nil {
 		return "refused"
 	}
-	if d == (decision{-1, -1}) {
+	if d == (decision{upstream: -1, rule: -1}) {
 		return "nothing"
 	}
 	s := "none"

@@ -22,6 +22,9 @@ type Rules struct {
 	// Public are prefixes below which no access token is needed. One that is
 	// presented must still be good.
 	Public []string
+	// Encrypt are prefixes below which requests must come encrypted
+	// (verify.Encryption). All of them count, not only the longest.
+	Encrypt []string
 	// Base and what is below it, and Own, the server answers itself.
 	Base string
 	Own  []string
@@ -32,6 +35,7 @@ type Rules struct {
 type Table struct {
 	upstreams []upstream
 	rules     []rule
+	encrypted []prefix
 }
 
 type upstream struct {
@@ -68,17 +72,31 @@ func NewTable(r Rules) (t *Table, warnings []string, err error) {
 	for _, s := range r.Public {
 		errs = append(errs, t.addPublic(s, r))
 	}
+	for _, s := range r.Encrypt {
+		p, err := r.prefix("encrypt", s, s)
+		t.encrypted, errs = append(t.encrypted, p), append(errs, err)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
+	for _, p := range t.encrypted {
+		if !t.leads(p) {
+			warnings = append(warnings, fmt.Sprintf("no upstream leads to %s, so --encrypt %s has no effect: give --upstream %s=URL, or correct the prefix", p.text, p.text, p.text))
+		}
+	}
 	for _, rule := range t.rules {
-		if !slices.ContainsFunc(t.upstreams, func(u upstream) bool {
-			return matches(u.segments, rule.segments, false) || matches(rule.segments, u.segments, false)
-		}) {
+		if !t.leads(rule.prefix) {
 			warnings = append(warnings, fmt.Sprintf("no upstream leads to %s, so the rule for it has no effect: give --upstream %s=URL, or correct the prefix of --require or --public", rule.text, rule.text))
 		}
 	}
 	return t, warnings, nil
+}
+
+// leads reports whether an upstream is at, above or below a prefix.
+func (t *Table) leads(p prefix) bool {
+	return slices.ContainsFunc(t.upstreams, func(u upstream) bool {
+		return matches(u.segments, p.segments, false) || matches(p.segments, u.segments, false)
+	})
 }
 
 func (t *Table) addUpstream(s string, own Rules) error {
@@ -187,10 +205,13 @@ func matches(path, prefix []string, fold bool) bool {
 }
 
 // decision is what the table says about a path; -1: nothing.
-type decision struct{ upstream, rule int }
+type decision struct {
+	upstream, rule int
+	encrypted      bool // requests must be
+}
 
 func (t *Table) decide(path []string, fold bool) decision {
-	d := decision{-1, -1}
+	d := decision{upstream: -1, rule: -1}
 	for i, u := range t.upstreams {
 		if matches(path, u.segments, fold) && (d.upstream < 0 || len(u.segments) > len(t.upstreams[d.upstream].segments)) {
 			d.upstream = i
@@ -201,5 +222,6 @@ func (t *Table) decide(path []string, fold bool) decision {
 			d.rule = i
 		}
 	}
+	d.encrypted = slices.ContainsFunc(t.encrypted, func(p prefix) bool { return matches(path, p.segments, fold) })
 	return d
 }

@@ -41,6 +41,7 @@ var passed = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 func (a *api) gateway() http.Handler {
 	h := a.handler(func(a *api, w http.ResponseWriter, r *http.Request) error { return a.Gateway.Serve(w, r) })
+	h = a.decrypted(h)
 	if len(a.CORSOrigins) == 0 {
 		return h
 	}
@@ -49,7 +50,7 @@ func (a *api) gateway() http.Handler {
 		AllowCredentials: true,
 		AllowedMethods:   passed,
 		AllowedHeaders:   []string{"*"},
-		ExposedHeaders:   append([]string{"Retry-After", "WWW-Authenticate"}, a.Profiles.ResponseHeaders()...),
+		ExposedHeaders:   append([]string{"Retry-After", "WWW-Authenticate", "Date", wire.HeaderSeal}, a.Profiles.ResponseHeaders()...),
 		MaxAge:           600,
 	}).Handler(h)
 }

@@ -32,5 +32,8 @@ func (a *api) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if g.AccessToken, err = a.bound(r, g.AccessToken); err != nil {
+		return err
+	}
 	return a.answer(w, g, req.Delivery, true)
 }

@@ -22,6 +22,9 @@ func (a *api) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if g.AccessToken, err = a.bound(r, g.AccessToken); err != nil {
+		return err
+	}
 	return a.answer(w, g, p.delivery, false)
 }
 

@@ -34,6 +34,8 @@ type Keys interface {
 	// label of their own.
 	SignLabelled(label string, msg []byte) (kid uint32, sum []byte)
 	VerifyLabelled(label string, kid uint32, msg, sum []byte) bool
+	// Sign makes an access token (RFC 9068).
+	Sign(c wire.AccessClaims) (string, error)
 	// List and Rotate are for administrators (keys.Ring).
 	List() []keys.Info
 	Rotate(ctx context.Context, atOnce bool) ([]keys.Info, error)
@@ -58,6 +60,8 @@ type Config struct {
 	Gateway *gateway.Gateway
 	// OAuth is the standard surface (wire.md §2). Nil: there is none.
 	OAuth *oauth.Server
+	// Encryption decrypts requests. Nil: it is not switched on.
+	Encryption *verify.Encryption
 	// Profiles are the dialects that are spoken beside our own. Nil: none. What
 	// follows is needed for them only.
 	Profiles *profiles.Set
@@ -136,14 +140,14 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	mux.Handle(cfg.BasePath+"/", a.Measure(anyMethod, routeNone, problemHandler(a, errNotFound)))
 
-	var h http.Handler = a.limits(mux)
+	var h http.Handler = a.limits(a.decrypted(mux))
 	if len(cfg.CORSOrigins) > 0 {
 		h = cors.New(cors.Options{
 			AllowedOrigins:   cfg.CORSOrigins,
 			AllowCredentials: true,
 			AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-			AllowedHeaders:   append([]string{"Authorization", "Content-Type", "Accept-Language", "If-None-Match", "Last-Event-ID", wire.HeaderCSRF}, a.Profiles.RequestHeaders()...),
-			ExposedHeaders:   append([]string{"ETag", "Location", "Retry-After", "WWW-Authenticate"}, a.Profiles.ResponseHeaders()...),
+			AllowedHeaders:   append([]string{"Authorization", "Content-Type", "Accept-Language", "If-None-Match", "Last-Event-ID", wire.HeaderCSRF, wire.HeaderSeal}, a.Profiles.RequestHeaders()...),
+			ExposedHeaders:   append([]string{"ETag", "Location", "Retry-After", "WWW-Authenticate", "Date", wire.HeaderSeal}, a.Profiles.ResponseHeaders()...),
 			MaxAge:           600,
 		}).Handler(h)
 	}
@@ -166,6 +170,7 @@ func (a *api) routes() map[string]map[string]http.Handler {
 		b + wire.PathRefresh:            {"POST": a.handler((*api).refresh)},
 		b + wire.PathConfirm:            {"POST": a.handler((*api).confirm)},
 		b + wire.PathLogout:             {"POST": a.handler((*api).logout)},
+		b + wire.PathEncryption:         {"POST": a.encryptionRoute()},
 		b + wire.PathMe:                 {"GET": a.Protect(a.handler((*api).me))},
 		b + wire.PathSessions:           {"GET": a.Protect(a.handler((*api).sessions))},
 		b + wire.PathSessions + "/{id}": {"DELETE": a.Protect(a.handler((*api).endSession))},

@@ -36,6 +36,9 @@ func appendClaims(b []byte, c *wire.AccessClaims) []byte {
 	if c.Chain != "" {
 		b = appendString(append(b, `,"chain":`...), c.Chain)
 	}
+	if c.EncryptionKey != "" {
+		b = appendString(append(b, `,"enc_jkt":`...), c.EncryptionKey)
+	}
 	return append(b, '}')
 }
 

@@ -10,6 +10,9 @@ const (
 	EdDSA = "EdDSA"
 	ES256 = "ES256"
 	HS256 = "HS256"
+	// ECDHP256 is not an algorithm of RFC 7518: what is agreed with the key is
+	// derived as package seal says.
+	ECDHP256 = "ECDH-P256"
 )
 
 // Policy holds the durations of the ring. It may change between restarts; keys
@@ -17,6 +20,9 @@ const (
 type Policy struct {
 	// Algorithm of new signing keys: EdDSA or ES256.
 	Algorithm string
+	// Encryption asks for keys of UseEncrypt. Programs older than these keys cannot
+	// open a ring that has one.
+	Encryption bool
 	// Period is how long a key is used before the next one takes over.
 	Period time.Duration
 	// Lead is how long a key is announced before it is used. Every node has
@@ -89,10 +95,21 @@ func (p Policy) retention(u Use) time.Duration {
 }
 
 func (p Policy) algorithm(u Use) string {
-	if u == UseMAC {
+	switch u {
+	case UseMAC:
 		return HS256
+	case UseEncrypt:
+		return ECDHP256
 	}
 	return p.Algorithm
+}
+
+// uses are what there must be a key for.
+func (p Policy) uses() []Use {
+	if p.Encryption {
+		return []Use{UseSign, UseMAC, UseEncrypt}
+	}
+	return []Use{UseSign, UseMAC}
 }
 
 // poll is how often a node reads the ring.

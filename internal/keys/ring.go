@@ -130,6 +130,11 @@ func (r *Ring) List() []Info {
 				i.KeyID = s.kid
 			}
 		}
+		for _, s := range v.sealers {
+			if s.meta.ID == k.ID {
+				i.KeyID = s.key.ID()
+			}
+		}
 		out = append(out, i)
 	}
 	slices.SortFunc(out, func(a, b Info) int { return int(int64(a.ID) - int64(b.ID)) })
@@ -156,7 +161,7 @@ func (r *Ring) Rotate(ctx context.Context, atOnce bool) ([]Info, error) {
 		if atOnce {
 			activeAt = now
 		}
-		for _, u := range []Use{UseSign, UseMAC} {
+		for _, u := range r.cfg.Policy.uses() {
 			k := Key{ID: nextID(next), Use: u, Algorithm: r.cfg.Policy.algorithm(u), CreatedAt: now, ActiveAt: activeAt}
 			next = append(next, k)
 			actions = append(actions, Action{Announced, k})
@@ -223,7 +228,7 @@ func (r *Ring) update(ctx context.Context, f change) ([]Action, error) {
 // rotated is the event for those who read the published key set. The first ring
 // of a database is news to nobody.
 func rotated(version int64, now time.Time, actions []Action) []events.Event {
-	published := slices.ContainsFunc(actions, func(a Action) bool { return a.Key.Use == UseSign && a.Step != Retired })
+	published := slices.ContainsFunc(actions, func(a Action) bool { return a.Key.Use != UseMAC && a.Step != Retired })
 	if version == 0 || !published {
 		return nil
 	}

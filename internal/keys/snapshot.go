@@ -25,6 +25,7 @@ type snapshot struct {
 	version int64
 	macs    []mac
 	signers []signer
+	sealers []sealer
 	maxID   uint32
 	jwks    []byte
 }
@@ -87,13 +88,14 @@ func newSnapshot(ring []Key, version int64, m *Master) (*snapshot, error) {
 	for _, k := range s.signers {
 		set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.public, KeyID: k.kid, Algorithm: k.meta.Algorithm, Use: "sig"})
 	}
+	set.Keys = append(set.Keys, s.published()...)
 	var err error
 	s.jwks, err = json.Marshal(set)
 	return s, err
 }
 
 func (s *snapshot) add(k Key, m *Master) error {
-	if k.Use != UseSign && k.Use != UseMAC {
+	if k.Use != UseSign && k.Use != UseMAC && k.Use != UseEncrypt {
 		return fmt.Errorf("keys: key %d has the unknown use %q; was it stored by a newer version of this program?", k.ID, k.Use)
 	}
 	secret, err := m.open(k)
@@ -106,6 +108,14 @@ func (s *snapshot) add(k Key, m *Master) error {
 			return fmt.Errorf("keys: key %d is not a %s key of 32 bytes", k.ID, HS256)
 		}
 		s.macs = append(s.macs, e)
+		return nil
+	}
+	if k.Use == UseEncrypt {
+		e, err := newSealer(k, secret)
+		if err != nil {
+			return fmt.Errorf("keys: key %d: %w", k.ID, err)
+		}
+		s.sealers = append(s.sealers, e)
 		return nil
 	}
 	e, err := newSigner(k, secret)

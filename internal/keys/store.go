@@ -14,6 +14,9 @@ type Use string
 const (
 	UseSign Use = "sign" // access tokens: a private key, PKCS #8
 	UseMAC  Use = "mac"  // refresh and CSRF tokens: 32 random bytes
+	// UseEncrypt is for encrypted bodies: a private key, PKCS #8. There are none
+	// unless Policy.Encryption asks for them.
+	UseEncrypt Use = "enc"
 )
 
 // Key is a stored key. Sealed is its secret under the master key; stores never
@@ -21,7 +24,7 @@ const (
 type Key struct {
 	ID        uint32
 	Use       Use
-	Algorithm string    // "EdDSA", "ES256" or "HS256"
+	Algorithm string    // "EdDSA", "ES256", "HS256" or "ECDH-P256"
 	CreatedAt time.Time // announced from then on
 	ActiveAt  time.Time // used for new tokens from then on
 	RetiredAt time.Time // still accepted, no longer used; zero: not retired
