@@ -27,22 +27,24 @@ var allowed = map[string][]string{
 	"internal/directory":             {"internal/events", "wire"},
 	"internal/session":               {"internal/events", "rotation", "wire"},
 	"internal/oauth":                 {"internal/session", "rotation", "wire"},
+	"internal/idp":                   {"internal/directory", "internal/session", "wire"},
+	"internal/idp/idptest":           {}, // of tests
 	"internal/accounts":              {"internal/directory", "internal/session", "rotation", "wire"},
 	"internal/store/sqlite":          {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
 	"internal/store/postgres":        {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
 	"internal/store/guard":           {"internal/directory", "internal/events", "internal/gate", "internal/keys", "internal/oauth", "internal/session", "rotation"},
 	"internal/store/postgres/pgtest": {}, // of tests and benchmarks
 	"internal/store/storetest":       {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/httpapi":               {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
+	"internal/httpapi":               {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
 	"internal/httpapi/profiles":      {"internal/session", "rotation", "verify", "wire"},
 	"internal/config":                {},
 	"internal/gateway":               {"rotation", "verify", "wire"},
 	"internal/demo":                  {"internal/session", "rotation", "wire"},
 	"internal/sim":                   {}, // tests only
-	"internal/app":                   {"internal/accounts", "internal/directory", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/httpapi/profiles", "internal/keys", "internal/oauth", "internal/session", "internal/store/guard", "internal/store/postgres", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"},
-	"internal/cli":                   {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/httpapi/profiles", "internal/keys", "internal/oauth", "internal/session", "rotation", "wire"},
+	"internal/app":                   {"internal/accounts", "internal/directory", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/guard", "internal/store/postgres", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"},
+	"internal/cli":                   {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "rotation", "wire"},
 
-	"":          {"internal/app", "internal/session", "rotation", "verify", "wire"},
+	"":          {"internal/app", "internal/directory", "internal/idp", "internal/session", "rotation", "verify", "wire"},
 	"cmd/tacet": {"internal/cli"},
 }
 

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
@@ -71,6 +72,10 @@ type Config struct {
 	// FeedToken is the secret with which resource servers in other processes
 	// read the feed (verify.FeedConfig.Secret): at least 16 characters [no feed].
 	FeedToken string
+
+	// Providers are identity providers (OpenID Connect) by which users may sign
+	// in beside their passwords; docs/identity-provider.md [none].
+	Providers []Provider
 
 	// Users replaces the embedded directory by users of your own [embedded].
 	Users Users
@@ -127,8 +132,14 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		MasterKey: c.MasterKey, MasterKeyFile: c.MasterKeyFile, FeedToken: c.FeedToken,
 		Logger: c.Logger, Clock: c.Clock,
 	}
+	for _, p := range c.Providers {
+		ac.Providers = append(ac.Providers, idp.Settings(p))
+	}
 	if c.DataDir == "" && c.DatabaseURL == "" {
 		return nil, errors.New("tacet: Config.DataDir is empty: name a directory that survives restarts, or a database in Config.DatabaseURL")
+	}
+	if u, ok := c.Users.(ProviderUsers); ok {
+		ac.ProviderUsers = ownProvided{u}
 	}
 	if c.Users != nil {
 		ac.Directory, ac.Authenticator = own{c.Users}, own{c.Users}

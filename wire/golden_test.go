@@ -54,6 +54,8 @@ var bodies = []any{
 	wire.GrantsChange{GrantsVersion: 3},
 	wire.ReuseDetected{SessionID: sessionID, Head: oneContact, Presented: oneContact, HeadAt: someTime, At: someTime},
 	oneContact,
+	wire.Provider{ID: "company", Name: "Company", Start: "/auth/oidc/company/start"},
+	wire.Providers{Providers: []wire.Provider{{ID: "company", Name: "Company", Start: "/auth/oidc/company/start"}}},
 	wire.FeedHello{Now: someTime, Seq: 4711, AccessTTL: 900, Tick: 5, Reset: true},
 	wire.FeedTick{Now: someTime, Seq: 4711, Mark: "9f2c"},
 	wire.FeedSessionEnded{SessionID: sessionID, UserID: userID, Reason: wire.ReasonSignedOut, At: someTime},

@@ -14,6 +14,11 @@ const (
 	PathVerify   = "/verify"   // GET, forward-auth
 	PathOpenAPI  = "/openapi.yaml"
 
+	// PathProviders is GET; below it, for each identity provider: GET
+	// {id}/start, GET {id}/callback, POST {id} and PathBackchannelLogout.
+	PathProviders         = "/oidc"
+	PathBackchannelLogout = "/backchannel-logout"
+
 	// PathJWKS is absolute (RFC 8615): the key set of RFC 7517.
 	PathJWKS = "/.well-known/jwks.json"
 )
@@ -137,6 +142,7 @@ const (
 	CodeInvalidToken       = "invalid_token"           // 401: renew and retry
 	CodeInsufficientScope  = "insufficient_scope"      // 403: do not renew
 	CodeCSRF               = "csrf"                    // 403: nothing changed
+	CodeAccessDenied       = "access_denied"           // 403: of a sign-in at a provider
 	CodeNotFound           = "not_found"               // 404
 	CodeMethodNotAllowed   = "method_not_allowed"      // 405
 	CodeExists             = "already_exists"          // 409
@@ -199,6 +205,7 @@ const (
 	ReasonReuseDetected = "reuse_detected"
 	ReasonUserDisabled  = "user_disabled"
 	ReasonPassword      = "password_changed"
+	ReasonProvider      = "signed_out_at_provider" // where the user had signed in
 )
 
 // Contact is where a presentation came from.

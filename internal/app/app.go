@@ -15,6 +15,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/gate"
 	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/httpapi"
+	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
@@ -40,6 +41,7 @@ type App struct {
 	Live      *verify.LiveSet // what Verifier enforces without asking the store
 	Verifier  *verify.Verifier
 	OAuth     *oauth.Server
+	Providers *idp.Service     // nil: there are none
 	Gateway   *gateway.Gateway // nil: there are no upstreams
 	// Encryption decrypts requests; nil: it is not switched on.
 	Encryption *verify.Encryption
@@ -95,6 +97,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	a.Sessions = session.New(session.Config{
 		Store:         enforcedSessions{a.guard.Sessions(a.DB.Sessions()), a.enforce},
+		Links:         a.DB.Links(),
 		Keys:          a.Keys,
 		Directory:     users,
 		Authenticator: boundedSignIns{authenticator, a.gates.signIns},
@@ -131,6 +134,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	a.openGateway()
 	a.openOAuth()
+	a.openProviders()
 	a.Handler, err = httpapi.New(httpapi.Config{
 		Sessions:       a.Sessions,
 		Directory:      users,
@@ -140,6 +144,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Require:        a.Verifier.Require,
 		Gateway:        a.Gateway,
 		OAuth:          a.OAuth,
+		Providers:      a.Providers,
 		Encryption:     a.Encryption,
 		Profiles:       cfg.profiles,
 		Verify:         a.Verifier.Verify,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
+	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
@@ -56,6 +57,10 @@ type Config struct {
 	FeedToken     string // secret of resource servers for the feed; takes precedence over the file
 	FeedTokenFile string // neither: there is no feed
 	InsecureHTTP  bool
+	// Providers are identity providers by which users sign in. ProviderUsers
+	// takes their people in; nil: the embedded directory does.
+	Providers     []idp.Settings
+	ProviderUsers idp.Users
 
 	// Directory and Authenticator replace the embedded directory, together.
 	Directory     session.Directory
@@ -113,7 +118,7 @@ func (c *Config) Normalize() error {
 	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices(), c.checkDatabase(), c.checkProfiles())
 	if err == nil {
 		def(&c.Audience, c.Issuer())
-		err = c.checkGateway()
+		err = errors.Join(c.checkGateway(), c.checkProviders())
 	}
 	return err
 }

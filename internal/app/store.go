@@ -25,6 +25,7 @@ type Store interface {
 	Directory() directory.Store
 	Events() events.Log
 	OAuth() oauth.Store
+	Links() session.Links
 	// Append commits events that go with no other write.
 	Append(ctx context.Context, ev ...events.Event) error
 	// Check makes a durable write and looks for damage as far as it can.

@@ -142,7 +142,7 @@ func resolvers(parser *kong.Kong, args []string) ([]kong.Resolver, error) {
 
 // secretNames are settings that are read from the environment only, because a
 // command line shows in the list of processes.
-var secretNames = []string{"master-key", "feed-token"}
+var secretNames = []string{"master-key", "feed-token", "oidc-client-secret"}
 
 // settingNames are the names of all flags of the commands that run a server.
 func settingNames(parser *kong.Kong) []string {

@@ -251,7 +251,8 @@ func (d *Directory) update(ctx context.Context, id string, change func(*User) (g
 			u.GrantsVersion++
 			return []events.Event{d.grantsChanged(*u)}, nil
 		}
-		if u.PasswordHash == before.PasswordHash && u.DisplayName == before.DisplayName && u.Email == before.Email {
+		if u.PasswordHash == before.PasswordHash && u.DisplayName == before.DisplayName && u.Email == before.Email &&
+			slices.Equal(u.External.Roles, before.External.Roles) {
 			return nil, errUnchanged
 		}
 		return nil, nil

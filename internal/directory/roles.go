@@ -79,12 +79,14 @@ func (d *Directory) changeRole(ctx context.Context, role string, added []string,
 }
 
 // GrantRole gives a user a role that exists, RevokeRole takes one away. To do
-// it twice changes nothing more. Errors wrap [ErrNotFound].
+// it twice changes nothing more. A role that a provider gave and that is given
+// here too stays when the provider takes it back. Errors wrap [ErrNotFound].
 func (d *Directory) GrantRole(ctx context.Context, userID, role string) error {
 	if err := d.rolesExist(ctx, role); err != nil {
 		return err
 	}
 	return d.update(ctx, userID, func(u *User) bool {
+		u.External.Roles = without(u.External.Roles, []string{role})
 		if slices.Contains(u.Roles, role) {
 			return false
 		}

@@ -86,16 +86,19 @@ func (a *api) showSignIn(w http.ResponseWriter, r *http.Request, p oauth.Params,
 	v.Submit, v.Deny = text{"Sign in", "登录"}.in(v.lang), text{"Cancel", "取消"}.in(v.lang)
 	v.AskPassword, v.Username = true, username
 	v.Action, v.CSRF, v.target = addressOf(p), a.formToken(w, r), formTarget(req.Redirect)
+	a.providerLinks(onward{Authorize: queryOf(p)}, labelSignInWith, &v)
 	v.fail(failed)
 	a.show(w, v)
 }
 
-func addressOf(p oauth.Params) string {
+func addressOf(p oauth.Params) string { return wire.PathAuthorize + "?" + queryOf(p) }
+
+func queryOf(p oauth.Params) string {
 	q := url.Values{}
 	for name, value := range p {
 		q.Set(name, value)
 	}
-	return wire.PathAuthorize + "?" + q.Encode()
+	return q.Encode()
 }
 
 func clientName(c oauth.Client) string {

@@ -49,10 +49,15 @@ func (a *api) deviceForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return a.deviceAgain(w, r, form, err)
 	}
+	a.showConnected(w, r, said)
+	return nil
+}
+
+// showConnected is the end of the way.
+func (a *api) showConnected(w http.ResponseWriter, r *http.Request, said text) {
 	v := a.view(r, "", said)
 	v.Lead = text{"You can close this page and go back to the device.", "您可以关闭此页面，回到设备上继续。"}.in(v.lang)
 	a.show(w, v)
-	return nil
 }
 
 var errUserCode = &problem{status: http.StatusBadRequest, code: wire.CodeInvalidRequest, title: titleDevice,
@@ -95,6 +100,7 @@ func (a *api) showConfirm(w http.ResponseWriter, r *http.Request, client oauth.C
 	v.AskPassword, v.Username = true, form["username"]
 	v.Submit, v.Deny = text{"Sign in and allow", "登录并允许"}.in(v.lang), text{"Refuse", "拒绝"}.in(v.lang)
 	v.Action, v.CSRF = wire.PathDevice, a.formToken(w, r)
+	a.providerLinks(onward{UserCode: v.UserCode, Form: formMark(v.CSRF)}, labelAllowWith, &v)
 	v.fail(failed)
 	a.show(w, v)
 }

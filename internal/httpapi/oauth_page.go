@@ -52,8 +52,12 @@ type view struct {
 	AskPassword  bool
 	Username     string
 	Submit, Deny string // buttons; empty: none
+	Links        []link // instead of the form, or back
 	T            map[string]string
 }
+
+// link leads to another page.
+type link struct{ To, Text string }
 
 // labels of the fields.
 var labels = map[string]text{

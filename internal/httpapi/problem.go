@@ -41,6 +41,9 @@ func (t text) in(tag language.Tag) string {
 
 func (p *problem) Error() string { return p.code + ": " + fmt.Sprintf(p.detail.en, p.args...) }
 
+// says is the detail for a person.
+func (p *problem) says(lang language.Tag) string { return fmt.Sprintf(p.detail.in(lang), p.args...) }
+
 var languages = language.NewMatcher([]language.Tag{language.English, language.SimplifiedChinese})
 
 // contentLanguage is how the header names what we speak.
@@ -124,6 +127,9 @@ func translate(err error) *problem {
 		return errUnavailable
 	}
 	if p := adminProblem(err); p != nil {
+		return p
+	}
+	if p := providerProblem(err); p != nil {
 		return p
 	}
 	if p := gatewayProblem(err); p != nil {

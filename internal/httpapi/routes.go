@@ -17,6 +17,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
+	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
@@ -34,6 +35,9 @@ type Keys interface {
 	// label of their own.
 	SignLabelled(label string, msg []byte) (kid uint32, sum []byte)
 	VerifyLabelled(label string, kid uint32, msg, sum []byte) bool
+	// SealLabelled and OpenLabelled encrypt small messages likewise.
+	SealLabelled(label string, plain []byte) string
+	OpenLabelled(label, sealed string) (plain []byte, ok bool)
 	// Sign makes an access token (RFC 9068).
 	Sign(c wire.AccessClaims) (string, error)
 	// List and Rotate are for administrators (keys.Ring).
@@ -60,6 +64,8 @@ type Config struct {
 	Gateway *gateway.Gateway
 	// OAuth is the standard surface (wire.md §2). Nil: there is none.
 	OAuth *oauth.Server
+	// Providers are identity providers by which users sign in. Nil: none.
+	Providers *idp.Service
 	// Encryption decrypts requests. Nil: it is not switched on.
 	Encryption *verify.Encryption
 	// Profiles are the dialects that are spoken beside our own. Nil: none. What
@@ -185,6 +191,7 @@ func (a *api) routes() map[string]map[string]http.Handler {
 	}
 	maps.Copy(routes, a.adminRoutes())
 	maps.Copy(routes, a.oauthRoutes())
+	maps.Copy(routes, a.providerRoutes())
 	return routes
 }
 

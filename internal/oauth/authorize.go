@@ -129,10 +129,15 @@ func (s *Server) SignIn(ctx context.Context, r Request, username, password strin
 	if err != nil {
 		return "", err
 	}
+	return s.SignedIn(ctx, r, userID, session.Origin{})
+}
+
+// SignedIn is SignIn for a user whom a provider has vouched for.
+func (s *Server) SignedIn(ctx context.Context, r Request, userID string, o session.Origin) (location string, err error) {
 	code, now := s.random(), s.now()
 	err = s.Store.AddFlow(ctx, Flow{
 		Key: KeyOf(code), ClientID: r.Client.ID, RedirectURI: r.redirectURI, Challenge: r.challenge,
-		Scope: r.scope, Nonce: r.nonce, UserID: userID, SignedInAt: now, ExpiresAt: now.Add(CodeLifetime),
+		Scope: r.scope, Nonce: r.nonce, UserID: userID, Origin: o, SignedInAt: now, ExpiresAt: now.Add(CodeLifetime),
 	}, now.Add(-keep))
 	if err != nil {
 		return "", settle(err)

@@ -135,8 +135,21 @@ func (s *Server) Approve(ctx context.Context, userCode, username, password strin
 	if err != nil {
 		return err
 	}
+	return s.approve(ctx, f, userID, session.Origin{})
+}
+
+// ApproveFor is Approve for a user whom a provider has vouched for.
+func (s *Server) ApproveFor(ctx context.Context, userCode, userID string, o session.Origin, c session.Contact) error {
+	f, err := s.waiting(ctx, userCode, c)
+	if err != nil {
+		return err
+	}
+	return s.approve(ctx, f, userID, o)
+}
+
+func (s *Server) approve(ctx context.Context, f Flow, userID string, o session.Origin) error {
 	now := s.now()
-	return s.settleDevice(ctx, f, func(f *Flow) { f.UserID, f.SignedInAt = userID, now })
+	return s.settleDevice(ctx, f, func(f *Flow) { f.UserID, f.Origin, f.SignedInAt = userID, o, now })
 }
 
 // Refuse tells the device that waits with this code that its user refused.

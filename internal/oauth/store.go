@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 )
 
@@ -45,7 +46,8 @@ type Flow struct {
 	Challenge   string // S256 code challenge; empty for devices
 	Scope       []string
 	Nonce       string
-	UserID      string // who signed in; empty: nobody yet
+	UserID      string         // who signed in; empty: nobody yet
+	Origin      session.Origin `json:",omitzero"` // who vouched for the user
 	SignedInAt  time.Time
 	ExpiresAt   time.Time
 	Denied      bool // by the user of a device

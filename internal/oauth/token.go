@@ -138,7 +138,7 @@ func (s *Server) redeem(ctx context.Context, k Key, c session.Contact, check fun
 	case f.Reused:
 		return Answer{}, s.reused(ctx, f)
 	}
-	g, err := s.Sessions.Start(ctx, f.UserID, f.ClientID, c)
+	g, err := s.Sessions.StartFrom(ctx, f.UserID, f.ClientID, f.Origin, c)
 	if err != nil {
 		return Answer{}, invalidGrant(err)
 	}
