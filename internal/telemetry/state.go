@@ -109,3 +109,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(subscribers, float64(s.Pages), "page")
 	gauge(subscribers, float64(s.Feeds), "feed")
 }
+
+// PoolMetrics are the names of the metrics that are there with PostgreSQL only.
+func PoolMetrics() []string {
+	return []string{"tacet_pool_connections_in_use", "tacet_pool_connections_idle", "tacet_pool_connections_max", "tacet_pool_waits_total", "tacet_pool_wait_seconds_total"}
+}
