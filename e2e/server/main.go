@@ -116,7 +116,7 @@ func run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/auth/", s.app.Handler)
 	mux.Handle("/.well-known/", s.app.Handler)
-	for _, path := range []string{"/api/Auth/", "/api/app/", "/api/abp/"} { // of the profiles envelope and abp
+	for _, path := range profilePaths {
 		mux.Handle(path, s.app.Handler)
 	}
 	mux.Handle("/api/", s.app.Verifier.Middleware(api()))
@@ -137,6 +137,12 @@ func run(ctx context.Context) error {
 		"url": "http://" + front.Addr().String(), "tls": "https://" + secure.Addr().String(), "control": "http://" + control.Addr().String()})
 	work.Wait()
 	return nil
+}
+
+// profilePaths are those of the profiles; the rest of /api/ is the API's.
+var profilePaths = []string{
+	"/api/Auth/", "/api/app/", "/api/abp/", "/api/auth/", "/api/user/", "/api/v1/", "/admin-api/", "/base/", "/jwt/", "/user/",
+	"/login", "/logout", "/refresh-token", "/mine", "/updateToken", "/revokeToken", "/getUserInfo",
 }
 
 func (s *server) addUsers(ctx context.Context) error {
