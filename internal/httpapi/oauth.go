@@ -126,9 +126,7 @@ func (a *api) failOAuth(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	case oauth.CodeTemporarilyUnavailable:
 		h.Set("Retry-After", retryAfter())
-		if r.Context().Err() == nil {
-			a.Logger.Error("a request could not be served; the client was told to try again", "method", r.Method, "path", r.URL.Path, "error", err)
-		}
+		a.logOutage(r, err)
 	case oauth.CodeServerError:
 		a.Logger.Error("a request failed in a way that has no answer; this is a bug, please report it", "method", r.Method, "path", r.URL.Path, "error", err)
 	}

@@ -101,8 +101,8 @@ func (a *api) logFailure(r *http.Request, p *problem, err error) {
 	if p == errServer {
 		a.Logger.Error("a request failed in a way that has no answer; this is a bug, please report it", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
-	if errors.Is(err, session.ErrUnavailable) && r.Context().Err() == nil {
-		a.Logger.Error("a request could not be served; the client was told to try again", "method", r.Method, "path", r.URL.Path, "error", err)
+	if errors.Is(err, session.ErrUnavailable) {
+		a.logOutage(r, err)
 	}
 }
 

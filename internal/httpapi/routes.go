@@ -108,6 +108,7 @@ type api struct {
 	csrf    csrfTokens
 	origins *http.CrossOriginProtection
 
+	outages        outages
 	streams, feeds atomic.Int64 // open ones
 	stops          stops
 }
