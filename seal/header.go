@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -109,32 +108,30 @@ func parseHeader(data []byte) (h Header, err error) {
 // object reads one JSON object in UTF-8. Names are compared exactly, and one that
 // comes twice is an error (RFC 7516 §4): two readers must not see two headers.
 func object(data []byte) (map[string]json.RawMessage, error) {
-	bad := errors.New("seal: not one JSON object")
-	if !utf8.Valid(data) {
-		return nil, bad
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, bad
-	}
-	m := map[string]json.RawMessage{}
-	for d.More() {
-		t, err := d.Token()
-		name, ok := t.(string)
-		if err != nil || !ok || m[name] != nil {
-			return nil, bad
-		}
-		var raw json.RawMessage
-		if d.Decode(&raw) != nil {
-			return nil, bad
-		}
-		m[name] = raw
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, bad
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, bad
+	var m map[string]json.RawMessage
+	if !utf8.Valid(data) || json.Unmarshal(data, &m) != nil || m == nil || names(data) != len(m) {
+		return nil, errors.New("seal: not one JSON object whose members all have their own names")
 	}
 	return m, nil
+}
+
+// names counts the members of an object that is known to be valid.
+func names(data []byte) (n int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{', c == '[':
+			depth++
+		case c == '}', c == ']':
+			depth--
+		case c == ':' && depth == 1:
+			n++
+		}
+	}
+	return n
 }
