@@ -32,8 +32,8 @@ type CopyOptions struct {
 
 // Contents is how much a store holds, and a checksum over all of it.
 type Contents struct {
-	Sessions, Users, Roles, Clients, Keys, Events int64
-	Sum                                           string
+	Sessions, Users, Roles, Clients, Keys, Events, Links int64
+	Sum                                                  string
 }
 
 // copyPage is how many rows are read, compared and written at once.
@@ -43,7 +43,7 @@ const copyPage = 1000
 var ErrCopyDiffers = errors.New("the copy differs from the original")
 
 // Copy copies everything from an embedded store to PostgreSQL: sessions, users,
-// roles, OAuth clients, the sealed key ring and events with their numbers. A copy that was
+// roles, where sessions began, OAuth clients, the sealed key ring and events with their numbers. A copy that was
 // broken off goes on where it was when it is made again. At the end both are
 // read and compared, by number and checksum; only then can servers use the
 // database.
@@ -123,6 +123,12 @@ func copyAll(ctx context.Context, from Store, to *postgres.Import, sessions int6
 	if err != nil {
 		return err
 	}
+	err = eachLinks(ctx, from, func(after rotation.SessionID, list []session.Link, end bool) error {
+		return to.PutLinks(ctx, after, list, end)
+	})
+	if err != nil {
+		return err
+	}
 	var done int64
 	return eachSessions(ctx, from, func(after rotation.SessionID, list []session.Session, end bool) error {
 		_, err := to.PutSessions(ctx, after, list, end)
@@ -185,6 +191,15 @@ func contents(ctx context.Context, st Store, progress func(sessions int64)) (c C
 	if err != nil {
 		return c, err
 	}
+	err = eachLinks(ctx, st, func(_ rotation.SessionID, list []session.Link, _ bool) error {
+		for _, l := range list {
+			add(&c.Links, l)
+		}
+		return nil
+	})
+	if err != nil {
+		return c, err
+	}
 	err = eachSessions(ctx, st, func(_ rotation.SessionID, list []session.Session, _ bool) error {
 		for _, s := range list {
 			add(&c.Sessions, s)
@@ -208,6 +223,21 @@ func eachUsers(ctx context.Context, st Store, f func(after string, list []direct
 			return err
 		}
 		after = list[len(list)-1].Name
+	}
+}
+
+func eachLinks(ctx context.Context, st Store, f func(after rotation.SessionID, list []session.Link, end bool) error) error {
+	var after rotation.SessionID
+	for {
+		list, err := st.Links().EachLink(ctx, after, copyPage)
+		if err != nil {
+			return err
+		}
+		end := len(list) < copyPage
+		if err := f(after, list, end); err != nil || end {
+			return err
+		}
+		after = list[len(list)-1].Session
 	}
 }
 

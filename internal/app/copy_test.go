@@ -54,11 +54,16 @@ func original(t *testing.T) (dir string) {
 			u := directory.User{ID: fmt.Sprint("id ", i), Name: fmt.Sprintf("user%04d ä", i), GrantsVersion: int64(i), CreatedAt: start}
 			if i%3 == 0 {
 				u.Roles = []string{"staff", "空"}
+				u.External = directory.External{Issuer: "https://id.example.com", Subject: fmt.Sprint("人", i), Roles: []string{"staff"}}
 			}
 			s := session.Session{ID: rotation.SessionID{0: 1, 14: byte(i >> 8), 15: byte(i)}, UserID: u.ID, ClientID: "web",
 				State:   rotation.State{Head: rotation.Root(rotation.Tag{0xff, byte(i)}), HeadAt: start, CreatedAt: start},
 				Contact: session.Contact{Address: netip.MustParseAddr("2001:db8::1"), UserAgent: fmt.Sprint("caf\xe9 ", i%7)}}
 			err := errors.Join(db.Directory().CreateUser(context.Background(), u), db.Sessions().Create(context.Background(), s))
+			if u.External.Issuer != "" && err == nil {
+				err = db.Links().AddLink(context.Background(), session.Link{Session: s.ID, At: start,
+					Origin: session.Origin{Issuer: u.External.Issuer, Subject: u.External.Subject, SID: fmt.Sprint(i % 6)}}, time.Time{}.Add(time.Hour))
+			}
 			if i%10 > 0 && err == nil {
 				err = db.Sessions().End(context.Background(), s.ID, session.End{Reason: "logout", At: start},
 					events.Event{At: start, Kind: "session.ended", UserID: u.ID, SessionID: s.ID.String(), Data: []byte(`{}`)})
@@ -105,7 +110,7 @@ func TestCopyMovesEverything(t *testing.T) {
 	}
 	got, err := Copy(t.Context(), o)
 	must(t, err)
-	if got.Sessions != copyPage+200 || got.Users != got.Sessions || got.Roles != 2 || got.Clients != 1 || got.Keys != 2 || got.Events != got.Sessions*9/10-7 {
+	if got.Sessions != copyPage+200 || got.Users != got.Sessions || got.Roles != 2 || got.Clients != 1 || got.Keys != 2 || got.Links != got.Sessions/3 || got.Events != got.Sessions*9/10-7 {
 		t.Errorf("%+v", got)
 	}
 	if s := strings.Join(steps, " "); s != "reading copying verifying" {

@@ -110,3 +110,21 @@ func (st links) Noted(ctx context.Context, n session.NoteKey) (bool, error) {
 		return found, err
 	})
 }
+
+// PutLinks makes list all links of sessions after the one given, up to the last
+// of the list or to the end. Notes last minutes and are not copied.
+func (im *Import) PutLinks(ctx context.Context, from rotation.SessionID, list []session.Link, end bool) error {
+	return im.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		where, args := "WHERE session > $1", []any{uuid(from)}
+		if !end {
+			where, args = where+" AND session <= $2", append(args, uuid(list[len(list)-1].Session))
+		}
+		_, err := tx.Exec(ctx, "DELETE FROM tacet_session_links "+where, args...)
+		for _, l := range list {
+			if err == nil {
+				err = insertLink(ctx, tx, l)
+			}
+		}
+		return err
+	})
+}
