@@ -14,7 +14,8 @@ import (
 // how to start it and the dialect that it speaks.
 type Peer struct {
 	Name          string
-	SignInsAtOnce int // sign-ins may be costly by design (password hashes)
+	Note          string // what it does and does not do, where its name does not say it
+	SignInsAtOnce int    // sign-ins may be costly by design (password hashes)
 	Dialect       load.Dialect
 	Start         func(context.Context, *Env) (*Running, error)
 }
@@ -25,7 +26,8 @@ type Peer struct {
 type Running struct {
 	Addr     string
 	Pids     []int
-	Database *database // nil: it keeps its data itself
+	Database *database     // nil: it keeps its data itself
+	Said     func() string // the last that it printed
 	Stop     func() error
 	Restart  func(context.Context) (*Running, error)
 }
@@ -79,8 +81,44 @@ var Peers = []Peer{
 		},
 	},
 	{Name: tacetName, SignInsAtOnce: 2, Start: startTacet, Dialect: tacetBody},
-	{Name: postgresName, SignInsAtOnce: 2, Start: startTacetPostgres, Dialect: tacetBody},
+	{
+		Name: postgresName, SignInsAtOnce: 2, Start: startTacetPostgres, Dialect: tacetBody,
+		Note: "a PostgreSQL cluster of its own on the same machine, over TCP on loopback, with the settings that it is installed with (synchronous_commit, fsync and full_page_writes on).",
+	},
 	{Name: tacetName + "-cookie", SignInsAtOnce: 2, Start: startTacet, Dialect: tacetCookies},
+	{
+		Name: "fosite-hmac", SignInsAtOnce: 8, Start: startPeer("fosite"), Dialect: formDialect("/token", "/token", "bench"),
+		Note: "ory/fosite 0.49 over its storage in memory: rotation, reuse ends the session (also a repeated request's); opaque access tokens that others must ask about, nothing is durable, used tokens are kept for ever.",
+	},
+	{
+		Name: "fosite-jwt", SignInsAtOnce: 8, Start: startPeer("fosite", "-jwt"), Dialect: formDialect("/token", "/token", "bench"),
+		Note: "the same with access tokens signed with ES256, the fastest that it has.",
+	},
+	{
+		Name: "zitadel-oidc", SignInsAtOnce: 8, Start: startPeer("zitadel"), Dialect: formDialect("/login", "/oauth/token", "native"),
+		Note: "the example server of zitadel/oidc 3.45, all in memory: rotation, no alarm for a stolen token, a repeated request is refused; opaque access tokens and an ID token signed with RS256; its log of requests is off.",
+	},
+	{
+		Name: "scs", SignInsAtOnce: 8, Start: startPeer("scs"),
+		Note: "alexedwards/scs 2.9 in memory, RenewToken: the token alone changes; no signed token, no alarm for a stolen one, a repeated request is signed out, nothing is durable.",
+		Dialect: load.Dialect{
+			Login:   load.Exchange{Path: "/login"},
+			Refresh: load.Exchange{Path: "/refresh", Headers: []string{"Cookie: session={token}"}},
+			Token:   load.Capture{Cookie: "session"},
+		},
+	},
+}
+
+// formDialect is that of a token endpoint (RFC 6749, sections 4.3 and 6) for a
+// public client.
+func formDialect(login, token, client string) load.Dialect {
+	form := []string{"Content-Type: application/x-www-form-urlencoded"}
+	return load.Dialect{
+		Login: load.Exchange{Path: login, Headers: form,
+			Body: "grant_type=password&username=bench&password=bench&scope=offline&client_id=" + client},
+		Refresh: load.Exchange{Path: token, Headers: form, Body: "grant_type=refresh_token&client_id=" + client + "&refresh_token={token}"},
+		Token:   load.Capture{JSON: "refresh_token"},
+	}
 }
 
 // paddedToken makes noop's request as long as a real one.
@@ -123,10 +161,21 @@ func startLimit(ctx context.Context, e *Env) (*Running, error) {
 	return startServer(ctx, "limit", program, "-log", filepath.Join(dir, "log"))
 }
 
+// startPeer starts a program of the module peers.
+func startPeer(name string, args ...string) func(context.Context, *Env) (*Running, error) {
+	return func(ctx context.Context, e *Env) (*Running, error) {
+		program, err := e.program(ctx, peerModule+name)
+		if err != nil {
+			return nil, err
+		}
+		return startServer(ctx, name, program, args...)
+	}
+}
+
 func startServer(ctx context.Context, name, program string, args ...string) (*Running, error) {
 	p, err := proc.StartServer(ctx, name, program, args...)
 	if err != nil {
 		return nil, err
 	}
-	return &Running{Addr: p.Addr, Pids: []int{p.Pid}, Stop: p.Stop}, nil
+	return &Running{Addr: p.Addr, Pids: []int{p.Pid}, Said: p.Output, Stop: p.Stop}, nil
 }

@@ -80,7 +80,13 @@ func runRenewals(ctx context.Context, e *Env, sec *report.Section) error {
 		return err
 	}
 	sec.Settings = fmt.Sprintf("%d interleaved rounds of %v each after %v of warm-up, medians.", e.Rounds, e.Duration, e.Warmup)
-	sec.Notes = slices.Concat(renewalNotes, hot)
+	sec.Notes = slices.Clone(renewalNotes)
+	for _, p := range e.Peers {
+		if p.Note != "" {
+			sec.Notes = append(sec.Notes, "`"+p.Name+"`: "+p.Note)
+		}
+	}
+	sec.Notes = append(sec.Notes, hot...)
 	sec.Samples = append(slices.Clone(cells), half...)
 	sec.Tables = []report.Table{
 		renewalTable("As fast as they go", cells),
@@ -128,7 +134,7 @@ func (s *server) renew(ctx context.Context, spec load.RenewSpec) (res load.Renew
 		}
 	}
 	if res, err = s.gen.Renew(spec); err != nil {
-		return res, 0, err
+		return res, 0, fmt.Errorf("%w; the server said:\n%s", err, s.Said())
 	}
 	if res.Renewals == 0 {
 		return res, 0, fmt.Errorf("%s answered nothing: %s", s.Name, res.FirstError)
@@ -189,9 +195,9 @@ func renewalTable(title string, cells []*cell) report.Table {
 }
 
 func renewalCharts(cells []*cell, clients []int) []report.Chart {
-	rates := report.Chart{Name: "renewals-throughput", Title: "Renewals per second", Unit: "1/s, higher is better"}
+	rates := report.Chart{Name: "renewals-throughput", Title: "Renewals per second", Unit: "1/s, higher is better", Log: true}
 	tails := report.Chart{Name: "renewals-p99", Title: "p99 of a renewal", Unit: "ms, lower is better", Log: true}
-	cpus := report.Chart{Name: "renewals-cpu", Title: "CPU of the server per renewal", Unit: "µs, lower is better"}
+	cpus := report.Chart{Name: "renewals-cpu", Title: "CPU of the server per renewal", Unit: "µs, lower is better", Log: true}
 	for _, k := range clients {
 		rates.Groups = append(rates.Groups, fmt.Sprintf("K = %d", k))
 	}
@@ -263,7 +269,6 @@ var renewalNotes = []string{
 	"K clients, each with its own session and connection, send the next renewal when the last was answered; every answer's token is the next request's.",
 	"`noop` only speaks HTTP and JSON. `limit` verifies an HMAC, makes 28 bytes durable (group commit) and signs a JWT: as little as a durable session server can do.",
 	"× limit is the median over the rounds of the ratio to the run of `limit` next to it.",
-	"CPU is user + system time of the server's processes, RSS their memory; written is what they sent to storage. With a database, its processes are counted in.",
-	"`tacet-postgres` has a PostgreSQL cluster of its own on the same machine, over TCP on loopback, with the settings that it is installed with (synchronous_commit, fsync and full_page_writes on).",
+	"CPU is user + system time of the server's processes, RSS their memory; written is what they sent to storage, in units of the page cache (for PostgreSQL's log up to 256 kB at a time: see WAL instead). With a database, its processes are counted in.",
 	"On a schedule, latency counts from when a renewal was due, not from when it was sent.",
 }

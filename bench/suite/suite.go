@@ -68,17 +68,23 @@ func NewEnv(s Settings, dir string, progress func(string, ...any)) (*Env, error)
 	return &Env{Settings: s, Root: strings.TrimSpace(string(out)), Dir: dir, Progress: progress, programs: map[string]string{}}, nil
 }
 
-// program builds a command once. pkg is relative to bench/ for the bench's own
-// commands, and of the Tacet module for "tacet".
+// peerModule is the directory, below bench/, of the module that holds programs
+// made of other people's libraries, so that theirs are not this module's.
+const peerModule = "peers/"
+
+// program builds a command once: one of the bench's own, "tacet" of the Tacet
+// module, or one of the peers.
 func (e *Env) program(ctx context.Context, name string) (string, error) {
 	if p, ok := e.programs[name]; ok {
 		return p, nil
 	}
-	from := filepath.Join(e.Root, "bench")
+	from, pkg := filepath.Join(e.Root, "bench"), "./cmd/"+name
 	if name == "tacet" {
 		from = e.Root
+	} else if peer, ok := strings.CutPrefix(name, peerModule); ok {
+		from, pkg = filepath.Join(from, peerModule), "./"+peer
 	}
-	p, err := proc.Build(ctx, from, "./cmd/"+name, e.Dir)
+	p, err := proc.Build(ctx, from, pkg, e.Dir)
 	if err == nil {
 		e.programs[name] = p
 	}

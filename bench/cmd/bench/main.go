@@ -43,7 +43,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(usage)
 	only := fs.String("only", "", "`suites` to run, separated by commas: "+names(suite.All, suiteName)+" (default all)")
-	servers := fs.String("servers", "noop,limit,tacet-sqlite,tacet-postgres", "`servers` of the renewals suite: "+names(suite.Peers, peerName))
+	servers := fs.String("servers", "noop,limit,tacet-sqlite,tacet-postgres,fosite-hmac,fosite-jwt,zitadel-oidc,scs", "`servers` of the renewals suite: "+names(suite.Peers, peerName))
 	clients := fs.String("k", "1,16,128,512", "`numbers` of concurrent clients")
 	fs.IntVar(&o.Rounds, "rounds", 5, "interleaved rounds of every measurement")
 	fs.DurationVar(&o.Duration, "duration", 5*time.Second, "length of one measurement")
