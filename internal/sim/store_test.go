@@ -162,6 +162,7 @@ func (h *handle) Keys() keys.Store           { return ring{h} }
 func (h *handle) Directory() directory.Store { return people{h.data.Directory, h} }
 func (h *handle) Events() events.Log         { return log{h} }
 func (h *handle) OAuth() oauth.Store         { return h.data.OAuth }
+func (h *handle) Links() session.Links       { return h.data.Links }
 func (h *handle) Size() (int64, error)       { return 0, nil }
 func (h *handle) Close() error               { return nil }
 
