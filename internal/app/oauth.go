@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
@@ -18,6 +20,9 @@ func (a *App) openOAuth() {
 		Access:       a.accessClaims,
 		Tokens:       a.Keys,
 		NativeClient: a.Config.ClientID,
+		// A device is started by hand; behind one address there may be an office.
+		DeviceStarts: directory.NewThrottle(directory.ThrottleConfig{Clock: a.Config.Clock,
+			PerName: 20, PerAddress: 20, MaxDelay: time.Minute, Forgive: 30 * time.Second, ForgiveAddress: 30 * time.Second}),
 	})
 	a.Sessions.Confidential = a.OAuth.Confidential
 }

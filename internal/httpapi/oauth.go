@@ -117,6 +117,10 @@ func basicCredentials(r *http.Request) (id, secret string, err error) {
 func (a *api) failOAuth(w http.ResponseWriter, r *http.Request, err error) {
 	status, e := oauthError(err)
 	h := w.Header()
+	var throttled *session.Throttled
+	if errors.As(err, &throttled) {
+		throttledProblem(throttled.RetryAfter).header(h)
+	}
 	switch e.Error {
 	case oauth.CodeInvalidClient:
 		// Browsers would ask the user for a password, which is nobody's wish
@@ -140,7 +144,10 @@ func (a *api) failOAuth(w http.ResponseWriter, r *http.Request, err error) {
 func oauthError(err error) (status int, e wire.OAuthError) {
 	var refused *oauth.Error
 	var p *problem
+	var throttled *session.Throttled
 	switch {
+	case errors.As(err, &throttled):
+		return http.StatusTooManyRequests, wire.OAuthError{Error: oauth.CodeSlowDown, Description: "too many requests from this address: try again after the time in Retry-After"}
 	case errors.As(err, &refused):
 		status = http.StatusBadRequest
 		if refused.Code == oauth.CodeInvalidClient {

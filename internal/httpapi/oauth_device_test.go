@@ -49,6 +49,35 @@ func TestRFC8628_3_2_DeviceAuthorizationResponse(t *testing.T) {
 	h.form(wire.PathDeviceAuthorization, values("scope", "openid")).oauthError(400, "invalid_request")
 }
 
+// Anybody may ask, and each request is kept until it expires: one address is
+// slowed down, and others are not.
+func TestDeviceAuthorizationsAreThrottledByAddress(t *testing.T) {
+	h := newOAuthHarness(t)
+	start := func() answer { return h.form(wire.PathDeviceAuthorization, values("client_id", "tv")) }
+	for i := range 20 {
+		if a := start(); a.StatusCode != 200 {
+			t.Fatalf("request %d: %d %s", i+1, a.StatusCode, a.body)
+		}
+	}
+	refused := start()
+	refused.oauthError(429, "slow_down")
+	if refused.Header.Get("Retry-After") == "" {
+		t.Error("nobody says for how long")
+	}
+	// Who is signing in is not held up by it, and after a while it goes on.
+	h.clock.advance(time.Minute)
+	d := h.startDevice()
+	if again := h.enter(d.UserCode); again.StatusCode != 200 {
+		t.Errorf("%d", again.StatusCode)
+	}
+	for range 100 {
+		if a := start(); a.StatusCode != 200 {
+			return
+		}
+	}
+	t.Error("after a pause there is no limit any more")
+}
+
 func TestRFC8628_3_5_DeviceAccessTokenResponse(t *testing.T) {
 	h := newOAuthHarness(t)
 	d := h.startDevice()

@@ -38,7 +38,7 @@ func (a *api) oauthIntrospect(w http.ResponseWriter, r *http.Request, client *oa
 
 // oauthDevice is POST /oauth/device_authorization.
 func (a *api) oauthDevice(w http.ResponseWriter, r *http.Request, client *oauth.Client, p oauth.Params) error {
-	d, err := a.OAuth.StartDevice(r.Context(), client, p)
+	d, err := a.OAuth.StartDevice(r.Context(), client, p, a.contact(r))
 	if err != nil {
 		return err
 	}

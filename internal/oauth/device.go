@@ -32,13 +32,22 @@ const (
 var ErrUserCode = errors.New("oauth: no device waits with this code")
 
 // StartDevice answers a device authorization request (RFC 8628 §3.1). client is
-// nil if the request names none.
-func (s *Server) StartDevice(ctx context.Context, client *Client, p Params) (Device, error) {
+// nil if the request names none. Anybody can ask, and each request is a row in
+// the store for as long as it lives: a *session.Throttled is for an address that
+// asks too often.
+func (s *Server) StartDevice(ctx context.Context, client *Client, p Params, c session.Contact) (Device, error) {
 	if client == nil {
 		return Device{}, refuse(CodeInvalidRequest, "the parameter client_id is missing")
 	}
 	if !client.Device {
 		return Device{}, refuse(CodeUnauthorizedClient, "the client is not registered for the device grant")
+	}
+	if s.DeviceStarts != nil {
+		wait, ok := s.DeviceStarts.Allow("", c.Address)
+		if !ok {
+			return Device{}, &session.Throttled{RetryAfter: wait}
+		}
+		s.DeviceStarts.Failed("", c.Address) // nothing tells a good start from a bad one: each counts
 	}
 	now := s.now()
 	for range 5 { // a user code may be taken

@@ -199,7 +199,7 @@ func TestOutagesLeaveNoSessionBehind(t *testing.T) {
 		t.Errorf("a code that can't be stored: %v", err)
 	}
 	w.store.failAdd = 1
-	if _, err := w.StartDevice(t.Context(), &oauth.Client{ID: "a", Device: true}, nil); !errors.Is(err, session.ErrUnavailable) {
+	if _, err := w.StartDevice(t.Context(), &oauth.Client{ID: "a", Device: true}, nil, session.Contact{}); !errors.Is(err, session.ErrUnavailable) {
 		t.Errorf("a device that can't be stored: %v", err)
 	}
 }
@@ -223,11 +223,11 @@ func TestUserCodesThatAreTakenAreNotGivenAgain(t *testing.T) {
 	w := newWorld(random)
 	tv := &oauth.Client{ID: "a", Device: true}
 	random.n = 4 // two devices, each a device code and the user code after it
-	first, err := w.StartDevice(t.Context(), tv, nil)
+	first, err := w.StartDevice(t.Context(), tv, nil, session.Contact{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := w.StartDevice(t.Context(), tv, nil)
+	second, err := w.StartDevice(t.Context(), tv, nil, session.Contact{})
 	if err != nil || second.UserCode == first.UserCode || second.DeviceCode == first.DeviceCode {
 		t.Errorf("%+v after %+v, %v", second, first, err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// Config is what a Server needs. All fields are required.
+// Config is what a Server needs. All fields but the last are required.
 type Config struct {
 	Store    Store
 	Sessions *session.Service
@@ -19,6 +19,9 @@ type Config struct {
 	// NativeClient is the client of sessions that the native surface starts: a
 	// public client that needs no registration.
 	NativeClient string
+	// DeviceStarts bounds how often one address may start a device authorization;
+	// nil does not. It is not the throttle of passwords, whose counts it would raise.
+	DeviceStarts session.Throttle
 }
 
 // IDTokens signs and checks JWTs that are no access tokens (typ "JWT").
