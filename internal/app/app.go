@@ -97,7 +97,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	a.Sessions = session.New(session.Config{
 		Store:         enforcedSessions{a.guard.Sessions(a.DB.Sessions()), a.enforce},
-		Links:         a.DB.Links(),
+		Links:         a.guard.Links(a.DB.Links()),
 		Keys:          a.Keys,
 		Directory:     users,
 		Authenticator: boundedSignIns{authenticator, a.gates.signIns},
