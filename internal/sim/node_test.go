@@ -53,6 +53,9 @@ func (n *node) clock() time.Time { return time.Now().Add(n.skew) }
 // start runs the program, and again a second later if it does not come up.
 func (n *node) start() {
 	w := n.w
+	if n.up != nil {
+		return
+	}
 	// Its timers lie beside the grid, each node's at a place of its own.
 	time.Sleep(time.Duration(1+n.index) * quantum / 16)
 	n.begun++

@@ -96,6 +96,9 @@ func (o *oracle) moved(in *incarnation, m session.Move, err error) {
 		return
 	}
 	o.w.count.moves++
+	if o.w.meter != nil {
+		o.w.usage().writes++
+	}
 	t := o.sessions[m.ID]
 	if t == nil {
 		o.violation(in.name, "a session was renewed that nobody has started")
@@ -269,8 +272,7 @@ func (o *oracle) call(in *incarnation, who string, a *access) bool {
 	case errors.Is(err, verify.ErrExpired) && late >= -1:
 	case errors.Is(err, verify.ErrSessionEnded) && t.wasEnded:
 	case errors.Is(err, verify.ErrStaleGrants) && a.claims.GrantsVersion < g.version:
-	case errors.Is(err, verify.ErrStaleGrants) && a.claims.GrantsVersion < g.highest:
-		o.w.count.stale++
+	case errors.Is(err, verify.ErrStaleGrants) && !o.settled(in, g.changedAt):
 	default:
 		o.violation(who, "%s refused a good access token: %v", in.name, err)
 	}
@@ -285,6 +287,7 @@ func (o *oracle) decided(in *incarnation, d session.Decided) {
 	if d.Started {
 		return
 	}
+	o.w.presented(d.Presented)
 	o.w.count.outcomes++
 	o.w.count.byOutcome[d.Outcome]++
 	if d.Outcome == rotation.Expired {

@@ -36,8 +36,10 @@ type scenario struct {
 	kills, outages, slowness, failovers, restores, crashes, tunnels time.Duration
 	// And what people do.
 	thefts, grants, ends, rotations, probes time.Duration
+	forgets                                 float64 // that the store forgets such a thing
 
-	mutant mutant
+	measured bool // what people ask of the server is counted
+	mutant   mutant
 }
 
 // everybody is the usual mix of clients.
@@ -187,11 +189,7 @@ func (w *world) restore() {
 		}
 		w.store.fall(restore, from)
 		for _, n := range w.nodes {
-			w.after(w.between(time.Second, time.Minute), func() {
-				if n.up == nil {
-					n.start()
-				}
-			})
+			w.after(w.between(time.Second, time.Minute), n.start)
 		}
 	})
 }
@@ -200,6 +198,9 @@ func (w *world) changeGrants() {
 	in, b := w.anyNode(), w.someone()
 	if in == nil {
 		return
+	}
+	if w.chance(w.forgets) {
+		w.failover()
 	}
 	what := w.rng.IntN(10)
 	w.do(in, func(ctx context.Context) error {
@@ -221,6 +222,9 @@ func (w *world) endSession() {
 		return
 	}
 	w.oracle.mayEnd(b.jar.session, wire.ReasonEndedByAdmin)
+	if w.chance(w.forgets) {
+		w.failover()
+	}
 	id := parseID(b.jar.session)
 	w.do(in, func(ctx context.Context) error { return in.Sessions.End(ctx, id, wire.ReasonEndedByAdmin) },
 		func(err error) { w.note(b.who, "%s ends the session: %v", in.name, err) })

@@ -40,17 +40,16 @@ func hard(seed uint64) scenario {
 	return s
 }
 
-// season is ten days of a thousand browsers with the default lifetimes or short
-// ones: a quarter of a million session-hours.
+// season is ten days of a thousand browsers: a quarter of a million session-hours.
 func season(seed uint64) scenario {
 	s := faulty(seed)
 	s.length, s.browsers, s.nodes = 250*time.Hour, 1000, 3
 	if seed%2 == 0 {
-		s.idle, s.absolute = 14*day, 90*day
+		s.idle, s.absolute = 6*day, 90*day
 	} else {
 		s.idle, s.absolute = 2*day, 5*day
 	}
-	s.gap, s.offices, s.apiSkipped = 4*time.Minute, 0.3, 0.9
+	s.gap, s.offices, s.apiSkipped, s.poll = 5*time.Minute, 0.25, 0.9, 5*time.Second
 	s.crashes, s.tunnels, s.thefts, s.ends = time.Minute, time.Minute, 15*time.Minute, 30*time.Minute
 	s.kills, s.outages, s.slowness, s.failovers, s.restores = 6*time.Hour, 10*time.Hour, 8*time.Hour, 8*time.Hour, 60*time.Hour
 	return s

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing/synctest"
 	"time"
+
+	"github.com/tacet-dev/tacet/rotation"
 )
 
 // quantum is the grid that events of the world lie on. Nodes start beside it, each
@@ -40,6 +42,7 @@ type world struct {
 	news     []func() // of background work
 	calls    uint64
 
+	meter *meter // nil: nothing is measured
 	hash  hash.Hash64
 	lines []line // the last ones
 	count counts
@@ -61,6 +64,9 @@ func newWorld(s scenario) *world {
 	w := &world{scenario: s, rng: rand.New(rand.NewPCG(s.seed, 0x7ac37)), begin: time.Now(), hash: fnv.New64a()}
 	w.oracle = newOracle(w)
 	w.store = newStore(w)
+	if s.measured {
+		w.meter = &meter{tokens: map[rotation.Tag]struct{}{}}
+	}
 	return w
 }
 
