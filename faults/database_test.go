@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -108,7 +109,10 @@ func (d *database) ask(i int, query string, result any, args ...any) error {
 // moment at which the standby certainly had everything.
 func (d *database) promote(now func() time.Duration, alone time.Duration) (l loss, err error) {
 	old, next := d.primary, 1-d.primary
-	for range 100 {
+	for tries := 0; ; tries++ {
+		if tries == 500 {
+			return l, errors.New("the standby does not follow")
+		}
 		l.From = now()
 		var written string
 		if err := d.ask(old, "SELECT pg_current_wal_flush_lsn()::text", &written); err != nil {

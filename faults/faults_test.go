@@ -69,7 +69,7 @@ func TestMutantsAreNoticed(t *testing.T) {
 		t.Run(mutant, func(t *testing.T) {
 			t.Parallel()
 			p := short(2)
-			p.Mutant = mutant
+			p.Mutant, p.Clients, p.Thieves = mutant, 60, 8
 			v := run(t, p, false)
 			for _, wrong := range v.wrongs {
 				if strings.Contains(wrong, complaint) {

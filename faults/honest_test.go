@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -78,8 +79,17 @@ func (a *agent) post(ctx context.Context, path string, body any, h http.Header) 
 	case http.StatusBadRequest:
 		return tokens, errRefused
 	}
-	return tokens, errors.New(resp.Status)
+	after, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // 0: it does not say
+	return tokens, &laterError{resp.Status, time.Duration(after) * time.Second}
 }
+
+// laterError is a server that asks to be asked again later.
+type laterError struct {
+	status string
+	after  time.Duration
+}
+
+func (e *laterError) Error() string { return e.status }
 
 func (a *agent) access() string {
 	a.mu.Lock()
@@ -192,7 +202,7 @@ func (h *sourceHolder) renew(ctx context.Context) error {
 		h.cur = t
 	}
 	if temporary, ok := errors.AsType[*client.TemporaryError](err); ok {
-		wait(ctx, temporary.RetryAfter)
+		return &laterError{"", temporary.RetryAfter}
 	}
 	return err
 }
@@ -283,14 +293,19 @@ func (h *honest) round(ctx context.Context, hurry bool) {
 	}
 }
 
-// insist repeats a call until it has a clear answer or ctx is done.
+// insist repeats a call, at growing intervals and not before the server wants it,
+// until it has a clear answer or ctx is done.
 func (h *honest) insist(ctx context.Context, call func(context.Context) error) error {
-	for {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := call(ctx)
 		if err == nil || err == errRefused {
 			return err
 		}
-		wait(ctx, time.Duration(50+h.random.IntN(300))*time.Millisecond)
+		least := pause
+		if later, ok := errors.AsType[*laterError](err); ok {
+			least = max(pause, min(later.after, 2*time.Second))
+		}
+		wait(ctx, least+time.Duration(h.random.Int64N(int64(least))))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -55,12 +55,14 @@ const (
 // a backup is restored.
 func schedule(p plan, database bool) (list []fault) {
 	random := rand.New(rand.NewPCG(p.Seed, 1<<40))
-	special := []fault{{At: p.For * 15 / 100, Kind: backUp}, {At: p.For * 80 / 100, Kind: restoreBackup}}
-	lost := min(p.Longest, time.Second)
+	var special []fault
 	if database {
-		special = append(special, fault{At: p.For * 40 / 100, For: lost, Kind: promoteReplica})
-		if p.For > 30*time.Second {
-			special = append(special, fault{At: p.For * 65 / 100, For: lost, Kind: promoteReplica})
+		special = append(special, fault{At: p.For * 40 / 100, For: min(p.Longest, time.Second), Kind: promoteReplica})
+	}
+	if isLong := p.For > 30*time.Second; isLong || !database {
+		special = append(special, fault{At: p.For * 15 / 100, Kind: backUp}, fault{At: p.For * 80 / 100, Kind: restoreBackup})
+		if database {
+			special = append(special, fault{At: p.For * 65 / 100, For: time.Second, Kind: promoteReplica})
 		}
 	}
 	// Nothing else happens to a database that is being replaced, nor to the only

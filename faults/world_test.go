@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -34,7 +33,8 @@ type world struct {
 
 	random *rand.Rand    // for faults
 	hour   atomic.Int64  // what all clocks have been set forward by
-	backup time.Duration // when it was begun
+	base   time.Duration // when the schedule begins
+	backup time.Duration // when the backup was begun
 
 	mu     sync.Mutex
 	losses []loss
@@ -105,14 +105,22 @@ func (w *world) keepLogs() {
 	}
 }
 
-// migrateAtOnce starts all nodes on an empty store at the same time, kills one of
-// them at a random moment of that, and starts it again.
+// migrateAtOnce starts all nodes on an empty store at the same time, beside a
+// migration by hand; one node is killed at some moment of that and started again.
 func (w *world) migrateAtOnce() {
 	var all sync.WaitGroup
+	unlucky, after := w.nodes[w.random.IntN(len(w.nodes))], time.Duration(w.random.Int64N(int64(200*time.Millisecond)))
 	for _, n := range w.nodes {
 		all.Go(func() {
 			n.mu.Lock()
 			defer n.mu.Unlock()
+			if n == unlucky {
+				if err := n.spawn(); err != nil {
+					w.t.Error(err)
+				}
+				time.Sleep(after)
+				n.kill()
+			}
 			if err := n.start(); err != nil {
 				w.t.Error(err)
 			}
@@ -125,9 +133,6 @@ func (w *world) migrateAtOnce() {
 			}
 		})
 	}
-	unlucky := w.nodes[w.random.IntN(len(w.nodes))]
-	time.Sleep(time.Duration(w.random.Int64N(int64(200 * time.Millisecond))))
-	unlucky.signal(syscall.SIGKILL) // start notices
 	all.Wait()
 	if w.t.Failed() {
 		w.t.FailNow()
@@ -136,11 +141,16 @@ func (w *world) migrateAtOnce() {
 
 // run lets the clients live through the faults, and then everything come to rest.
 func (w *world) run(ctx context.Context) {
+	ctx, giveUp := context.WithTimeout(ctx, w.For+3*patience)
+	defer giveUp()
 	living, stop := context.WithCancel(ctx)
 	defer stop()
 	stealing, enough := context.WithCancel(living)
 	defer enough()
 	var honest, thieves sync.WaitGroup
+	w.signIn(ctx)
+	w.base = w.rec.now()
+	w.t.Logf("the faults begin at %.2fs", w.base.Seconds())
 	for _, h := range w.honest {
 		honest.Go(func() {
 			wait(living, time.Duration(h.line.random.Int64N(int64(w.Pace))))
@@ -157,16 +167,19 @@ func (w *world) run(ctx context.Context) {
 	var faults sync.WaitGroup
 	for _, f := range w.Faults {
 		faults.Go(func() {
-			wait(ctx, f.At-w.rec.now())
+			wait(ctx, w.base+f.At-w.rec.now())
 			w.strike(f)
 		})
 	}
-	wait(ctx, w.For)
+	wait(ctx, w.base+w.For-w.rec.now())
 	faults.Wait()
+	w.t.Logf("the faults are over at %.2fs", w.rec.now().Seconds())
 	stop()
 	honest.Wait()
 	w.setClocks(0)
-	w.rest(going)
+	if w.Mutant == "" {
+		w.rest(going)
+	}
 	end()
 	thieves.Wait()
 	w.work.Wait()
@@ -175,6 +188,22 @@ func (w *world) run(ctx context.Context) {
 			s.source.Close()
 		}
 	}
+}
+
+// signIn signs all honest clients in, a few at a time.
+func (w *world) signIn(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var all sync.WaitGroup
+	few := make(chan bool, 32)
+	for _, h := range w.honest {
+		few <- true
+		all.Go(func() {
+			h.round(ctx, false)
+			<-few
+		})
+	}
+	all.Wait()
 }
 
 // patience is how long everything may take to come to rest.
@@ -194,6 +223,7 @@ func (w *world) rest(ctx context.Context) {
 		})
 	}
 	all.Wait()
+	w.t.Logf("all honest clients go on at %.2fs", w.rec.now().Seconds())
 	for {
 		// A thief whose victim has left, as after a sign-out that the store has
 		// forgotten, is seen by nobody (PROTOCOL.md, section 9).
@@ -232,7 +262,7 @@ func (h *honest) goOn(ctx context.Context) bool {
 		case h.line.calm() > 0:
 			var ok bool
 			if ok, err = h.w.try(ctx, h.line, h.access()); err == nil && !ok {
-				err = errors.New("refused")
+				err = &laterError{"the access token is not good any more", h.line.calm()}
 			}
 		default:
 			if err = h.renew(ctx); err == errRefused {
@@ -243,7 +273,11 @@ func (h *honest) goOn(ctx context.Context) bool {
 		if err == nil {
 			return true
 		}
-		wait(ctx, 100*time.Millisecond)
+		pause := 200 * time.Millisecond
+		if later, ok := errors.AsType[*laterError](err); ok {
+			pause = max(pause, later.after)
+		}
+		wait(ctx, pause)
 	}
 	return false
 }
@@ -266,7 +300,7 @@ func (w *world) try(ctx context.Context, l *line, access string) (bool, error) {
 }
 
 // maxHaunts bounds how many dead tokens are tried at the same time.
-const maxHaunts = 50
+const maxHaunts = 20
 
 // haunt goes on using the access token of a session that is over, at any node,
 // for as long as it would live.
@@ -280,7 +314,7 @@ func (w *world) haunt(access string) {
 	random := rand.New(rand.NewPCG(w.Seed, uint64(w.haunts)))
 	w.work.Go(func() {
 		until := w.rec.now() + w.Access
-		for w.rec.now() < min(until, w.For+lag+time.Second) {
+		for w.rec.now() < min(until, w.base+w.For+lag+time.Second) {
 			_, _ = w.try(context.Background(), newLine(w, -1, true, random), access) // the recorder has it
 			time.Sleep(400 * time.Millisecond)
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ func (c *Cluster) Replica(via string) (*Cluster, error) {
 	return r, nil
 }
 
+// follows is the setting that names a standby's primary.
+const follows = "primary_conninfo="
+
 // Follow makes the cluster, which must not be running, a standby of another one
 // in place of what it was, at its old address.
 func (c *Cluster) Follow(primary *Cluster, via string) error {
@@ -46,14 +50,9 @@ func (c *Cluster) Follow(primary *Cluster, via string) error {
 	if err := os.WriteFile(filepath.Join(c.data(), "standby.signal"), nil, 0o644); err != nil {
 		return err
 	}
-	const setting = "primary_conninfo="
-	kept := c.settings[:0:0]
-	for _, s := range c.settings {
-		if !strings.HasPrefix(s, setting) {
-			kept = append(kept, s)
-		}
-	}
-	c.settings = append(kept, fmt.Sprintf("%shost=%s port=%s user=%s", setting, host, port, superuser))
+	c.settings = append(slices.DeleteFunc(slices.Clone(c.settings), func(s string) bool { return strings.HasPrefix(s, follows) }),
+		fmt.Sprintf("%shost=%s port=%s user=%s", follows, host, port, superuser),
+		"wal_retrieve_retry_interval=100ms") // by default it stays away for 5 s when its primary was restarted
 	return c.Start()
 }
 
