@@ -96,6 +96,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		users, authenticator = embedded{a.Directory}, embedded{a.Directory}
 	}
 	a.Sessions = session.New(session.Config{
+		Place:         a.place(),
 		Store:         enforcedSessions{a.guard.Sessions(a.DB.Sessions()), a.enforce},
 		Links:         a.guard.Links(a.DB.Links()),
 		Keys:          a.Keys,
@@ -161,6 +162,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		ClientID:       cfg.ClientID,
 		Measure:        a.Metrics.Routes(cfg.Tracer),
 		Ready:          a.ready,
+		Degraded:       a.degraded,
 		Logger:         cfg.Logger,
 	})
 	a.Metrics.Watch(a.state)

@@ -30,18 +30,22 @@ type Config struct {
 	// DatabaseURL, or the file that holds it, is that of a PostgreSQL database
 	// which takes the place of the store in DataDir (internal/store/postgres).
 	DatabaseURL, DatabaseURLFile string
-	DatabaseConns                int           // of this node, at most
-	DatabaseTimeout              time.Duration // of one call to the database
-	AccessTTL                    time.Duration
-	IdleTTL                      time.Duration
-	AbsoluteTTL                  time.Duration
-	Overlap                      time.Duration
-	SameSite                     string
-	Algorithm                    string
-	Audience                     string
-	ClientID                     string
-	CORSOrigins                  []string
-	TrustedProxies               []string
+	// ShardURLs, or the file that holds one on each line, are those of further
+	// databases for sessions (internal/store/sharded).
+	ShardURLs       []string
+	ShardURLFile    string
+	DatabaseConns   int           // of this node, at most
+	DatabaseTimeout time.Duration // of one call to the database
+	AccessTTL       time.Duration
+	IdleTTL         time.Duration
+	AbsoluteTTL     time.Duration
+	Overlap         time.Duration
+	SameSite        string
+	Algorithm       string
+	Audience        string
+	ClientID        string
+	CORSOrigins     []string
+	TrustedProxies  []string
 	// What the gateway passes on, and to whom (gateway.Rules).
 	Upstreams, Require, Public []string
 	UpstreamTimeout            time.Duration

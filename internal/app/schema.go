@@ -9,20 +9,32 @@ import (
 // Schema is the state of a database's schema.
 type Schema = postgres.Schema
 
-// MigrateUp brings the schema of the configured database up to date.
-func MigrateUp(ctx context.Context, c Config) (Schema, error) {
-	if err := postgres.Migrate(ctx, c.DatabaseURL); err != nil {
+// Databases are the URLs of all PostgreSQL databases of a configuration, the one
+// with users, roles and keys first.
+func (c *Config) Databases() []string {
+	if c.DatabaseURL == "" {
+		return nil
+	}
+	return append([]string{c.DatabaseURL}, c.ShardURLs...)
+}
+
+// MigrateUp brings the schema of one of the databases up to date.
+func MigrateUp(ctx context.Context, url string) (Schema, error) {
+	if err := postgres.Migrate(ctx, url); err != nil {
 		return Schema{}, err
 	}
-	return SchemaOf(ctx, c)
+	return SchemaOf(ctx, url)
 }
 
 // MigrateDown takes it back to an older version.
-func MigrateDown(ctx context.Context, c Config, version int64) error {
-	return postgres.MigrateDown(ctx, c.DatabaseURL, version)
+func MigrateDown(ctx context.Context, url string, version int64) error {
+	return postgres.MigrateDown(ctx, url, version)
 }
 
 // SchemaOf reads which version it has.
-func SchemaOf(ctx context.Context, c Config) (Schema, error) {
-	return postgres.SchemaOf(ctx, c.DatabaseURL)
+func SchemaOf(ctx context.Context, url string) (Schema, error) {
+	return postgres.SchemaOf(ctx, url)
 }
+
+// Where names one of the databases, without user and password.
+func Where(url string) string { return postgres.Where(url) }

@@ -41,11 +41,16 @@ func (c *migrateUpCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	s, err := app.MigrateUp(e.ctx, cfg)
-	if err == nil {
-		_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d\n", cfg.Storage(), s.Has)
+	for _, url := range cfg.Databases() {
+		s, err := app.MigrateUp(e.ctx, url)
+		if err == nil {
+			_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d\n", app.Where(url), s.Has)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 type migrateStatusCmd struct{ dataFlags }
@@ -55,11 +60,16 @@ func (c *migrateStatusCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	s, err := app.SchemaOf(e.ctx, cfg)
-	if err == nil {
-		_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d, this program has %d: %s\n", cfg.Storage(), s.Has, s.Knows, compatibility(s))
+	for _, url := range cfg.Databases() {
+		s, err := app.SchemaOf(e.ctx, url)
+		if err == nil {
+			_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d, this program has %d: %s\n", app.Where(url), s.Has, s.Knows, compatibility(s))
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // compatibility says who can run on a schema.
@@ -93,11 +103,15 @@ func (c *migrateDownCmd) Run(e *env) error {
 	if c.To == 0 && !c.DeleteData {
 		return &usageError{errors.New("version 0 is the empty database: say --delete-data if all users and sessions are to be deleted")}
 	}
-	if err := app.MigrateDown(e.ctx, cfg, c.To); err != nil {
-		return err
+	for _, url := range cfg.Databases() {
+		if err := app.MigrateDown(e.ctx, url, c.To); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(e.stdout, "%s: the schema has version %d\n", app.Where(url), c.To); err != nil {
+			return err
+		}
 	}
-	_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d\n", cfg.Storage(), c.To)
-	return err
+	return nil
 }
 
 type migrateCopyCmd struct {

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,6 +28,10 @@ func TestPostgresScripts(t *testing.T) {
 			e.Setenv("DB", cluster.Schema(t))
 			e.Setenv("DB2", cluster.Schema(t))
 			e.Setenv("ADDR", cluster.Addr())
+			urls := filepath.Join(e.WorkDir, "urls")
+			if err := os.WriteFile(urls, []byte(e.Getenv("DB2")+"\n"), 0o600); err != nil {
+				return err
+			}
 			return nil
 		}})
 	})

@@ -102,7 +102,11 @@ func (f *File) Resolver() kong.Resolver {
 		if !ok {
 			return nil, nil
 		}
-		v, err := text(node)
+		separator := ","
+		if flag.Tag != nil && flag.Tag.Sep > 0 {
+			separator = string(flag.Tag.Sep)
+		}
+		v, err := text(node, separator)
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", f.path, node.Line, err)
 		}
@@ -111,19 +115,19 @@ func (f *File) Resolver() kong.Resolver {
 }
 
 // text is a value as it would stand on the command line.
-func text(n *yaml.Node) (string, error) {
+func text(n *yaml.Node, separator string) (string, error) {
 	switch n.Kind {
 	case yaml.ScalarNode:
 		return n.Value, nil
 	case yaml.SequenceNode:
 		parts := make([]string, len(n.Content))
 		for i, item := range n.Content {
-			if item.Kind != yaml.ScalarNode || strings.Contains(item.Value, ",") {
-				return "", errors.New("the items of a list must be plain values without commas")
+			if item.Kind != yaml.ScalarNode || strings.Contains(item.Value, separator) {
+				return "", fmt.Errorf("the items of a list must be plain values without %q", separator)
 			}
 			parts[i] = item.Value
 		}
-		return strings.Join(parts, ","), nil
+		return strings.Join(parts, separator), nil
 	}
 	return "", errors.New("want a plain value or a list of plain values")
 }

@@ -25,13 +25,24 @@ func (a *api) jwks(w http.ResponseWriter, r *http.Request) error {
 
 // livez says that the process answers; readyz that it can do its work.
 func (a *api) livez(w http.ResponseWriter, _ *http.Request) error {
-	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	return writeJSON(w, http.StatusOK, health{Status: "ok"})
 }
 
+type health struct {
+	Status   string   `json:"status"`
+	Degraded []string `json:"degraded,omitempty"`
+}
+
+// readyz is 200 also while a part of the store is down: to take every node out of
+// service would be the greater harm.
 func (a *api) readyz(w http.ResponseWriter, r *http.Request) error {
 	if err := a.Ready(r.Context()); err != nil {
 		a.Logger.Warn("not ready", "error", err)
 		return errUnavailable
 	}
-	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	h := health{Status: "ok"}
+	if a.Degraded != nil {
+		h.Degraded = a.Degraded()
+	}
+	return writeJSON(w, http.StatusOK, h)
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,8 @@ func (s *Service) end(ctx context.Context, sess Session, reason string) error {
 }
 
 // EndAll ends every living session of a user, but not the one called except
-// (zero: none is spared).
+// (zero: none is spared). If some cannot be reached, the others are ended all the
+// same, and the error says that it must be done again.
 func (s *Service) EndAll(ctx context.Context, userID, reason string, except rotation.SessionID) error {
 	return s.each(ctx, userID, rotation.SessionID{}, func(sess Session) error {
 		if sess.ID == except {
@@ -132,18 +134,21 @@ func (s *Service) each(ctx context.Context, userID string, before rotation.Sessi
 	for {
 		list, err := s.Store.List(ctx, userID, before, page)
 		if err != nil {
-			return unavailable(err)
+			err = unavailable(err)
+			if !errors.Is(err, ErrIncomplete) {
+				return err
+			}
 		}
 		for _, sess := range list {
 			if s.Lifetimes.Expired(sess.State, now) {
 				continue
 			}
-			if err := f(sess); err != nil {
-				return err
+			if e := f(sess); e != nil {
+				return cmp.Or(err, e)
 			}
 		}
 		if len(list) < page {
-			return nil
+			return err
 		}
 		before = list[len(list)-1].ID
 	}

@@ -38,18 +38,23 @@ func OpenImport(ctx context.Context, rawURL string, opts Options) (*Import, erro
 		if err != nil || tag.RowsAffected() == 0 {
 			return err // taken up again
 		}
-		var used bool
-		err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM tacet_sessions) OR EXISTS (SELECT 1 FROM tacet_users) OR EXISTS (SELECT 1 FROM tacet_roles)
-			OR EXISTS (SELECT 1 FROM tacet_keys) OR EXISTS (SELECT 1 FROM tacet_oauth_clients) OR EXISTS (SELECT 1 FROM tacet_counters WHERE name IN ('events', 'key_ring') AND value > 0)`).Scan(&used)
-		if err == nil && used {
-			err = finally(&Error{Where: db.where, Kind: ErrNotEmpty, Err: errors.New("it has been used by tacet; nothing was changed")})
-		}
-		return err
+		return db.unused(ctx, tx)
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &Import{db}, nil
+}
+
+// unused is an error wrapping ErrNotEmpty if the database holds data.
+func (db *DB) unused(ctx context.Context, tx pgx.Tx) error {
+	var used bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM tacet_sessions) OR EXISTS (SELECT 1 FROM tacet_users) OR EXISTS (SELECT 1 FROM tacet_roles)
+		OR EXISTS (SELECT 1 FROM tacet_keys) OR EXISTS (SELECT 1 FROM tacet_oauth_clients) OR EXISTS (SELECT 1 FROM tacet_counters WHERE name IN ('events', 'key_ring') AND value > 0)`).Scan(&used)
+	if err == nil && used {
+		err = finally(&Error{Where: db.where, Kind: ErrNotEmpty, Err: errors.New("it has been used by tacet; nothing was changed")})
+	}
+	return err
 }
 
 // Sessions is DB.Sessions, but that Sweep, which nobody else does meanwhile, needs

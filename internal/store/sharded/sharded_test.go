@@ -1,0 +1,213 @@
+package sharded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store/postgres"
+	"github.com/tacet-dev/tacet/internal/store/postgres/pgtest"
+	"github.com/tacet-dev/tacet/internal/store/storetest"
+	"github.com/tacet-dev/tacet/rotation"
+)
+
+// cluster is not durable: what a crash of PostgreSQL keeps is tested elsewhere.
+var cluster *pgtest.Cluster
+
+func TestMain(m *testing.M) {
+	var err error
+	code := 1
+	if cluster, err = pgtest.New("fsync=off", "full_page_writes=off", "max_connections=300"); err == nil {
+		code = m.Run()
+		err = cluster.Remove()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// urls are n empty databases (schemas of one cluster), the home first.
+func urls(t testing.TB, n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = cluster.Schema(t)
+	}
+	return list
+}
+
+// open opens a store that is closed at the end of the test.
+func open(t testing.TB, urls []string, opts Options) *Store {
+	t.Helper()
+	if opts.Conns == 0 {
+		opts.Conns = postgres.MinConns
+	}
+	st, err := Open(t.Context(), urls[0], urls[1:], opts)
+	must(t, err)
+	t.Cleanup(func() { must(t, st.Close()) })
+	return st
+}
+
+// TestStore runs the contract of all stores: with the home alone, and on three
+// shards. The suite gives ids of its own; byRange spreads them over the shards,
+// in their order, which the suite asks of a sweep.
+func TestStore(t *testing.T) {
+	byRange := func(id rotation.SessionID) int {
+		switch n := int(id[13])<<16 | int(id[14])<<8 | int(id[15]); {
+		case n < 3:
+			return 0
+		case n < 8:
+			return 1
+		}
+		return 2
+	}
+	for name, c := range map[string]struct {
+		databases int
+		shardOf   func(rotation.SessionID) int
+	}{"one": {1, shardOf}, "three": {3, byRange}, "three, ids of the home": {3, shardOf}} {
+		t.Run(name, func(t *testing.T) {
+			if os.Getenv("TACET_DEEP") == "" && name != "three" {
+				t.Skip("set TACET_DEEP=1")
+			}
+			storetest.Run(t, func(t *testing.T) storetest.Stores {
+				return stores(t, urls(t, c.databases), Options{shardOf: c.shardOf})
+			})
+		})
+	}
+}
+
+// relayed is the log of the home for a suite that expects events to be there as
+// soon as they are committed.
+type relayed struct {
+	storetest.Events
+	st *Store
+}
+
+func (r relayed) Since(ctx context.Context, seq int64, limit int) ([]events.Event, error) {
+	if err := r.st.relayAll(ctx); err != nil {
+		return nil, err
+	}
+	return r.Events.Since(ctx, seq, limit)
+}
+
+func (r relayed) Bounds(ctx context.Context) (first, last int64, err error) {
+	if err := r.st.relayAll(ctx); err != nil {
+		return 0, 0, err
+	}
+	return r.Events.Bounds(ctx)
+}
+
+func (r relayed) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
+	if err := r.st.relayAll(ctx); err != nil {
+		return 0, err
+	}
+	return r.Events.Prune(ctx, before, limit)
+}
+
+// relayAll relays what every shard holds.
+func (st *Store) relayAll(ctx context.Context) error {
+	for _, s := range st.table.Load().list {
+		if s.db != nil && s.number != postgres.HomeShard {
+			r := relay{st: st, s: s}
+			if err := r.run(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func stores(t *testing.T, urls []string, opts Options) storetest.Stores {
+	opts.Conns = postgres.MinConns + 2
+	st, err := Open(t.Context(), urls[0], urls[1:], opts)
+	must(t, err)
+	closed := false
+	t.Cleanup(func() {
+		if !closed {
+			must(t, st.Close())
+		}
+	})
+	return storetest.Stores{Sessions: st.Sessions(), Keys: st.Keys(), Directory: st.Directory(), Events: relayed{st.Events(), st}, OAuth: st.OAuth(), Links: st.Links(),
+		Reopen: func(t *testing.T) storetest.Stores {
+			closed = true
+			must(t, st.Close())
+			return stores(t, urls, opts)
+		}}
+}
+
+// TestDatabasesThatDoNotFitAreRefused with what to do about it.
+func TestDatabasesThatDoNotFitAreRefused(t *testing.T) {
+	list := urls(t, 3)
+	st := open(t, list, Options{still: true})
+	must(t, st.Sessions().Create(t.Context(), newSession(st, "u", 1)))
+	other := urls(t, 2)
+	open(t, other, Options{still: true})
+	used := urls(t, 1)[0]
+	alone, err := postgres.Open(t.Context(), used, postgres.Options{})
+	must(t, err)
+	must(t, alone.Sessions().Create(t.Context(), session.Session{ID: rotation.SessionID{1}, UserID: "u"}))
+	must(t, alone.Close())
+	for name, c := range map[string]struct {
+		urls []string
+		says string
+	}{
+		"a shard is missing":          {list[:2], "the shards [2] which no shard-url names"},
+		"home and shard swapped":      {[]string{list[1], list[0], list[2]}, "which is shard 1 of others"},
+		"a shard twice":               {[]string{list[0], list[1], list[2], list[1]}, "two shard-urls name shard 1"},
+		"the home as a shard":         {[]string{list[0], list[1], list[2], list[0]}, "is the home"},
+		"a shard of others":           {[]string{list[0], list[1], list[2], other[1]}, "belongs to another home"},
+		"the home of others":          {[]string{list[0], list[1], list[2], other[0]}, "belongs to another home"},
+		"one that is in use":          {[]string{list[0], list[1], list[2], used}, "cannot become a shard"},
+		"a new one that is not there": {append(list[:3:3], "postgres://tacet@127.0.0.1:1/x?sslmode=disable"), "a new shard, or one named twice, does not answer"},
+	} {
+		again, err := Open(t.Context(), c.urls[0], c.urls[1:], Options{still: true})
+		if err == nil {
+			must(t, again.Close())
+		}
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v; want %q", name, err, c.says)
+		}
+	}
+	for i, says := range []string{"is the home of the shards [1 2]", "which is shard 1 of others"} {
+		db, err := postgres.Open(t.Context(), list[i], postgres.Options{})
+		must(t, err)
+		if err := Alone(t.Context(), db); !errors.Is(err, ErrShards) || !strings.Contains(err.Error(), says) {
+			t.Errorf("alone: %v; want %q", err, says)
+		}
+		must(t, db.Close())
+	}
+	// In any order they are what they are.
+	again := open(t, []string{list[0], list[2], list[1]}, Options{still: true})
+	for _, s := range again.table.Load().list {
+		if want := st.table.Load().find(s.number); s.db.Where() != want.db.Where() {
+			t.Errorf("shard %d is %s, and was %s", s.number, s.db.Where(), want.db.Where())
+		}
+	}
+	// A program that knows nothing of shards must not open the home.
+	if s, err := postgres.SchemaOf(t.Context(), list[0]); err != nil || s.From < 4 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// newSession is a session of the user in the shard where the store places it.
+func newSession(st *Store, user string, n int) session.Session {
+	id := rotation.SessionID{1, 2, 3, byte(n >> 16), byte(n >> 8), byte(n), 0x70, 0, 0x80, 15: byte(n)}
+	return session.Session{ID: st.Place(user, id), UserID: user, ClientID: "web",
+		State: rotation.State{Head: rotation.Root(rotation.Tag{1, byte(n)}), HeadAt: start, CreatedAt: start}}
+}
