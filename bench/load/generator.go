@@ -20,6 +20,7 @@ type Config struct {
 type Generator struct {
 	cfg     Config
 	clients []*client
+	pool    []session // nil: every client has a session of its own
 }
 
 // client is one browser: a session and a connection.
@@ -50,7 +51,7 @@ func (g *Generator) SignIn(n, parallel int) error {
 	for i, c := range missing {
 		turns <- struct{}{}
 		wg.Go(func() {
-			errs[i] = c.exchange(&g.cfg.Dialect, &g.cfg.Dialect.Login)
+			errs[i] = c.exchange(&g.cfg.Dialect, &g.cfg.Dialect.Login, &c.session)
 			c.conn.close()
 			<-turns
 		})
@@ -65,12 +66,12 @@ func (g *Generator) SignIn(n, parallel int) error {
 	return nil
 }
 
-func (c *client) renew(d *Dialect) error { return c.exchange(d, &d.Refresh) }
+func (c *client) renew(d *Dialect, s *session) error { return c.exchange(d, &d.Refresh, s) }
 
-func (c *client) exchange(d *Dialect, e *Exchange) error {
-	a, err := c.conn.roundTrip(e, &c.session)
+func (c *client) exchange(d *Dialect, e *Exchange, s *session) error {
+	a, err := c.conn.roundTrip(e, s)
 	if err != nil {
 		return err
 	}
-	return d.take(&c.session, a)
+	return d.take(s, a)
 }

@@ -14,6 +14,7 @@ import (
 type command struct {
 	Configure *Config     `json:"configure,omitempty"`
 	SignIn    *signInSpec `json:"sign_in,omitempty"`
+	Adopt     *AdoptSpec  `json:"adopt,omitempty"`
 	Renew     *RenewSpec  `json:"renew,omitempty"`
 	Herd      *HerdSpec   `json:"herd,omitempty"`
 }
@@ -57,6 +58,8 @@ func (g *Generator) do(c command) (any, error) {
 		return nil, nil
 	case c.SignIn != nil:
 		return nil, g.SignIn(c.SignIn.Sessions, c.SignIn.Parallel)
+	case c.Adopt != nil:
+		return nil, g.Adopt(*c.Adopt)
 	case c.Renew != nil:
 		return g.Renew(*c.Renew)
 	case c.Herd != nil:
@@ -101,6 +104,9 @@ func (r *Remote) Configure(cfg Config) error { return r.call(command{Configure: 
 func (r *Remote) SignIn(n, parallel int) error {
 	return r.call(command{SignIn: &signInSpec{n, parallel}}, nil)
 }
+
+// Adopt: see [Generator.Adopt].
+func (r *Remote) Adopt(spec AdoptSpec) error { return r.call(command{Adopt: &spec}, nil) }
 
 // Renew: see [Generator.Renew].
 func (r *Remote) Renew(spec RenewSpec) (res RenewResult, err error) {

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,8 +62,8 @@ func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, 120_000
 
 // Renew runs spec with the sessions that were signed in.
 func (g *Generator) Renew(spec RenewSpec) (RenewResult, error) {
-	if spec.Clients > len(g.clients) {
-		return RenewResult{}, fmt.Errorf("%d clients need as many sessions; %d are signed in", spec.Clients, len(g.clients))
+	if err := g.ready(spec.Clients); err != nil {
+		return RenewResult{}, err
 	}
 	r := &run{spec: spec, start: time.Now()}
 	for i := range r.shards {
@@ -73,7 +72,7 @@ func (g *Generator) Renew(spec RenewSpec) (RenewResult, error) {
 	var wg sync.WaitGroup
 	for i, c := range g.clients[:spec.Clients] {
 		c.conn.close() // what was idle for long may be dead
-		wg.Go(func() { r.client(c, &g.cfg.Dialect, &r.shards[i%len(r.shards)]) })
+		wg.Go(func() { r.client(g, i, &r.shards[i%len(r.shards)]) })
 	}
 	time.Sleep(spec.Warmup)
 	res, err := r.measure(g.cfg.Pids)
@@ -132,13 +131,15 @@ func usages(pids []int) (list []proc.Usage, err error) {
 
 // client renews until the run stops. A renewal that failed is tried again with
 // the same token, as a browser would.
-func (r *run) client(c *client, d *Dialect, s *shard) {
+func (r *run) client(g *Generator, i int, s *shard) {
+	c := g.clients[i]
+	owner := g.next(i, r.spec.Clients)
 	for failed := 0; !r.stop.Load() && failed < giveUpAfter; {
 		due := r.due()
 		if r.stop.Load() {
 			return
 		}
-		err := c.renew(d)
+		err := c.renew(&g.cfg.Dialect, owner)
 		took := time.Since(due)
 		if err != nil {
 			failed++
@@ -147,7 +148,7 @@ func (r *run) client(c *client, d *Dialect, s *shard) {
 			r.first.CompareAndSwap(nil, &text)
 			continue
 		}
-		failed = 0
+		failed, owner = 0, g.next(i, r.spec.Clients)
 		r.renewals.Add(1)
 		if r.open.Load() {
 			s.mu.Lock()

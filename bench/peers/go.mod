@@ -2,15 +2,9 @@ module github.com/tacet-dev/tacet/bench/peers
 
 go 1.26.0
 
-replace (
-	github.com/tacet-dev/tacet => ../..
-	github.com/tacet-dev/tacet/bench => ..
-)
-
 require (
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/ory/fosite v0.49.0
-	github.com/tacet-dev/tacet/bench v0.0.0-00010101000000-000000000000
 	github.com/zitadel/oidc/v3 v3.45.0
 )
 

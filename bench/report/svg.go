@@ -25,14 +25,14 @@ type Series struct {
 
 // Size and margins of a plot, in pixels.
 const (
-	width, height           = 760, 340
-	left, right, top, below = 64, 12, 62, 34
+	width, height           = 1000, 360
+	left, right, top, below = 64, 12, 82, 34
 	plotW, plotH            = width - left - right, height - top - below
 )
 
 // The colours are told apart by people who do not see all colours
 // (Okabe and Ito), on light and on dark ground.
-var colours = []string{"#999999", "#e69f00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"}
+var colours = []string{"#999999", "#e69f00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442"}
 
 const style = `<style>text{font:12px system-ui,sans-serif;fill:#24292f}.t{font-size:14px;font-weight:600}.v{font-size:10px}` +
 	`line{stroke:#d0d7de}rect.bg{fill:#fff}@media(prefers-color-scheme:dark){text{fill:#e6edf3}line{stroke:#30363d}rect.bg{fill:#0d1117}}</style>`
@@ -71,11 +71,15 @@ func (c Chart) SVG() []byte {
 }
 
 func (c Chart) legend(b *bytes.Buffer) {
-	x := left
+	x, y := left, 41
 	for i, s := range c.Series {
-		fmt.Fprintf(b, `<rect x="%d" y="32" width="10" height="10" fill="%s"/><text x="%d" y="41">%s</text>`+"\n",
-			x, colours[i%len(colours)], x+14, html.EscapeString(s.Name))
-		x += 30 + 7*len([]rune(s.Name))
+		wide := 30 + 7*len([]rune(s.Name))
+		if x+wide > width && x > left {
+			x, y = left, y+18
+		}
+		fmt.Fprintf(b, `<rect x="%d" y="%d" width="10" height="10" fill="%s"/><text x="%d" y="%d">%s</text>`+"\n",
+			x, y-9, colours[i%len(colours)], x+14, y, html.EscapeString(s.Name))
+		x += wide
 	}
 }
 
@@ -115,8 +119,10 @@ func number(v float64) string {
 	switch {
 	case v == 0:
 		return "0"
+	case v >= 9950:
+		return Count(v/1000) + "k"
 	case v >= 1000:
-		return Count(v)
+		return fmt.Sprintf("%.1fk", v/1000)
 	case v >= 10:
 		return fmt.Sprintf("%.0f", v)
 	}

@@ -25,7 +25,7 @@ import (
 	"github.com/ory/fosite/storage"
 	"github.com/ory/fosite/token/jwt"
 
-	"github.com/tacet-dev/tacet/bench/serve"
+	"github.com/tacet-dev/tacet/bench/peers/loopback"
 )
 
 func main() {
@@ -66,7 +66,7 @@ func run(jwts bool) error {
 	}
 	provider := compose.Compose(config, store, &compose.CommonStrategy{CoreStrategy: strategy},
 		compose.OAuth2ResourceOwnerPasswordCredentialsFactory, compose.OAuth2RefreshTokenGrantFactory)
-	return serve.Loopback(tokenEndpoint(provider, session))
+	return loopback.Serve(tokenEndpoint(provider, session))
 }
 
 // lockedStore guards the refresh tokens of the storage, which writes to them

@@ -13,7 +13,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 
-	"github.com/tacet-dev/tacet/bench/serve"
+	"github.com/tacet-dev/tacet/bench/peers/loopback"
 )
 
 const userKey = "user"
@@ -36,7 +36,7 @@ func main() {
 		}
 		answer(w)
 	})
-	if err := serve.Loopback(sessions.LoadAndSave(mux)); err != nil {
+	if err := loopback.Serve(sessions.LoadAndSave(mux)); err != nil {
 		log.Fatal("scs: ", err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
-	"github.com/tacet-dev/tacet/bench/serve"
+	"github.com/tacet-dev/tacet/bench/peers/loopback"
 )
 
 const (
@@ -32,7 +32,7 @@ func main() {
 	mux := http.NewServeMux()
 	mux.Handle("/", exampleop.SetupServer(issuer, store, slog.New(slog.DiscardHandler), false))
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) { login(w, r, store) })
-	if err := serve.Loopback(mux); err != nil {
+	if err := loopback.Serve(mux); err != nil {
 		log.Fatal("zitadel: ", err)
 	}
 }
