@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -77,8 +76,9 @@ func (d *database) cluster() *pgtest.Cluster { return d.clusters[d.primary] }
 func (d *database) cut(permille int64, random *rand.Rand) {
 	for _, j := range d.judges {
 		j.Judge(func(request []byte) pgtest.Fate {
-			// Bind and what follows: the execution of a prepared statement.
-			if !bytes.HasPrefix(request, []byte("B")) || random.Int64N(1000) >= permille {
+			// Bind and what follows, the execution of a prepared statement, or Query,
+			// such as a commit.
+			if len(request) == 0 || request[0] != 'B' && request[0] != 'Q' || random.Int64N(1000) >= permille {
 				return pgtest.Pass
 			}
 			return []pgtest.Fate{pgtest.CutBefore, pgtest.CutAfter, pgtest.CutAnswer}[random.IntN(3)]

@@ -113,36 +113,47 @@ func (w *world) judgeSession(v *verdict, calls []op) {
 	w.judgeUses(v, calls)
 }
 
-// judgeTheft counts what both sides were given since the thief's first use, or
-// since the store has last forgotten something.
+// judgeTheft counts rounds, in each of which both sides are given a refresh
+// token, since the thief's first use or since the store has last forgotten
+// something: there must be no third (rotation.TestTheftShows). A call that
+// overlaps the end of a round is counted in neither.
 func (w *world) judgeTheft(v *verdict, calls []op) {
 	var since time.Duration
 	for _, l := range w.losses {
 		since = l.Up
 	}
-	thieves := map[int]int{}
-	owner, using := 0, false
+	rounds, using, thief := 0, false, -1
+	var given [2]bool
+	var until time.Duration
 	for _, o := range calls {
 		if o.kind != renew || o.call < since {
 			continue
 		}
-		using = using || o.thief
+		if o.thief && thief >= 0 && thief != o.client {
+			return // for more than two holders of copies nothing is promised
+		}
 		if o.thief {
-			thieves[o.client] += 0
+			using, thief = true, o.client
 		}
-		switch {
-		case o.answer != granted || !using:
-		case o.thief:
-			thieves[o.client]++
-		default:
-			owner++
+		if !using || o.answer != granted {
+			continue
 		}
-	}
-	for _, n := range thieves {
-		if len(thieves) == 1 && n >= 3 && owner >= 3 { // for more holders of copies nothing is promised
-			v.wrong("session %s: the thief was given %d refresh tokens and the owner %d\n%s", calls[0].session, n, owner, story(calls))
+		given[side(o)] = true
+		until = max(until, o.ret)
+		if given[0] && given[1] {
+			rounds, given, since = rounds+1, [2]bool{}, until
 		}
 	}
+	if rounds >= 3 {
+		v.wrong("session %s: thief and owner were both given a refresh token, %d times\n%s", calls[0].session, rounds, story(calls))
+	}
+}
+
+func side(o op) int {
+	if o.thief {
+		return 1
+	}
+	return 0
 }
 
 // judgeUses looks for access tokens that were accepted after the end of their
