@@ -153,6 +153,8 @@ func (f *Feed) hello(data []byte, sent time.Time) error {
 	if d.Reset {
 		f.resets.Add(1)
 		f.resume = ""
+		// The issuer may have lost versions that it told; those it has come now.
+		f.known.forgetGrants()
 	}
 	f.keep = time.Duration(d.AccessTTL+wire.FeedMargin) * time.Second
 	f.tolerance.Store(3 * d.Tick * int64(time.Second))

@@ -66,6 +66,13 @@ func (k *known) mark(m *marks, name string, version int64, at, now time.Time, ke
 	return m.raise(name, version, until)
 }
 
+// forgetGrants drops the marks of users, for those who will be told again.
+func (k *known) forgetGrants() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.changed.clear()
+}
+
 func (k *known) size() int64 { return k.ended.count.Load() + k.changed.count.Load() }
 
 func (k *known) sweepIfDue(now time.Time) {
@@ -115,6 +122,11 @@ func (l *LiveSet) SessionEnded(sessionID string, at time.Time) (isNew bool) {
 func (l *LiveSet) GrantsChanged(userID string, version int64, at time.Time) {
 	l.mark(l.known.changed, userID, version, at)
 }
+
+// ForgetGrants forgets all versions of grants. It is for the owner of a store that
+// has fallen back to an earlier state: a version that the store has forgotten would
+// be asked of tokens that nobody can make any more. Sessions that ended stay so.
+func (l *LiveSet) ForgetGrants() { l.known.forgetGrants() }
 
 func (l *LiveSet) mark(m *marks, name string, version int64, at time.Time) bool {
 	now := l.clock()

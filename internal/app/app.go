@@ -212,8 +212,12 @@ func (a *App) openEvents(ctx context.Context, committed <-chan struct{}) (err er
 		Logger: a.Config.Logger,
 		Window: window,
 		Apply:  a.heard,
-		Wake:   committed,
-		Poll:   a.Config.EventPoll,
+		Restart: func() {
+			a.forget()
+			a.Live.ForgetGrants()
+		},
+		Wake: committed,
+		Poll: a.Config.EventPoll,
 	})
 	return err
 }

@@ -36,6 +36,10 @@ type Config struct {
 	// of those of the last Window and some before them, by Run of what follows.
 	// May be nil.
 	Apply func(Event)
+	// Restart is called when the log turns out not to be the one that was read, as
+	// after a restored backup or a failover, just before Apply is told of the last
+	// Window again: what it was told may have been forgotten. May be nil.
+	Restart func()
 	// Wake says that events may have been committed. Nil: only Poll finds them.
 	Wake <-chan struct{}
 	// Poll is how often the table is looked at for what other processes have
@@ -96,6 +100,9 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 	if cfg.Apply == nil {
 		cfg.Apply = func(Event) {}
 	}
+	if cfg.Restart == nil {
+		cfg.Restart = func() {}
+	}
 	h := &Hub{cfg: cfg, prun: newPruner(cfg), subs: map[string][]*Subscription{}}
 	first, last, err := cfg.Log.Bounds(ctx)
 	if err != nil {
@@ -155,11 +162,16 @@ func (h *Hub) read(ctx context.Context) error {
 		return fmt.Errorf("events: find the end of the log: %w", err)
 	}
 	h.mu.Lock()
-	seq := h.at.Seq
+	seq, mark := h.at.Seq, h.at.Mark
 	h.mu.Unlock()
+	same, err := h.same(ctx, seq, mark, first, last)
 	switch {
-	case last < seq:
-		h.startOver("the log of events is shorter than what was read of it, as after a restored backup; everybody who listens starts over", last)
+	case err != nil:
+		return err
+	case !same:
+		if err := h.again(ctx, last); err != nil {
+			return err
+		}
 		seq = last
 	case first > seq+1:
 		// While this process slept, or by one whose clock is far ahead.
@@ -183,6 +195,35 @@ func (h *Hub) read(ctx context.Context) error {
 	}
 	h.at.AsOf = asOf
 	h.mu.Unlock()
+	return nil
+}
+
+// same reports whether the log, which now ends at last, is the one that was read
+// up to seq. The event there is looked at when others have come after it, and when
+// the log could not be read for a while; not every time.
+func (h *Hub) same(ctx context.Context, seq int64, mark string, first, last int64) (bool, error) {
+	if last < seq || mark == "" || first > seq || last == seq && !h.failed {
+		return last >= seq, nil
+	}
+	return h.holds(ctx, seq, mark)
+}
+
+// again applies what is now in the log, up to last. Numbers have been given twice,
+// so some of it may look as if it had been read.
+func (h *Hub) again(ctx context.Context, last int64) error {
+	var list []Event
+	err := h.Recent(ctx, last, func(e *Event) error {
+		list = append(list, *e)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	h.cfg.Restart()
+	for _, e := range list {
+		h.cfg.Apply(e)
+	}
+	h.startOver("the log of events is not the one that was read, as after a restored backup or a failover; everybody who listens starts over", last)
 	return nil
 }
 

@@ -311,6 +311,50 @@ func TestARestoredBackupMakesEverybodyStartOver(t *testing.T) {
 	}
 }
 
+// A server that has fallen back gives numbers again, perhaps before anybody looks:
+// what they mean now must be applied, and what they meant before forgotten.
+func TestNumbersThatAreGivenAgainAreAppliedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		back, forward int
+		outage        bool // while it fell back
+		want          string
+	}{
+		"shorter":           {5, 2, false, "restart a5 b6 b7"},
+		"longer":            {2, 5, false, "restart a5 a6 a7 a8 b9 b10 b11 b12 b13"},
+		"as long, but away": {1, 1, true, "restart a5 a6 a7 a8 a9 b10"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newTable()
+			now := time.Now()
+			l.clock = func() time.Time { return now }
+			var applied []string
+			h := open(t, l, func(c *Config) {
+				c.Apply = func(e Event) { applied = append(applied, fmt.Sprint(e.UserID, e.Seq)) }
+				c.Restart = func() { applied = append(applied, "restart") }
+			})
+			l.commit(times(4, "a")...)
+			now = now.Add(2 * h.cfg.Window)
+			l.commit(times(6, "a")...)
+			mustRead(t, h)
+			applied = nil
+			l.with(func() { l.list, l.last = l.list[:10-c.back], int64(10-c.back) })
+			l.commit(times(c.forward, "b")...)
+			if c.outage {
+				l.with(func() { l.fail = errDown })
+				h.report(t.Context(), h.read(t.Context()))
+				l.with(func() { l.fail = nil })
+			}
+			mustRead(t, h)
+			equal(t, "applied", strings.Join(applied, " "), c.want)
+			applied = nil
+			h.failed = false
+			l.commit("c")
+			mustRead(t, h)
+			equal(t, "and then", strings.Join(applied, " "), fmt.Sprint("c", l.last))
+		})
+	}
+}
+
 func TestResume(t *testing.T) {
 	l := newTable()
 	l.commit(times(20, "a")...)

@@ -26,11 +26,16 @@ func (h *Hub) Resume(ctx context.Context, seq int64, mark string) (ok bool, err 
 	if mark == "" || seq == 0 {
 		return true, nil
 	}
+	return h.holds(ctx, seq, mark)
+}
+
+// holds reports whether the event with that number has that mark.
+func (h *Hub) holds(ctx context.Context, seq int64, mark string) (bool, error) {
 	list, err := h.cfg.Log.Since(ctx, seq-1, 1)
-	if err != nil || len(list) == 0 {
-		return false, err
+	if err != nil {
+		return false, fmt.Errorf("events: read the log after number %d: %w", seq-1, err)
 	}
-	return list[0].Seq == seq && list[0].mark() == mark, nil
+	return len(list) > 0 && list[0].Seq == seq && list[0].mark() == mark, nil
 }
 
 // Replay calls f with every event with a number above from and up to to, in
