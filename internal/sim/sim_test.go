@@ -20,7 +20,7 @@ func faulty(seed uint64) scenario {
 		signOuts: 0.03, holidays: 0.05, offices: 0.5,
 		kills: 3 * time.Hour, outages: 5 * time.Hour, slowness: 4 * time.Hour, failovers: 4 * time.Hour, restores: 30 * time.Hour,
 		crashes: 20 * time.Minute, tunnels: 10 * time.Minute,
-		thefts: 2 * time.Hour, grants: time.Hour, ends: 3 * time.Hour, rotations: 20 * time.Hour, probes: 2 * time.Hour,
+		thefts: 2 * time.Hour, grants: time.Hour, ends: 3 * time.Hour, rotations: 20 * time.Hour, probes: 2 * time.Hour, forgets: 0.1,
 	}
 	if seed%2 == 1 { // sessions come to their ends
 		s.idle, s.absolute = 18*time.Hour, 30*time.Hour
