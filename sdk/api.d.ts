@@ -205,6 +205,32 @@ declare module 'axios' {
 }
 export declare const attachEnvelope: (instance: AxiosInstance, envelope: Envelope) => (() => void);
 
+// encryption.d.ts
+import type { Session } from './core/types.js';
+import type { Encryption, EncryptionOptions } from './encryption/types.js';
+export { EncryptionError, type EncryptionErrorCode } from './encryption/error.js';
+export type { Encryption, EncryptionOptions } from './encryption/types.js';
+export declare const createEncryption: (session: Session, { baseURL, keys, pins }?: EncryptionOptions) => Encryption;
+
+// encryption/types.d.ts
+import type { Session } from '../core/types.js';
+export interface EncryptionOptions {
+        baseURL?: string;
+        keys?: string;
+        pins?: readonly string[];
+}
+export interface Encryption {
+        readonly fetch: Session['fetch'];
+}
+
+// encryption/error.d.ts
+export type EncryptionErrorCode = 'signedout' | 'keys' | 'plaintext' | 'malformed' | 'algorithm' | 'decrypt' | 'binding' | (string & {});
+export declare class EncryptionError extends Error {
+    readonly name = "EncryptionError";
+    readonly code: EncryptionErrorCode;
+        readonly status: number | undefined;
+}
+
 // vue.d.ts
 import { type ComputedRef, type Plugin } from 'vue';
 import type { Grants, GrantsSnapshot } from './grants/types.js';

@@ -15,6 +15,7 @@ for (const [entry, file, external] of [
   ['src/index.ts', 'tacet.min.js', []],
   ['src/axios.ts', 'tacet.axios.min.js', ['axios']],
   ['src/grants.ts', 'tacet.grants.min.js', []],
+  ['src/encryption.ts', 'tacet.encryption.min.js', []],
 ])
   await build({ entryPoints: [entry], outfile: join(out, file), bundle: true, minify: true, format: 'esm', target: 'es2022', external })
 

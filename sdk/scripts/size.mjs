@@ -8,6 +8,7 @@ const budgets = [
   ['grants', `export { createGrants } from './src/grants.ts'`, 2816],
   ['envelope', `export { createEnvelope, BusinessError } from './src/envelope.ts'`, 1792],
   ['envelope + axios', `export { createEnvelope, BusinessError } from './src/envelope.ts'; export { attachEnvelope } from './src/envelope/axios.ts'`, 2688],
+  ['encryption', `export { createEncryption, EncryptionError } from './src/encryption.ts'`, 3072],
   ['vue', `export * from './src/vue.ts'`, 1024],
   ['react', `export * from './src/react.ts'`, 1024],
 ]
