@@ -81,7 +81,7 @@ func (m *memory) CreateUser(_ context.Context, u User) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, v := range m.users {
-		if v.Name == u.Name {
+		if v.Name == u.Name || u.External.Issuer != "" && v.External.Issuer == u.External.Issuer && v.External.Subject == u.External.Subject {
 			return ErrExists
 		}
 	}

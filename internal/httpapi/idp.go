@@ -119,7 +119,7 @@ func (a *api) onwardOf(r *http.Request, q oauth.Params) (to onward, err error) {
 		to.ReturnTo, err = a.returnTo(q["return_to"])
 		return to, err
 	}
-	plain, ok := a.Keys.OpenLabelled(onwardLabel, sealed)
+	plain, ok := a.Keys.OpenLabelled(r.Context(), onwardLabel, sealed)
 	if !ok || json.Unmarshal(plain, &to) != nil || a.Sessions.Clock().UnixMilli() >= to.Until {
 		return to, errPending
 	}

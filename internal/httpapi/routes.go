@@ -37,7 +37,7 @@ type Keys interface {
 	VerifyLabelled(label string, kid uint32, msg, sum []byte) bool
 	// SealLabelled and OpenLabelled encrypt small messages likewise.
 	SealLabelled(label string, plain []byte) string
-	OpenLabelled(label, sealed string) (plain []byte, ok bool)
+	OpenLabelled(ctx context.Context, label, sealed string) (plain []byte, ok bool)
 	// Sign makes an access token (RFC 9068).
 	Sign(c wire.AccessClaims) (string, error)
 	// List and Rotate are for administrators (keys.Ring).

@@ -36,7 +36,7 @@ type Users interface {
 // Sealer seals what is left with browsers (keys.Ring).
 type Sealer interface {
 	SealLabelled(label string, plain []byte) string
-	OpenLabelled(label, sealed string) (plain []byte, ok bool)
+	OpenLabelled(ctx context.Context, label, sealed string) (plain []byte, ok bool)
 }
 
 // Service is safe for concurrent use.

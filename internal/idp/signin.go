@@ -84,7 +84,7 @@ func (s *Service) Finish(ctx context.Context, id string, answer map[string]strin
 	if err != nil {
 		return Arrival{}, err
 	}
-	w, ok := s.open(sealed)
+	w, ok := s.open(ctx, sealed)
 	if !ok || w.Provider != id || subtle.ConstantTimeCompare([]byte(w.State), []byte(answer["state"])) != 1 {
 		return Arrival{}, ErrState
 	}
@@ -118,8 +118,8 @@ func (s *Service) Finish(ctx context.Context, id string, answer map[string]strin
 	return a, err
 }
 
-func (s *Service) open(sealed string) (w pending, ok bool) {
-	plain, ok := s.Sealer.OpenLabelled(pendingLabel, sealed)
+func (s *Service) open(ctx context.Context, sealed string) (w pending, ok bool) {
+	plain, ok := s.Sealer.OpenLabelled(ctx, pendingLabel, sealed)
 	if !ok || json.Unmarshal(plain, &w) != nil || w.State == "" {
 		return w, false
 	}

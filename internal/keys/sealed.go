@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -28,15 +29,16 @@ func (r *Ring) SealLabelled(label string, plain []byte) string {
 	return base64.RawURLEncoding.EncodeToString(aead.Seal(out, make([]byte, aead.NonceSize()), plain, nil))
 }
 
-// OpenLabelled is the reverse of [Ring.SealLabelled]. What was sealed under a
-// retired key can be opened as long as refresh tokens under it.
-func (r *Ring) OpenLabelled(label, sealed string) (plain []byte, ok bool) {
+// OpenLabelled is the reverse of [Ring.SealLabelled], also for what another node
+// has sealed under a key that it has just made. What was sealed under a retired
+// key can be opened as long as refresh tokens under it.
+func (r *Ring) OpenLabelled(ctx context.Context, label, sealed string) (plain []byte, ok bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
 	if err != nil || len(raw) < 4+sealedSalt {
 		return nil, false
 	}
-	k, known := r.MACKey(rotation.KeyID(binary.BigEndian.Uint32(raw)))
-	if !known {
+	k, known, err := r.FindMACKey(ctx, rotation.KeyID(binary.BigEndian.Uint32(raw)))
+	if err != nil || !known {
 		return nil, false
 	}
 	aead := labelledAEAD(k, label, raw[4:4+sealedSalt])
