@@ -139,7 +139,12 @@ func (d *database) promote(now func() time.Duration, alone time.Duration) (l los
 	d.primary = next
 	l.Up = now()
 	d.follow[old].heal()
-	return l, d.clusters[old].Follow(d.clusters[next], d.follow[next].addr)
+	return l, nil
+}
+
+// rebuild makes the one that is not the primary its standby.
+func (d *database) rebuild() error {
+	return d.clusters[1-d.primary].Follow(d.cluster(), d.follow[d.primary].addr)
 }
 
 // restore puts the backup in place of everything.

@@ -71,9 +71,9 @@ func long(seed uint64) plan {
 
 // short is for every test run: a few seconds of a few faults.
 func short(seed uint64) plan {
-	return plan{Seed: seed, For: 5 * time.Second, Nodes: 2, Clients: 150, Thieves: 10,
-		Access: 6 * time.Second, Overlap: time.Second, Database: 500 * time.Millisecond, Patience: time.Second,
-		Pace: 600 * time.Millisecond, Longest: 600 * time.Millisecond, Life: 4 * time.Second}
+	return plan{Seed: seed, For: 4 * time.Second, Nodes: 2, Clients: 150, Thieves: 10,
+		Access: 5 * time.Second, Overlap: time.Second, Database: 400 * time.Millisecond, Patience: time.Second,
+		Pace: 600 * time.Millisecond, Longest: 500 * time.Millisecond, Life: 3 * time.Second}
 }
 
 // seeds are those of the long form that were asked for; none: the short form.

@@ -192,7 +192,7 @@ func (w *world) quiet(node int, at time.Duration) bool {
 // was.
 func (w *world) judgeLogs(v *verdict, sessions map[rotation.SessionID][]op) {
 	robbed := w.rec.robbed()
-	revoked := map[string]bool{}
+	revoked, caughtUp := map[string]bool{}, map[string]int{}
 	for _, n := range w.nodes {
 		f, err := os.Open(n.log())
 		if err != nil {
@@ -201,7 +201,10 @@ func (w *world) judgeLogs(v *verdict, sessions map[rotation.SessionID][]op) {
 		}
 		defer f.Close()
 		for lines := bufio.NewScanner(f); lines.Scan(); {
-			var line struct{ Event, Session, Level, Msg string }
+			var line struct {
+				Time           time.Time
+				Event, Session string
+			}
 			if json.Unmarshal(lines.Bytes(), &line) != nil {
 				if strings.Contains(lines.Text(), "panic") || strings.Contains(lines.Text(), "DATA RACE") {
 					v.wrong("node %d: %s", n.number, lines.Text())
@@ -211,6 +214,17 @@ func (w *world) judgeLogs(v *verdict, sessions map[rotation.SessionID][]op) {
 			switch line.Event {
 			case "caught_up":
 				v.caughtUp++
+				caughtUp[line.Session]++
+				losses := 0
+				for _, l := range w.losses {
+					if l.Down < line.Time.Sub(w.rec.began) {
+						losses++
+					}
+				}
+				if id, err := rotation.ParseSessionID(line.Session); err != nil || caughtUp[line.Session] > losses && !robbed[id] {
+					v.wrong("session %s was caught up with %d times after %d losses: the store has forgotten more than it was made to\n%s",
+						line.Session, caughtUp[line.Session], losses, story(sessions[id]))
+				}
 			case "reuse.detected":
 				revoked[line.Session] = true
 				if id, err := rotation.ParseSessionID(line.Session); err != nil || !robbed[id] {

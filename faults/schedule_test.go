@@ -49,6 +49,9 @@ const (
 	restoreBackup  = "restore backup"
 )
 
+// isLong tells the forms apart.
+func (p plan) isLong() bool { return p.For > 10*time.Second }
+
 // schedule draws the faults of a run: one after the other about nodes and, at the
 // same time, one after the other about the database. At fixed times the store
 // loses acknowledged writes: a replica without the last of them is promoted, and
@@ -59,7 +62,7 @@ func schedule(p plan, database bool) (list []fault) {
 	if database {
 		special = append(special, fault{At: p.For * 40 / 100, For: min(p.Longest, time.Second), Kind: promoteReplica})
 	}
-	if isLong := p.For > 30*time.Second; isLong || !database {
+	if p.isLong() || !database {
 		special = append(special, fault{At: p.For * 15 / 100, Kind: backUp}, fault{At: p.For * 80 / 100, Kind: restoreBackup})
 		if database {
 			special = append(special, fault{At: p.For * 65 / 100, For: time.Second, Kind: promoteReplica})

@@ -115,7 +115,10 @@ func (w *world) strikeDatabase(f fault, n *node) error {
 	case promoteReplica:
 		l, err := d.promote(w.rec.now, f.For)
 		w.lost(l)
-		return err
+		if err != nil || !w.isLong() { // nobody will need another standby
+			return err
+		}
+		return d.rebuild()
 	default:
 		return fmt.Errorf("there is no fault %q", f.Kind)
 	}

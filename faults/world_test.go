@@ -312,9 +312,13 @@ func (w *world) haunt(access string) {
 	}
 	w.haunts++
 	random := rand.New(rand.NewPCG(w.Seed, uint64(w.haunts)))
+	until := w.base + w.For
+	if w.Mutant == "" {
+		until += lag + time.Second // so that some are tried after all faults
+	}
+	until = min(until, w.rec.now()+w.Access)
 	w.work.Go(func() {
-		until := w.rec.now() + w.Access
-		for w.rec.now() < min(until, w.base+w.For+lag+time.Second) {
+		for w.rec.now() < until {
 			_, _ = w.try(context.Background(), newLine(w, -1, true, random), access) // the recorder has it
 			time.Sleep(400 * time.Millisecond)
 		}
