@@ -94,9 +94,7 @@ func (d *degraded) call(method, path, body string, headers ...string) *httptest.
 // Retry-After, nothing is cleared, access tokens are good, the metrics say what is
 // wrong, and afterwards the same refresh token renews, without a restart.
 func TestDegradedDatabase(t *testing.T) {
-	cluster, err := pgtest.New()
-	must(t, err)
-	t.Cleanup(func() { must(t, cluster.Remove()) })
+	cluster := pgtest.Shared(t) // runs again at the end
 	for i, deg := range degradations {
 		t.Run(deg.name, func(t *testing.T) {
 			d := &degraded{T: t, cluster: cluster, role: fmt.Sprint("app", i)}

@@ -44,9 +44,7 @@ func howLong() outage {
 // restart.
 func TestPostgresStoppedUnderClients(t *testing.T) {
 	how := howLong()
-	cluster, err := pgtest.New()
-	must(t, err)
-	t.Cleanup(func() { must(t, cluster.Remove()) })
+	cluster := pgtest.Shared(t) // runs again at the end
 	people := &slowPeople{}
 	a, err := Open(t.Context(), Config{PublicURL: "http://localhost", DatabaseURL: cluster.Schema(t), MasterKey: strings.Repeat("0123456789abcdef", 4),
 		Directory: people, Authenticator: people, Logger: slog.New(slog.DiscardHandler)})
