@@ -47,6 +47,24 @@ func TestTheOneThatExpiresFirstMakesRoom(t *testing.T) {
 	}
 }
 
+func TestForgottenGrantsAreAskedOfNobody(t *testing.T) {
+	now := time.Unix(1000, 0)
+	l := NewLiveSet(time.Hour, 0, func() time.Time { return now })
+	l.SessionEnded("s", now)
+	l.GrantsChanged("u", 5, now)
+	old, ended := &Token{subject: "u", session: "t", grantsVersion: 4, issuedAt: now}, &Token{subject: "u", session: "s", grantsVersion: 9, issuedAt: now}
+	if err := l.Live(t.Context(), old); !errors.Is(err, ErrStaleGrants) {
+		t.Errorf("older grants: %v", err)
+	}
+	l.ForgetGrants()
+	if err := l.Live(t.Context(), old); err != nil {
+		t.Errorf("after the store has forgotten the newer ones: %v", err)
+	}
+	if err := l.Live(t.Context(), ended); !errors.Is(err, ErrSessionEnded) {
+		t.Errorf("a session that has ended: %v", err)
+	}
+}
+
 func TestEventReader(t *testing.T) {
 	const all = "\ufeffevent: hello\ndata: a\n\n" + // byte order mark
 		": comment\n\n" +

@@ -309,6 +309,23 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
+// Ahead is for the beginning of a token only; its end stays what it was.
+func TestAheadAllowsForAnIssuersClock(t *testing.T) {
+	for at, want := range map[time.Duration]error{
+		-time.Minute - time.Nanosecond:   verify.ErrNotYetValid,
+		-time.Minute:                     nil,
+		15*time.Minute - time.Nanosecond: nil,
+		15 * time.Minute:                 verify.ErrExpired,
+	} {
+		k := newClock()
+		v := newVerifier(t, verify.Config{Leeway: -1, Ahead: time.Minute, Clock: k.Now})
+		k.Set(t0.Add(at))
+		if _, err := v.Verify(t.Context(), goodToken()); !errors.Is(err, want) {
+			t.Errorf("at %v: %v, want %v", at, err, want)
+		}
+	}
+}
+
 // The edges of time, for a token that is new and for one that is remembered.
 func TestVerifyAppliesTimeToTheSecond(t *testing.T) {
 	for _, leeway := range []time.Duration{-1, 0, 10 * time.Second} {
