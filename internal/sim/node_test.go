@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/verify"
 )
 
 const (
@@ -97,6 +99,28 @@ func (n *node) start() {
 	a.Start()
 	n.up, n.since = in, time.Now()
 	w.note("", "node %s starts, its clock is off by %v", in.name, n.skew)
+}
+
+// RoundTrip answers a resource server that comes for the key set.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	for _, n := range w.nodes {
+		if n.up != nil {
+			rec := httptest.NewRecorder()
+			n.up.Handler.ServeHTTP(rec, r)
+			return rec.Result(), nil
+		}
+	}
+	return nil, errDown
+}
+
+// resourceServer checks tokens elsewhere, with a copy of the key set as old as may be.
+func (w *world) resourceServer() (*verify.Verifier, error) {
+	set, err := verify.NewKeySet(verify.KeySetConfig{URL: origin + "/.well-known/jwks.json", Client: &http.Client{Transport: w},
+		RefreshEvery: keys.DefaultLead / 2, Cooldown: time.Hour})
+	if err != nil {
+		return nil, err
+	}
+	return verify.New(verify.Config{Issuer: origin, Audience: origin, Keys: set})
 }
 
 // kill ends the program without a word.

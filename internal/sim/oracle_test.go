@@ -264,6 +264,7 @@ func (o *oracle) call(in *incarnation, who string, a *access) bool {
 		case late > int64(leeway/time.Second):
 			o.violation(who, "%s accepted a token %d s after its end", in.name, late)
 		}
+		o.elsewhere(who, a)
 		return true
 	}
 	o.w.count.refused++
@@ -277,6 +278,14 @@ func (o *oracle) call(in *incarnation, who string, a *access) bool {
 		o.violation(who, "%s refused a good access token: %v", in.name, err)
 	}
 	return false
+}
+
+// elsewhere has a resource server that only knows the key set check a token that a
+// node has just accepted.
+func (o *oracle) elsewhere(who string, a *access) {
+	if _, err := o.w.api.Verify(context.Background(), a.raw); err != nil && !errors.Is(err, verify.ErrUnavailable) {
+		o.violation(who, "a resource server refused a good access token: %v", err)
+	}
 }
 
 // leeway is how long after its end a node may accept a token.

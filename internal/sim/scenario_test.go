@@ -70,6 +70,9 @@ func (w *world) populate(t *testing.T) {
 		}
 	}
 	users := w.store.data.Directory
+	var err error
+	w.api, err = w.resourceServer()
+	must(err)
 	must(users.CreateRole(ctx, directory.Role{Name: role, Permissions: []string{"orders:read"}}))
 	must(users.CreateRole(ctx, directory.Role{Name: "extra", Permissions: []string{"orders:write"}}))
 	for i := range w.nodes_() {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/verify"
 )
 
 // quantum is the grid that events of the world lie on. Nodes start beside it, each
@@ -34,6 +35,7 @@ type world struct {
 	store    *store
 	oracle   *oracle
 	browsers []*browser
+	api      *verify.Verifier // a resource server that is no node
 
 	// What goroutines of nodes have left for the scheduler since it last looked.
 	mu       sync.Mutex
