@@ -130,6 +130,9 @@ func (e *Encryption) Middleware(next http.Handler) http.Handler {
 		}
 		in, err := e.open(w, r, inBody, inHeader)
 		if err != nil {
+			if errors.Is(err, seal.ErrStale) { // the clock that counts
+				w.Header().Set("Date", e.c.Verifier.now().UTC().Format(http.TimeFormat))
+			}
 			e.c.Verifier.WriteError(w, r, err)
 			return
 		}

@@ -185,6 +185,9 @@ func (w *sealedWorld) refused(name string, e *envelope, status int, code string)
 	if challenge := resp.Header.Get("WWW-Authenticate"); (challenge != "") != (status == 401) {
 		w.Errorf("%s: %d with the challenge %q", name, status, challenge)
 	}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); code == wire.CodeEncryptionStale && (err != nil || w.now.Sub(date).Abs() >= time.Second) {
+		w.Errorf("%s: the server's time is %s, it says %s", name, w.now, resp.Header.Get("Date"))
+	}
 	if w.calls.Load() != before {
 		w.Errorf("%s: it reached the handler", name)
 	}

@@ -70,6 +70,7 @@ func run(ctx context.Context) error {
 	apps := flag.String("apps", "", "directory of built applications, served under /apps/")
 	accessTTL := flag.Duration("access-ttl", 15*time.Minute, "lifetime of an access token")
 	profile := flag.String("profile", "", "dialects to speak, separated by commas")
+	encryption := flag.Bool("encryption", false, "take encrypted bodies")
 	data := flag.String("data", "", "data directory (default: a temporary one)")
 	flag.Parse()
 
@@ -101,7 +102,7 @@ func run(ctx context.Context) error {
 	s := &server{clock: &movingClock{}}
 	s.app, err = app.Open(ctx, app.Config{
 		PublicURL: "http://" + front.Addr().String(), DataDir: dir, AccessTTL: *accessTTL, Clock: s.clock.Now,
-		TrustedProxies: []string{"127.0.0.0/8"}, Observe: s.observe, Profiles: strings.FieldsFunc(*profile, func(c rune) bool { return c == ',' }), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		TrustedProxies: []string{"127.0.0.0/8"}, Observe: s.observe, Encryption: *encryption, Profiles: strings.FieldsFunc(*profile, func(c rune) bool { return c == ',' }), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		return err
@@ -119,7 +120,11 @@ func run(ctx context.Context) error {
 	for _, path := range profilePaths {
 		mux.Handle(path, s.app.Handler)
 	}
-	mux.Handle("/api/", s.app.Verifier.Middleware(api()))
+	decrypted := func(h http.Handler) http.Handler { return h }
+	if *encryption {
+		decrypted = s.app.Encryption.Middleware
+	}
+	mux.Handle("/api/", decrypted(s.app.Verifier.Middleware(api())))
 	mux.Handle("/wrapped/", wrapped(s.app.Verifier))
 	mux.Handle("/broken/", http.HandlerFunc(always401))
 	if *apps != "" {
