@@ -31,6 +31,20 @@ func (g *Generator) Adopt(spec AdoptSpec) error {
 	return nil
 }
 
+// Keep writes the pool down as it is now.
+func (g *Generator) Keep(spec AdoptSpec) error {
+	f, err := os.OpenFile(spec.File, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	out := bufio.NewWriter(f)
+	for _, s := range g.pool {
+		fmt.Fprintln(out, s.token)
+	}
+	return out.Flush()
+}
+
 // ready makes clients for a run.
 func (g *Generator) ready(clients int) error {
 	if g.pool == nil {

@@ -15,6 +15,7 @@ type command struct {
 	Configure *Config     `json:"configure,omitempty"`
 	SignIn    *signInSpec `json:"sign_in,omitempty"`
 	Adopt     *AdoptSpec  `json:"adopt,omitempty"`
+	Keep      *AdoptSpec  `json:"keep,omitempty"`
 	Renew     *RenewSpec  `json:"renew,omitempty"`
 	Herd      *HerdSpec   `json:"herd,omitempty"`
 }
@@ -60,6 +61,8 @@ func (g *Generator) do(c command) (any, error) {
 		return nil, g.SignIn(c.SignIn.Sessions, c.SignIn.Parallel)
 	case c.Adopt != nil:
 		return nil, g.Adopt(*c.Adopt)
+	case c.Keep != nil:
+		return nil, g.Keep(*c.Keep)
 	case c.Renew != nil:
 		return g.Renew(*c.Renew)
 	case c.Herd != nil:
@@ -107,6 +110,9 @@ func (r *Remote) SignIn(n, parallel int) error {
 
 // Adopt: see [Generator.Adopt].
 func (r *Remote) Adopt(spec AdoptSpec) error { return r.call(command{Adopt: &spec}, nil) }
+
+// Keep: see [Generator.Keep].
+func (r *Remote) Keep(spec AdoptSpec) error { return r.call(command{Keep: &spec}, nil) }
 
 // Renew: see [Generator.Renew].
 func (r *Remote) Renew(spec RenewSpec) (res RenewResult, err error) {

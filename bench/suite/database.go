@@ -33,6 +33,17 @@ func newDatabase() (*database, error) {
 	return &database{Cluster: c, pid: pid}, nil
 }
 
+// exec runs a statement.
+func (d *database) exec(ctx context.Context, sql string) error {
+	c, err := pgx.Connect(ctx, d.URL())
+	if err != nil {
+		return err
+	}
+	defer c.Close(context.WithoutCancel(ctx))
+	_, err = c.Exec(ctx, sql)
+	return err
+}
+
 // dbStats are the server's own figures.
 type dbStats struct {
 	WAL     int64 `json:"wal"`     // bytes written to it since the cluster was made

@@ -32,6 +32,7 @@ var All = []Suite{
 	{"client", "The Go client", runClient},
 	{"changes", "A change of grants", runChanges},
 	{"size", "Size of sessions", runSize},
+	{"million", "A million sessions", runMillion},
 }
 
 // Settings of a run.
@@ -42,6 +43,7 @@ type Settings struct {
 	Clients  []int         // numbers of concurrent clients, the K of the tables
 	Peers    []Peer        // beside each other in suites of servers
 	Sessions int           // of the size suite
+	Million  int           // sessions of the suite of that name
 	Herd     int           // equal presentations
 	Streams  int           // open while grants change
 }

@@ -49,6 +49,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	fs.DurationVar(&o.Duration, "duration", 5*time.Second, "length of one measurement")
 	fs.DurationVar(&o.Warmup, "warmup", time.Second, "warm-up before each")
 	fs.IntVar(&o.Sessions, "sessions", 100_000, "sessions of the size suite")
+	fs.IntVar(&o.Million, "million", 1_000_000, "sessions of the million suite")
 	fs.IntVar(&o.Herd, "herd", 1000, "equal presentations of the herd suite")
 	fs.IntVar(&o.Streams, "streams", 1000, "open event streams of the changes suite")
 	fs.StringVar(&o.out, "out", "results", "`directory` of the results")
@@ -72,8 +73,8 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	if o.Clients, err = numbers(*clients); err != nil {
 		return o, fmt.Errorf("-k %q: %w", *clients, err)
 	}
-	if o.Rounds < 1 || o.Duration <= 0 || o.Warmup < 0 || o.Sessions < 2 || o.Herd < 1 || o.Streams < 1 {
-		return o, errors.New("-rounds, -duration, -sessions, -herd and -streams must be positive (two sessions at least)")
+	if o.Rounds < 1 || o.Duration <= 0 || o.Warmup < 0 || o.Sessions < 2 || o.Million < 2 || o.Herd < 1 || o.Streams < 1 {
+		return o, errors.New("-rounds, -duration, -sessions, -million, -herd and -streams must be positive (two sessions at least)")
 	}
 	if o.suites, err = pick("-only", *only, suite.All, suiteName); err != nil {
 		return o, err
@@ -92,6 +93,7 @@ func (o *options) quick(fs *flag.FlagSet) {
 		{"duration", func() { o.Duration = 100 * time.Millisecond }},
 		{"warmup", func() { o.Warmup = 20 * time.Millisecond }},
 		{"sessions", func() { o.Sessions = 2000 }},
+		{"million", func() { o.Million = 2000 }},
 		{"herd", func() { o.Herd = 50 }},
 		{"streams", func() { o.Streams = 60 }},
 	} {
