@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -70,6 +71,23 @@ type sealedWriter struct {
 	status int
 	body   bytes.Buffer
 	failed error
+	cancel context.CancelFunc // of the request
+}
+
+// run calls the handler. One whose answer cannot be encrypted is told to stop,
+// and may take that as a broken connection (httputil.ReverseProxy does).
+func (w *sealedWriter) run(next http.Handler, r *http.Request) {
+	defer func() {
+		if v := recover(); v != nil && (v != http.ErrAbortHandler || w.failed == nil) {
+			panic(v)
+		}
+	}()
+	next.ServeHTTP(w, r)
+}
+
+func (w *sealedWriter) fail(err error) {
+	w.failed = err
+	w.cancel()
 }
 
 // Unwrap is for http.ResponseController: deadlines.
@@ -88,7 +106,7 @@ func (w *sealedWriter) WriteHeader(status int) {
 	stream, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	encoding := h.Get("Content-Encoding")
 	if strings.EqualFold(strings.TrimSpace(stream), "text/event-stream") || encoding != "" && !strings.EqualFold(encoding, "identity") {
-		w.failed = errUnsealable
+		w.fail(errUnsealable)
 	}
 }
 
@@ -98,7 +116,8 @@ func (w *sealedWriter) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	if w.failed == nil && int64(w.body.Len()+len(p)) > w.max {
-		w.failed, w.body = errAnswerLarge, bytes.Buffer{}
+		w.body = bytes.Buffer{}
+		w.fail(errAnswerLarge)
 	}
 	if w.failed != nil {
 		return 0, w.failed
@@ -112,7 +131,7 @@ func (w *sealedWriter) finish(e *Encryption, in *opened) {
 		w.status = http.StatusOK
 	}
 	if err := w.failed; err != nil {
-		*w = sealedWriter{ResponseWriter: w.ResponseWriter, max: w.max}
+		*w = sealedWriter{ResponseWriter: w.ResponseWriter, max: w.max, cancel: w.cancel}
 		w.Header().Del("Content-Encoding")
 		w.Header().Set("Content-Type", "")
 		e.c.Verifier.WriteError(w, in.request, err)

@@ -136,8 +136,10 @@ func (e *Encryption) Middleware(next http.Handler) http.Handler {
 			e.c.Verifier.WriteError(w, r, err)
 			return
 		}
-		out := &sealedWriter{ResponseWriter: w, max: e.c.MaxContent}
-		next.ServeHTTP(out, in.request)
+		ctx, cancel := context.WithCancel(in.request.Context())
+		defer cancel()
+		out := &sealedWriter{ResponseWriter: w, max: e.c.MaxContent, cancel: cancel}
+		out.run(next, in.request.WithContext(ctx))
 		out.finish(e, in)
 	})
 }

@@ -146,6 +146,25 @@ func TestEncryption(t *testing.T) {
 	s.want("GET", "/nowhere", "", 404, wire.CodeNotFound)
 	s.want("GET", "/api/..%2fsecret", "", 400, wire.CodeInvalidRequest)
 
+	// What cannot be encrypted is said to be so, and does not hang.
+	h.api.mux.HandleFunc("/api/stream", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for r.Context().Err() == nil {
+			_, _ = w.Write([]byte("data: x\n\n"))
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(time.Millisecond)
+		}
+	})
+	h.api.mux.HandleFunc("/api/endless", func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			_, _ = w.Write(make([]byte, 1<<20))
+		}
+	})
+	h.api.mux.HandleFunc("/api/gzip", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Encoding", "gzip") })
+	for _, path := range []string{"/api/stream", "/api/endless", "/api/gzip", "/auth/events"} {
+		s.want("GET", path, "", 500, wire.CodeEncryptionUnsupported)
+	}
+
 	// Plain text, once encryption was agreed, is refused at every door.
 	for _, path := range []string{"/api/x", "/api/secret", "/api/admin/x", "/api/health", "/auth/me", "/auth/sessions", "/auth/events", "/auth/verify"} {
 		resp, body := h.get(path, "Authorization", "Bearer "+bound.AccessToken)
