@@ -40,7 +40,7 @@ type entry struct {
 }
 
 // NewGuard starts at a moment: nothing that was sealed before is accepted. It
-// takes about 2.5 KB for each of the agreements, at most.
+// takes about 2 KB for each of the agreements, at most.
 func NewGuard(agreements int, start time.Time) *Guard {
 	return &Guard{max: agreements, known: map[Agreement]*entry{}, floor: start.UnixMilli()}
 }

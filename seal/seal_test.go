@@ -209,7 +209,7 @@ func TestHeaders(t *testing.T) {
 		t.Fatalf("the header as we write it: %v", err)
 	}
 	if err := read(strings.Replace(string(good), "{", `{"other":[1,{"a":null}],`, 1)); err != nil {
-		t.Errorf("a member that nobody knows (RFC 7516 §4.2): %v", err)
+		t.Errorf("a member that nobody knows (RFC 7516 §4): %v", err)
 	}
 	for _, c := range []struct {
 		old, new string
