@@ -64,7 +64,7 @@ type plan struct {
 }
 
 func long(seed uint64) plan {
-	return plan{Seed: seed, For: 32 * time.Second, Nodes: 3, Clients: 2000, Thieves: 60,
+	return plan{Seed: seed, For: 32 * time.Second, Nodes: 3, Clients: 1200, Thieves: 40,
 		Access: 13 * time.Second, Overlap: 2 * time.Second, Database: time.Second, Patience: 2 * time.Second,
 		Pace: 8 * time.Second, Longest: 2 * time.Second, Life: 9 * time.Second}
 }

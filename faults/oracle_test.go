@@ -23,11 +23,12 @@ const lag = 2500 * time.Millisecond
 type verdict struct {
 	wrongs []string
 
-	sessions, renewals, unknown, bare int
-	robbed, revoked                   int // sessions
-	signedOut                         int // honest clients whose session was robbed
-	forgotten                         int // sessions that a loss has undone, sign-in and all
-	caughtUp, uses                    int
+	sessions, renewals, bare int
+	unknown, later           int // answers that were lost, and 503
+	robbed, revoked          int // sessions
+	signedOut                int // honest clients whose session was robbed
+	forgotten                int // sessions that a loss has undone, sign-in and all
+	caughtUp, uses           int
 }
 
 func (v *verdict) wrong(format string, args ...any) {
@@ -35,8 +36,8 @@ func (v *verdict) wrong(format string, args ...any) {
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%d sessions, %d renewals, %d without an answer, %d with an access token alone; %d sessions robbed, %d revoked, %d owners signed out by it; %d sign-ins forgotten by the store, %d times caught up; %d uses of dead access tokens",
-		v.sessions, v.renewals, v.unknown, v.bare, v.robbed, v.revoked, v.signedOut, v.forgotten, v.caughtUp, v.uses)
+	return fmt.Sprintf("%d sessions, %d renewals, %d with an access token alone, %d calls without an answer, %d put off; %d sessions robbed, %d revoked, %d owners signed out by it; %d sign-ins forgotten by the store, %d times caught up; %d uses of dead access tokens",
+		v.sessions, v.renewals, v.bare, v.unknown, v.later, v.robbed, v.revoked, v.signedOut, v.forgotten, v.caughtUp, v.uses)
 }
 
 // judge says what was wrong in a run that is over.
@@ -80,6 +81,8 @@ func (v *verdict) count(o op) {
 		v.renewals++
 	case o.kind == renew && o.answer == bare:
 		v.bare++
+	case o.answer == unknown && o.status != 0:
+		v.later++
 	case o.answer == unknown:
 		v.unknown++
 	}
@@ -188,11 +191,14 @@ func (w *world) quiet(node int, at time.Duration) bool {
 	})
 }
 
-// judgeLogs compares what the nodes say about thieves and losses with what there
-// was.
-func (w *world) judgeLogs(v *verdict, sessions map[rotation.SessionID][]op) {
-	robbed := w.rec.robbed()
-	revoked, caughtUp := map[string]bool{}, map[string]int{}
+// logLine is what a node has to tell about a session.
+type logLine struct {
+	Time           time.Time
+	Event, Session string
+}
+
+// logs are what all nodes have to tell about sessions, in order.
+func (w *world) logs(v *verdict) (list []logLine) {
 	for _, n := range w.nodes {
 		f, err := os.Open(n.log())
 		if err != nil {
@@ -201,35 +207,47 @@ func (w *world) judgeLogs(v *verdict, sessions map[rotation.SessionID][]op) {
 		}
 		defer f.Close()
 		for lines := bufio.NewScanner(f); lines.Scan(); {
-			var line struct {
-				Time           time.Time
-				Event, Session string
+			var line logLine
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Session != "" {
+				list = append(list, line)
+			} else if text := lines.Text(); strings.Contains(text, "panic") || strings.Contains(text, "DATA RACE") {
+				v.wrong("node %d: %s", n.number, text)
 			}
-			if json.Unmarshal(lines.Bytes(), &line) != nil {
-				if strings.Contains(lines.Text(), "panic") || strings.Contains(lines.Text(), "DATA RACE") {
-					v.wrong("node %d: %s", n.number, lines.Text())
+		}
+	}
+	slices.SortFunc(list, func(a, b logLine) int { return a.Time.Compare(b.Time) })
+	return list
+}
+
+// judgeLogs compares what the nodes say about thieves and losses with what there
+// was.
+func (w *world) judgeLogs(v *verdict, sessions map[rotation.SessionID][]op) {
+	robbed := w.rec.robbed()
+	revoked, caughtUp := map[string]bool{}, map[string]int{}
+	for _, line := range w.logs(v) {
+		id, err := rotation.ParseSessionID(line.Session)
+		if err != nil {
+			v.wrong("a node tells of session %q: %v", line.Session, err)
+		}
+		switch line.Event {
+		case "caught_up":
+			v.caughtUp++
+			caughtUp[line.Session]++
+			losses := 0
+			for _, l := range w.losses {
+				if l.Down < line.Time.Sub(w.rec.began) {
+					losses++
 				}
-				continue
 			}
-			switch line.Event {
-			case "caught_up":
-				v.caughtUp++
-				caughtUp[line.Session]++
-				losses := 0
-				for _, l := range w.losses {
-					if l.Down < line.Time.Sub(w.rec.began) {
-						losses++
-					}
-				}
-				if id, err := rotation.ParseSessionID(line.Session); err != nil || caughtUp[line.Session] > losses && !robbed[id] {
-					v.wrong("session %s was caught up with %d times after %d losses: the store has forgotten more than it was made to\n%s",
-						line.Session, caughtUp[line.Session], losses, story(sessions[id]))
-				}
-			case "reuse.detected":
-				revoked[line.Session] = true
-				if id, err := rotation.ParseSessionID(line.Session); err != nil || !robbed[id] {
-					v.wrong("session %s was revoked, and nobody has copied its token\n%s", line.Session, story(sessions[id]))
-				}
+			// A thief may come with an older token first.
+			if caughtUp[line.Session] > losses && !robbed[id] {
+				v.wrong("session %s was caught up with %d times after %d losses: the store has forgotten more than it was made to\n%s",
+					line.Session, caughtUp[line.Session], losses, story(sessions[id]))
+			}
+		case "reuse.detected":
+			revoked[line.Session] = true
+			if !robbed[id] {
+				v.wrong("session %s was revoked, and nobody has copied its token\n%s", line.Session, story(sessions[id]))
 			}
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -121,16 +120,12 @@ func (l *line) calm() time.Duration {
 	return wait
 }
 
-// lost notes a request that may arrive yet. If its node has died and the
-// connection with it, it cannot.
-func (l *line) lost(o op, before int64, err error) {
-	now := l.w.nodes[o.node].incarnation.Load()
-	if timeout, ok := errors.AsType[net.Error](err); now != before && (!ok || !timeout.Timeout()) {
-		return
-	}
+// lost notes a request that may arrive yet: in the process that was there when
+// it was given up, which may already be another one than at its call.
+func (l *line) lost(o op) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.alive = append(l.alive, message{o.node, now, o.ret + l.w.Life})
+	l.alive = append(l.alive, message{o.node, l.w.nodes[o.node].incarnation.Load(), o.ret + l.w.Life})
 }
 
 // choose returns the node to go to, after trouble another one.
@@ -153,7 +148,6 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	n := l.w.nodes[o.node]
-	before := n.incarnation.Load()
 	var sent atomic.Bool
 	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
@@ -177,7 +171,7 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	case !sent.Load():
 		o.answer = undone
 	case o.kind != signIn && o.kind != use:
-		l.lost(o, before, err)
+		l.lost(o)
 	}
 	if err != nil || o.status >= 500 {
 		l.choose(true)
