@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"testing"
@@ -14,31 +15,41 @@ const herd = 10_000
 
 // In simulated time the wait is exact: nobody waits longer than the renewal.
 func TestTenThousandGoroutinesOneRenewal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil).signIn()
-		old := w.token()
-		time.Sleep(time.Hour)
-		w.watch.Next(refreshPath, fakeauth.Fault{Kind: fakeauth.Slow, Delay: 2 * time.Second})
-		start := time.Now()
-		var wg sync.WaitGroup
-		for range herd {
-			wg.Go(func() {
-				tok, err := w.source.Token(t.Context())
-				if err != nil || tok == old {
-					t.Error(tok, err)
-				}
-				if d := time.Since(start); d != 2*time.Second {
-					t.Errorf("waited %v for a renewal of 2 s", d)
-				}
-			})
-		}
-		synctest.Wait() // all of them wait
-		wg.Wait()
-		w.renewals(1)
-		if n := w.watch.Calls(refreshPath); n != 1 {
-			t.Errorf("%d calls", n)
-		}
-	})
+	for _, mayEnd := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) { tenThousandGoroutines(t, mayEnd) })
+	}
+}
+
+// tenThousandGoroutines wait with contexts that may end, or with one that never
+// does.
+func tenThousandGoroutines(t *testing.T, mayEnd bool) {
+	ctx := context.Background()
+	if mayEnd {
+		ctx = t.Context()
+	}
+	w := newWorld(t, nil).signIn()
+	old := w.token()
+	time.Sleep(time.Hour)
+	w.watch.Next(refreshPath, fakeauth.Fault{Kind: fakeauth.Slow, Delay: 2 * time.Second})
+	start := time.Now()
+	var wg sync.WaitGroup
+	for range herd {
+		wg.Go(func() {
+			tok, err := w.source.Token(ctx)
+			if err != nil || tok == old {
+				t.Error(tok, err)
+			}
+			if d := time.Since(start); d != 2*time.Second {
+				t.Errorf("waited %v for a renewal of 2 s", d)
+			}
+		})
+	}
+	synctest.Wait() // all of them wait
+	wg.Wait()
+	w.renewals(1)
+	if n := w.watch.Calls(refreshPath); n != 1 {
+		t.Errorf("%d calls", n)
+	}
 }
 
 // The same through the transport, in real time and with all processors: every

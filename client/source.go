@@ -206,10 +206,15 @@ func (s *Source) newer(ctx context.Context, old *grant) (*grant, error) {
 	if f == nil {
 		return g, err
 	}
+	ended := ctx.Done()
+	if ended == nil { // a herd that waits for one thing only wakes up sooner
+		<-f.done
+		return f.grant, f.err
+	}
 	select {
 	case <-f.done:
 		return f.grant, f.err
-	case <-ctx.Done():
+	case <-ended:
 		return nil, fmt.Errorf("client: waiting for an access token: %w", ctx.Err())
 	}
 }

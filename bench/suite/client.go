@@ -24,7 +24,8 @@ import (
 const (
 	ourTransport    = "client.Transport"
 	oauth2Transport = "oauth2.Transport"
-	clientHerd      = "client.Source"
+	clientHerd      = "client.Source, each with a context of its own"
+	sharedHerd      = "client.Source, all with one context"
 	channelHerd     = "a bare channel"
 )
 
@@ -53,7 +54,7 @@ func runClient(ctx context.Context, e *Env, sec *report.Section) error {
 	}, {
 		Title:  size + " goroutines on one expired token",
 		Header: []string{"they wait on", "renewals", "the renewal itself, ms", "p99 wait, ms", "× the renewal", "longest wait, ms"},
-		Rows:   [][]string{herds[clientHerd].row(clientHerd), herds[channelHerd].row(channelHerd)},
+		Rows:   [][]string{herds[clientHerd].row(clientHerd), herds[sharedHerd].row(sharedHerd), herds[channelHerd].row(channelHerd)},
 	}}
 	sec.Samples = map[string]any{"transport": rounds, "herd": herds}
 	sec.Notes = []string{
@@ -206,6 +207,9 @@ func (hs goroutineHerds) row(name string) []string {
 		report.Millis(hs.median(func(h goroutineHerd) float64 { return float64(h.Max) }))}
 }
 
+// herdsPerRoundOfClients: each is over quickly, and one alone says little.
+const herdsPerRoundOfClients = 2
+
 // goroutineHerds lets herds meet a token that has expired, in turns with herds
 // on a bare channel.
 func (e *Env) goroutineHerds(ctx context.Context) (map[string]goroutineHerds, error) {
@@ -216,50 +220,73 @@ func (e *Env) goroutineHerds(ctx context.Context) (map[string]goroutineHerds, er
 	}
 	defer source.Close()
 	herds := map[string]goroutineHerds{}
-	for round := range e.Rounds {
-		// A new session, so that no renewal ahead of need comes in between.
-		if _, err := source.SignIn(ctx, benchUser, benchPassword); err != nil {
-			return nil, err
-		}
-		old, err := source.Token(ctx)
-		if err != nil {
-			return nil, err
-		}
-		time.Sleep(time.Until(old.ExpiresAt))
-		before, _ := auth.done()
-		h, err := meet(func() error {
-			tok, err := source.Token(ctx)
-			if err == nil && tok.AccessToken == old.AccessToken {
-				err = fmt.Errorf("a token that has expired was handed out")
+	for round := range e.Rounds * herdsPerRoundOfClients {
+		for _, name := range []string{clientHerd, sharedHerd} {
+			h, err := sourceHerd(ctx, source, auth, name == clientHerd)
+			if err != nil {
+				return nil, err
 			}
-			return err
-		})
+			herds[name] = append(herds[name], h)
+		}
+		h, err := bareHerd()
 		if err != nil {
 			return nil, err
 		}
-		h.Renewals, h.Renewal = auth.done()
-		h.Renewals -= before
-		herds[clientHerd] = append(herds[clientHerd], h)
-
-		var took time.Duration
-		done := make(chan struct{})
-		start := sync.OnceFunc(func() {
-			began := time.Now()
-			go func() { time.Sleep(roundTrip); took = time.Since(began); close(done) }()
-		})
-		if h, err = meet(func() error { start(); <-done; return nil }); err != nil {
-			return nil, err
-		}
-		h.Renewals, h.Renewal = 1, took
 		herds[channelHerd] = append(herds[channelHerd], h)
-		e.Progress("client round %d  herd of %d: %d renewals, p99 %.2f × the renewal; on a bare channel %.2f ×", round+1, herdOfGoroutines,
-			herds[clientHerd][round].Renewals, herds[clientHerd][round].ofRenewal(), h.ofRenewal())
+		e.Progress("client round %d  herd of %d: %d renewals, p99 %.2f × the renewal; with one context %.2f ×, on a bare channel %.2f ×", round+1, herdOfGoroutines,
+			herds[clientHerd][round].Renewals, herds[clientHerd][round].ofRenewal(), herds[sharedHerd][round].ofRenewal(), h.ofRenewal())
 	}
 	return herds, nil
 }
 
+// sourceHerd asks a source whose token has expired.
+func sourceHerd(ctx context.Context, source *client.Source, auth *authServer, ownContexts bool) (h goroutineHerd, err error) {
+	// A new session, so that no renewal ahead of need comes in between.
+	if _, err := source.SignIn(ctx, benchUser, benchPassword); err != nil {
+		return h, err
+	}
+	old, err := source.Token(ctx)
+	if err != nil {
+		return h, err
+	}
+	contexts := make([]context.Context, herdOfGoroutines)
+	for i := range contexts {
+		contexts[i] = ctx
+		if ownContexts { // as requests have
+			var cancel context.CancelFunc
+			contexts[i], cancel = context.WithCancel(ctx)
+			defer cancel()
+		}
+	}
+	time.Sleep(time.Until(old.ExpiresAt))
+	before, _ := auth.done()
+	h, err = meet(func(i int) error {
+		tok, err := source.Token(contexts[i])
+		if err == nil && tok.AccessToken == old.AccessToken {
+			err = fmt.Errorf("a token that has expired was handed out")
+		}
+		return err
+	})
+	h.Renewals, h.Renewal = auth.done()
+	h.Renewals -= before
+	return h, err
+}
+
+// bareHerd waits for a channel that is closed after as long.
+func bareHerd() (h goroutineHerd, err error) {
+	var took time.Duration
+	done := make(chan struct{})
+	start := sync.OnceFunc(func() {
+		began := time.Now()
+		go func() { time.Sleep(roundTrip); took = time.Since(began); close(done) }()
+	})
+	h, err = meet(func(int) error { start(); <-done; return nil })
+	h.Renewals, h.Renewal = 1, took
+	return h, err
+}
+
 // meet calls wait on all goroutines of a herd at once.
-func meet(wait func() error) (goroutineHerd, error) {
+func meet(wait func(i int) error) (goroutineHerd, error) {
 	waits, errs := make([]time.Duration, herdOfGoroutines), make([]error, herdOfGoroutines)
 	var ready, done sync.WaitGroup
 	ready.Add(herdOfGoroutines)
@@ -269,7 +296,7 @@ func meet(wait func() error) (goroutineHerd, error) {
 		done.Go(func() {
 			ready.Done()
 			<-gate
-			errs[i] = wait()
+			errs[i] = wait(i)
 			waits[i] = time.Since(start)
 		})
 	}

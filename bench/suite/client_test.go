@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -9,17 +10,17 @@ import (
 
 // A herd that renewed twice, or not at all, would be measured as well.
 func TestHerdOfGoroutinesRenewsOnce(t *testing.T) {
-	e := &Env{Settings: Settings{Rounds: 2}, Progress: t.Logf}
+	e := &Env{Settings: Settings{Rounds: 1}, Progress: t.Logf}
 	herds, err := e.goroutineHerds(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range herds[clientHerd] {
+	for _, h := range slices.Concat(herds[clientHerd], herds[sharedHerd]) {
 		if h.Renewals != 1 || h.Renewal < roundTrip || h.Max < h.P99 || h.Max < h.Renewal {
 			t.Errorf("%+v", h)
 		}
 	}
-	if len(herds[clientHerd]) != 2 || len(herds[channelHerd]) != 2 {
+	if len(herds[clientHerd]) != 2 || len(herds[sharedHerd]) != 2 || len(herds[channelHerd]) != 2 {
 		t.Errorf("%+v", herds)
 	}
 }
