@@ -65,10 +65,10 @@ func (s *Service) Logout(ctx context.Context, id, raw string) (ended int, err er
 	switch again, err := s.Sessions.Links.Noted(ctx, note); {
 	case err != nil:
 		return 0, Outage(err)
-	case again:
+	case !again.IsZero():
 		return 0, invalid("the logout token has been used already (jti)")
 	}
-	ended, err = s.Sessions.EndFrom(ctx, session.Origin{Issuer: p.Issuer, Subject: t.Subject, SID: t.SessionID}, wire.ReasonProvider)
+	ended, err = s.Sessions.EndFrom(ctx, session.Origin{Issuer: p.Issuer, Subject: t.Subject, SID: t.SessionID, Vouched: t.IssuedAt}, wire.ReasonProvider)
 	if err != nil {
 		return ended, err
 	}

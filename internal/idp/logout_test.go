@@ -130,7 +130,12 @@ func TestLogoutDuringASignIn(t *testing.T) {
 	if err != nil || len(list) != 0 {
 		t.Errorf("living sessions %v, %v", list, err)
 	}
-	// A new session of the provider is another.
+	// What the provider says later counts, whether it has a new name for its
+	// session or not.
+	w.advance(time.Second)
+	if id := w.session(); !w.alive(id) {
+		t.Error("the next sign-in was ended")
+	}
 	w.provider.Change(func(s *settings) { s.Person["sid"] = "sid-2" })
 	if id := w.session(); !w.alive(id) {
 		t.Error("the next sign-in was ended")

@@ -42,9 +42,9 @@ func (f *failing) Note(ctx context.Context, n session.NoteKey, until, before tim
 	return f.links.Note(ctx, n, until, before)
 }
 
-func (f *failing) Noted(ctx context.Context, n session.NoteKey) (bool, error) {
+func (f *failing) Noted(ctx context.Context, n session.NoteKey) (time.Time, error) {
 	if f.call == "Noted" {
-		return false, errDisk
+		return time.Time{}, errDisk
 	}
 	return f.links.Noted(ctx, n)
 }

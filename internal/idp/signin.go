@@ -110,7 +110,7 @@ func (s *Service) Finish(ctx context.Context, id string, answer map[string]strin
 	if err != nil {
 		return a, err
 	}
-	a.Origin = session.Origin{Issuer: p.Issuer, Subject: token.Subject}
+	a.Origin = session.Origin{Issuer: p.Issuer, Subject: token.Subject, Vouched: token.IssuedAt.UTC()}
 	if sid := c.text("sid"); sid != nil && storable(*sid) {
 		a.Origin.SID = *sid
 	}

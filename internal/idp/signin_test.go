@@ -26,7 +26,7 @@ func TestSignIn(t *testing.T) {
 	w := newWorld(t)
 	got, err := w.signIn()
 	must(t, err)
-	want := idp.Arrival{UserID: "user of 248289761001", Then: "then", Origin: session.Origin{Issuer: w.provider.URL, Subject: "248289761001", SID: "sid-1"}}
+	want := idp.Arrival{UserID: "user of 248289761001", Then: "then", Origin: session.Origin{Issuer: w.provider.URL, Subject: "248289761001", SID: "sid-1", Vouched: w.clock()}}
 	if got != want {
 		t.Errorf("%+v", got)
 	}

@@ -16,6 +16,9 @@ type Origin struct {
 	Issuer  string `json:"iss"`
 	Subject string `json:"sub"`
 	SID     string `json:"sid,omitempty"` // the provider's session, if it has named one
+	// Vouched is when the provider said so, by its own clock. It is not stored
+	// with links.
+	Vouched time.Time `json:"at,omitzero"`
 }
 
 // Link is a session and where it came from.
@@ -43,9 +46,9 @@ type Links interface {
 	// Note keeps a note until the time given, and deletes some of those whose
 	// time was over before the time before. To note something twice is no error.
 	Note(ctx context.Context, n NoteKey, until, before time.Time) error
-	// Noted reports whether there is such a note. It may be there for longer
-	// than it was to be kept.
-	Noted(ctx context.Context, n NoteKey) (bool, error)
+	// Noted returns until when a note is kept, or the zero time if there is none.
+	// It may be there for longer.
+	Noted(ctx context.Context, n NoteKey) (until time.Time, err error)
 }
 
 // NoteKey names a note: a SHA-256 of what it is about.
@@ -96,10 +99,12 @@ func (s *Service) link(ctx context.Context, sess Session, o Origin) error {
 		return nil
 	}
 	// The provider may have ended its session while this one was being started.
-	switch over, err := s.Config.Links.Noted(ctx, sidNote(o.Issuer, o.SID)); {
+	// Should it use the same SID again, what it said since then counts.
+	until, err := s.Config.Links.Noted(ctx, sidNote(o.Issuer, o.SID))
+	switch {
 	case err != nil:
 		return unavailable(err)
-	case over:
+	case !until.IsZero() && !o.Vouched.After(until.Add(-lateSignIn)):
 		return &Refusal{rotation.Ended}
 	}
 	return nil
@@ -108,14 +113,14 @@ func (s *Service) link(ctx context.Context, sess Session, o Origin) error {
 func sidNote(issuer, sid string) NoteKey { return NoteOf("sid", issuer, sid) }
 
 // EndFrom ends the sessions that began at a provider: those of its session SID,
-// or, without one, all of the subject. It returns how many it ended.
+// or, without one, all of the subject, because of what it said at the time
+// o.Vouched. It returns how many it ended.
 func (s *Service) EndFrom(ctx context.Context, o Origin, reason string) (ended int, err error) {
 	if o.Subject == "" && o.SID == "" || s.Config.Links == nil {
 		return 0, nil
 	}
 	if o.SID != "" {
-		now := s.now()
-		if err := s.Config.Links.Note(ctx, sidNote(o.Issuer, o.SID), now.Add(lateSignIn), now); err != nil {
+		if err := s.Config.Links.Note(ctx, sidNote(o.Issuer, o.SID), o.Vouched.Add(lateSignIn), s.now()); err != nil {
 			return 0, unavailable(err)
 		}
 	}

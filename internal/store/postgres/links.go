@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -104,10 +105,14 @@ func (st links) Note(ctx context.Context, n session.NoteKey, until, before time.
 	})
 }
 
-func (st links) Noted(ctx context.Context, n session.NoteKey) (bool, error) {
-	return read(ctx, st.db, func(ctx context.Context, c *pgxpool.Conn) (found bool, err error) {
-		err = c.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM tacet_notes WHERE key = $1)", n[:]).Scan(&found)
-		return found, err
+func (st links) Noted(ctx context.Context, n session.NoteKey) (time.Time, error) {
+	return read(ctx, st.db, func(ctx context.Context, c *pgxpool.Conn) (time.Time, error) {
+		var until int64
+		err := c.QueryRow(ctx, "SELECT until FROM tacet_notes WHERE key = $1", n[:]).Scan(&until)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return time.Time{}, nil
+		}
+		return instant(until), err
 	})
 }
 

@@ -84,8 +84,9 @@ func (st links) Note(ctx context.Context, n session.NoteKey, until, before time.
 	return err
 }
 
-func (st links) Noted(ctx context.Context, n session.NoteKey) (bool, error) {
-	return read(ctx, st.db, func(c *conn) (bool, error) {
-		return c.one("SELECT 1 FROM notes WHERE key = ?", []any{n[:]}, func(*row) {})
+func (st links) Noted(ctx context.Context, n session.NoteKey) (time.Time, error) {
+	return read(ctx, st.db, func(c *conn) (until time.Time, err error) {
+		_, err = c.one("SELECT until FROM notes WHERE key = ?", []any{n[:]}, func(r *row) { until = instant(r.int()) })
+		return until, err
 	})
 }

@@ -29,6 +29,7 @@ func newLink(n int, issuer, subject, sid string) session.Link {
 		Origin: session.Origin{Issuer: issuer, Subject: subject, SID: sid}}
 }
 
+// Vouched is not stored with links, so the links of these tests have none.
 func addLinks(t *testing.T, st Stores, list ...session.Link) {
 	t.Helper()
 	for _, l := range list {
@@ -97,9 +98,9 @@ func testLinksEach(t *testing.T, st Stores) {
 func testNotes(t *testing.T, st Stores) {
 	noted := func(n string) bool {
 		t.Helper()
-		ok, err := st.Links.Noted(t.Context(), session.NoteOf(n))
+		until, err := st.Links.Noted(t.Context(), session.NoteOf(n))
 		must(t, err)
-		return ok
+		return !until.IsZero()
 	}
 	if noted("a") {
 		t.Error("a note that nobody made")
@@ -110,6 +111,9 @@ func testNotes(t *testing.T, st Stores) {
 	if !noted("a") || !noted("b") || noted("c") {
 		t.Error("notes are lost or invented")
 	}
+	until, err := st.Links.Noted(t.Context(), session.NoteOf("b"))
+	must(t, err)
+	equal(t, "kept until", until, start.Add(time.Hour))
 	must(t, st.Links.Note(t.Context(), session.NoteOf("c"), start.Add(time.Hour), start.Add(2*time.Minute)))
 	if noted("a") || !noted("b") || !noted("c") {
 		t.Error("not just the notes whose time was over are gone")
@@ -164,7 +168,7 @@ func testLinksReopen(t *testing.T, st Stores) {
 	got, err := again.Links.Links(t.Context(), idp, "", "s1", 10)
 	must(t, err)
 	equal(t, "links", fmt.Sprint(got), fmt.Sprint([]session.Link{newLink(1, idp, "ann", "s1")}))
-	if ok, err := again.Links.Noted(t.Context(), session.NoteOf("a")); err != nil || !ok {
-		t.Errorf("the note: %v, %v", ok, err)
+	if until, err := again.Links.Noted(t.Context(), session.NoteOf("a")); err != nil || !until.Equal(start.Add(time.Minute)) {
+		t.Errorf("the note: %v, %v", until, err)
 	}
 }

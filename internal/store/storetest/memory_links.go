@@ -16,7 +16,7 @@ type memoryLinks struct{ *memory }
 func (m memoryLinks) AddLink(ctx context.Context, l session.Link, before time.Time) error {
 	return m.locked(ctx, func() error {
 		maps.DeleteFunc(m.links, func(_ rotation.SessionID, l session.Link) bool { return l.At.Before(before) })
-		l.At = stored(l.At)
+		l.At, l.Vouched = stored(l.At), time.Time{}
 		m.links[l.Session] = l
 		return nil
 	})
@@ -57,17 +57,17 @@ func (m memoryLinks) RemoveLinks(ctx context.Context, ids []rotation.SessionID) 
 func (m memoryLinks) Note(ctx context.Context, n session.NoteKey, until, before time.Time) error {
 	return m.locked(ctx, func() error {
 		maps.DeleteFunc(m.notes, func(_ session.NoteKey, u time.Time) bool { return u.Before(before) })
-		if until.After(m.notes[n]) {
+		if until = stored(until); until.After(m.notes[n]) {
 			m.notes[n] = until
 		}
 		return nil
 	})
 }
 
-func (m memoryLinks) Noted(ctx context.Context, n session.NoteKey) (found bool, err error) {
+func (m memoryLinks) Noted(ctx context.Context, n session.NoteKey) (until time.Time, err error) {
 	err = m.locked(ctx, func() error {
-		_, found = m.notes[n]
+		until = m.notes[n]
 		return nil
 	})
-	return found, err
+	return until, err
 }
