@@ -26,7 +26,9 @@ func (l *links) AddLink(ctx context.Context, link session.Link, before time.Time
 
 // Links is session.Links.
 func (l *links) Links(ctx context.Context, issuer, subject, sid string, limit int) ([]session.Link, error) {
-	return do(ctx, l.find, func(ctx context.Context) ([]session.Link, error) { return l.next.Links(ctx, issuer, subject, sid, limit) })
+	return do(ctx, l.find, func(ctx context.Context) ([]session.Link, error) {
+		return l.next.Links(ctx, issuer, subject, sid, limit)
+	})
 }
 
 // RemoveLinks is session.Links.
@@ -45,6 +47,6 @@ func (l *links) Note(ctx context.Context, n session.NoteKey, until, before time.
 }
 
 // Noted is session.Links.
-func (l *links) Noted(ctx context.Context, n session.NoteKey) (bool, error) {
-	return do(ctx, l.noted, func(ctx context.Context) (bool, error) { return l.next.Noted(ctx, n) })
+func (l *links) Noted(ctx context.Context, n session.NoteKey) (time.Time, error) {
+	return do(ctx, l.noted, func(ctx context.Context) (time.Time, error) { return l.next.Noted(ctx, n) })
 }
