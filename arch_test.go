@@ -43,9 +43,9 @@ var allowed = map[string][]string{
 	"internal/demo":                  {"internal/session", "rotation", "wire"},
 	"internal/sim":                   {}, // tests only
 	"internal/app":                   {"internal/accounts", "internal/directory", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/guard", "internal/store/postgres", "internal/store/sharded", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"},
-	"internal/cli":                   {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/sharded", "rotation", "wire"},
+	"internal/cli":                   {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/sharded", "internal/telemetry", "rotation", "wire"},
 
-	"":          {"internal/app", "internal/directory", "internal/idp", "internal/session", "rotation", "verify", "wire"},
+	"":          {"internal/app", "internal/directory", "internal/idp", "internal/session", "internal/telemetry", "rotation", "verify", "wire"},
 	"cmd/tacet": {"internal/cli"},
 }
 

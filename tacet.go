@@ -20,9 +20,12 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel"
+
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/telemetry"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
@@ -84,6 +87,9 @@ type Config struct {
 	Users Users
 	// Logger gets structured logs, never a token or a password [slog.Default].
 	Logger *slog.Logger
+	// Traces makes spans of requests and of calls to the store with
+	// OpenTelemetry's global TracerProvider [none].
+	Traces bool
 	// Clock is the time [time.Now].
 	Clock func() time.Time
 }
@@ -146,6 +152,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	if c.Users != nil {
 		ac.Directory, ac.Authenticator = own{c.Users}, own{c.Users}
+	}
+	if c.Traces {
+		ac.Tracer = otel.Tracer(telemetry.TracerName)
 	}
 	a, err := app.Open(ctx, ac)
 	if err != nil {

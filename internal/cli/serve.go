@@ -6,9 +6,14 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/telemetry"
 )
+
+// tracesTimeout bounds what a server that stops does for its last spans.
+const tracesTimeout = 3 * time.Second
 
 type serveCmd struct {
 	Listen      string `help:"Address to listen on (${default})." placeholder:"ADDR" default:"127.0.0.1:8080"`
@@ -32,6 +37,16 @@ func (c *serveCmd) Run(e *env) error {
 		defer admin.Close()
 	}
 	cfg := c.serverFlags.config(e, c.dataFlags, publicURL(c.PublicURL, ln))
+	tracer, stopTraces, err := telemetry.Traces(e.lookup, cfg.Version, e.log)
+	if err != nil {
+		return &usageError{err}
+	}
+	defer func() { // what is left is sent, if that does not take long
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), tracesTimeout)
+		defer cancel()
+		stopTraces(ctx)
+	}()
+	cfg.Tracer = tracer
 	a, err := app.Open(e.ctx, cfg)
 	if err != nil {
 		return err

@@ -19,6 +19,21 @@ type patience struct {
 	share time.Time // until when ctx is given out
 }
 
+// within has the time limit of one context, and also the values of another: a
+// call to the store belongs to the trace of the first who asked.
+type within struct {
+	context.Context
+	values context.Context
+}
+
+// Value is context.Context.
+func (w within) Value(key any) any {
+	if v := w.Context.Value(key); v != nil {
+		return v
+	}
+	return w.values.Value(key)
+}
+
 func (p *patience) context() context.Context {
 	now := time.Now()
 	p.mu.Lock()

@@ -250,7 +250,7 @@ func (s *Service) present(ctx context.Context, t rotation.Token, c Contact) (Ses
 		d    rotation.Decision
 	}
 	v, err, _ := s.inFlight.Do(flightKey(t), func() (any, error) {
-		sess, d, err := s.decide(s.patience.context(), t, c)
+		sess, d, err := s.decide(within{s.patience.context(), ctx}, t, c)
 		return result{sess, d}, err
 	})
 	if err != nil {
