@@ -29,6 +29,7 @@ var All = []Suite{
 	{"renewals", "Renewals", runRenewals},
 	{"herd", "1,000 equal presentations at once", runHerd},
 	{"verify", "Checking an access token", runVerify},
+	{"encryption", "Encrypted answers", runEncryption},
 	{"client", "The Go client", runClient},
 	{"changes", "A change of grants", runChanges},
 	{"size", "Size of sessions", runSize},

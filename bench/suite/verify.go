@@ -108,22 +108,31 @@ func (f *verifyFixture) fail(err error) bool {
 
 // sign returns n tokens that differ in their jti.
 func (f *verifyFixture) sign(n int) ([]string, error) {
-	now := time.Now()
 	for i := len(f.tokens); i < n; i++ {
-		payload, err := json.Marshal(wire.AccessClaims{
-			Issuer: f.issuer, Subject: "usr_019ab2c4d5e6f708192a3b4c5d6e7f80", Audience: verifyAudience,
-			IssuedAt: now.Unix(), ExpiresAt: now.Add(time.Hour).Unix(), ID: fmt.Sprintf("token-%016x", i),
-			ClientID: "tacet-web", SessionID: "019ab2c4-d5e6-7708-992a-3b4c5d6e7f80",
-			Roles: []string{"clerk", "viewer"}, Scope: "orders:read orders:write invoices:read", GrantsVersion: 7,
-		})
+		token, err := f.signOne(i, "")
 		if err != nil {
 			return nil, err
 		}
-		signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"EdDSA","typ":"`+wire.AccessTokenType+`","kid":"1"}`)) +
-			"." + base64.RawURLEncoding.EncodeToString(payload)
-		f.tokens = append(f.tokens, signed+"."+base64.RawURLEncoding.EncodeToString(ed25519.Sign(f.key, []byte(signed))))
+		f.tokens = append(f.tokens, token)
 	}
 	return f.tokens[:n], nil
+}
+
+// signOne signs a token, bound to an encryption key if that is not empty.
+func (f *verifyFixture) signOne(n int, encryptionKey string) (string, error) {
+	now := time.Now()
+	payload, err := json.Marshal(wire.AccessClaims{
+		Issuer: f.issuer, Subject: "usr_019ab2c4d5e6f708192a3b4c5d6e7f80", Audience: verifyAudience,
+		IssuedAt: now.Unix(), ExpiresAt: now.Add(time.Hour).Unix(), ID: fmt.Sprintf("token-%016x", n),
+		ClientID: "tacet-web", SessionID: "019ab2c4-d5e6-7708-992a-3b4c5d6e7f80",
+		Roles: []string{"clerk", "viewer"}, Scope: "orders:read orders:write invoices:read", GrantsVersion: 7, EncryptionKey: encryptionKey,
+	})
+	if err != nil {
+		return "", err
+	}
+	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"EdDSA","typ":"`+wire.AccessTokenType+`","kid":"1"}`)) +
+		"." + base64.RawURLEncoding.EncodeToString(payload)
+	return signed + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(f.key, []byte(signed))), nil
 }
 
 func (f *verifyFixture) verifier() (*verify.Verifier, error) {
