@@ -22,6 +22,10 @@ const (
 	DefaultAgreements = 8192
 )
 
+// maxAnonymous bounds, in bytes, what is read for somebody who has not shown a
+// token: it is enough for a sign-in.
+const maxAnonymous = 64 << 10
+
 // stall is how long a caller may pause within an encrypted body.
 const stall = 30 * time.Second
 
@@ -224,9 +228,9 @@ func (e *Encryption) authenticate(r *http.Request, h seal.Header) (bound bool, e
 
 func (e *Encryption) accept(r *http.Request, m *seal.Message, server *seal.ServerKey) (*opened, error) {
 	h := m.Header
-	guard := e.known
+	guard, limit := e.known, e.c.MaxContent
 	if h.Session == "" {
-		guard = e.unknown
+		guard, limit = e.unknown, min(limit, maxAnonymous)
 	}
 	name := seal.Agreement{Server: h.KeyID, Client: h.Client.ID(), Session: h.Session}
 	keys := guard.Keys(name)
@@ -236,7 +240,7 @@ func (e *Encryption) accept(r *http.Request, m *seal.Message, server *seal.Serve
 			return nil, err
 		}
 	}
-	content, err := keys.OpenRequest(m, e.c.MaxContent)
+	content, err := keys.OpenRequest(m, limit)
 	if err != nil {
 		return nil, bodyError(err)
 	}

@@ -511,6 +511,9 @@ func TestEncryptedBeforeThereIsASession(t *testing.T) {
 		t.Errorf("%d, %q, %v", resp.StatusCode, got, err)
 	}
 	w.refused("again", e, 409, wire.CodeEncryptionReplayed)
+	e = w.envelope("POST", "/auth/login", "application/json", make([]byte, 64<<10+1))
+	e.header.Del("Authorization")
+	w.refused("more than a sign-in", e, 413, wire.CodeTooLarge)
 }
 
 func TestEncryptionRequire(t *testing.T) {

@@ -127,7 +127,8 @@ export const createEncryption = (session: Session, { baseURL = '/auth', keys, pi
       if (typeof code !== 'string' || !/^(plaintext|encryption_)/.test(code)) return opened(answer)
       const hint = again || status < 400 ? '' : code.slice(11)
       if (hint === 'key') server = undefined
-      else if (hint === 'stale') ahead = (Date.parse(answer.headers.get('date') ?? '') || Date.now()) - Date.now()
+      // Whole seconds, cut off: a little ahead is accepted, behind may be before the server's start.
+      else if (hint === 'stale') ahead = (Date.parse(answer.headers.get('date') ?? '') || Date.now()) + 1000 - Date.now()
       // The platform repeats a GET whose connection broke. What only reads may be asked for anew.
       else if (hint === 'replayed' && /^(GET|HEAD)$/.test(method)) delete s.channel
       else throw new EncryptionError(code, status)
