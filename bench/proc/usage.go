@@ -63,8 +63,10 @@ func (u *Usage) add(pid int) error {
 		return err
 	}
 	for _, child := range children(pid) {
-		// One that has just ended is counted with its parent from now on.
-		if err := u.addOne(child, "RssAnon", "RssAnon"); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
+		// One that has just ended is counted with its parent from now on; while it
+		// waits for that, it has no memory.
+		err := u.addOne(child, "RssAnon", "RssAnon")
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) && !errors.Is(err, errNoField) {
 			return err
 		}
 	}
@@ -152,5 +154,7 @@ func parseField(data []byte, name string) (int64, error) {
 			}
 		}
 	}
-	return 0, fmt.Errorf("no field %s", name)
+	return 0, fmt.Errorf("%w %s", errNoField, name)
 }
+
+var errNoField = errors.New("no field")
