@@ -40,7 +40,7 @@ var mutants = []mutant{
 		}
 		return true, err
 	}},
-	{name: "a token newer than the store is taken for reuse", tune: func(s *scenario) { s.failovers = 20 * time.Minute }, move: func(h sessions, m session.Move) (session.Session, error) {
+	{name: "a token newer than the store is taken for reuse", tune: func(s *scenario) { s.failovers = 5 * time.Minute }, move: func(h sessions, m session.Move) (session.Session, error) {
 		if m.Guard.Generation+1 < m.Head.Generation {
 			_ = h.end(m.ID, session.End{Reason: wire.ReasonReuseDetected, At: m.At})
 			return session.Session{}, session.ErrConflict
