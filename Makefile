@@ -4,7 +4,7 @@
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: dev test test-go test-race test-bench test-examples test-sdk test-demo test-e2e test-faults lint sdk demo bench fuzz build clean
+.PHONY: dev test test-go test-race test-bench test-examples test-sdk test-demo test-e2e test-faults test-sim lint sdk demo bench fuzz build clean
 
 dev: ## the demo on the embedded store, at http://127.0.0.1:8080
 	@scripts/need go
@@ -37,6 +37,9 @@ test-examples: ## the examples, each against a real server
 	cd examples && $(GO) vet ./... && $(GO) test ./...
 
 SEEDS ?= 20
+test-sim: ## a million session-hours of the whole server in a simulated world; a few minutes of one core
+	SIM_HOURS=1000000 SIM_SEEDS=20 $(GO) test -count=1 -timeout 2h -v -run 'Million|Faults' ./internal/sim
+
 test-faults: ## the fault suite in its long form, SEEDS seeds on each store; a short one is part of go test
 	@scripts/need go postgres
 	FAULTS_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 2h -v ./faults

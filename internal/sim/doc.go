@@ -19,9 +19,10 @@
 // store has really committed, what it has forgotten. It judges every answer.
 // Wrong servers (mutants) prove that it can.
 //
-//	go test ./internal/sim                        the short form
-//	SIM_SEED=17 go test ./internal/sim -run Seed  one history again, with its trace
-//	make test-sim                                 a million session-hours
+//	go test ./internal/sim                           the short form
+//	SIM_SEED=17 go test ./internal/sim -run Faults   one history again, with its trace if it fails
+//	SIM_SEEDS=50 go test ./internal/sim -run Faults  that many
+//	make test-sim                                    a million session-hours
 //
 // # Capacity
 //
