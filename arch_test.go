@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"internal/store/storetest":       {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
 	"internal/httpapi":               {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
 	"internal/httpapi/profiles":      {"internal/session", "rotation", "verify", "wire"},
+	"internal/capacity":              {}, // of docs/capacity.md
 	"internal/config":                {},
 	"internal/gateway":               {"rotation", "verify", "wire"},
 	"internal/demo":                  {"internal/session", "rotation", "wire"},
