@@ -104,10 +104,10 @@ func (d *database) ask(i int, query string, result any, args ...any) error {
 	return c.QueryRow(ctx, query, args...).Scan(result)
 }
 
-// promote cuts the standby off for a time, in which the primary goes on alone;
-// then that dies and the standby takes its place. The loss begins at the last
+// promote cuts the standby off while the primary goes on alone; then that dies and
+// the standby takes its place. The loss begins at the last
 // moment at which the standby certainly had everything.
-func (d *database) promote(now func() time.Duration, alone time.Duration) (l loss, err error) {
+func (d *database) promote(now func() time.Duration, alone func()) (l loss, err error) {
 	old, next := d.primary, 1-d.primary
 	for tries := 0; ; tries++ {
 		if tries == 500 {
@@ -128,7 +128,7 @@ func (d *database) promote(now func() time.Duration, alone time.Duration) (l los
 		time.Sleep(10 * time.Millisecond)
 	}
 	d.follow[old].partition(both...)
-	time.Sleep(alone)
+	alone()
 	l.Down = now()
 	if err := d.clusters[old].Kill(); err != nil {
 		return l, err

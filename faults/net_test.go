@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ type link struct {
 	t     testing.TB
 	proxy *toxiproxy.Proxy
 	addr  string
+	ill   sync.Mutex // held while there is a fault: one at a time
 }
 
 var toxics = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -30,7 +32,7 @@ func newLink(t testing.TB, name, to string) *link {
 	p := toxiproxy.NewProxy(toxics, name, addr, to)
 	must(t, p.Start())
 	t.Cleanup(p.Stop)
-	return &link{t, p, addr}
+	return &link{t: t, proxy: p, addr: addr}
 }
 
 func freeAddr(t testing.TB) string {

@@ -59,7 +59,8 @@ type op struct {
 
 // recorder collects what happens. A call is in it when its answer is known.
 type recorder struct {
-	began time.Time
+	began    time.Time
+	renewals atomic.Int64 // granted, to honest clients
 
 	mu    sync.Mutex
 	ops   []op
@@ -69,6 +70,9 @@ type recorder struct {
 func (r *recorder) now() time.Duration { return time.Since(r.began) }
 
 func (r *recorder) add(o op) {
+	if o.kind == renew && o.answer == granted && !o.thief {
+		r.renewals.Add(1)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ops = append(r.ops, o)

@@ -70,6 +70,8 @@ func (w *world) strikeProcess(f fault, n *node) error {
 }
 
 func strikeLink(f fault, l *link) {
+	l.ill.Lock()
+	defer l.ill.Unlock()
 	switch f.Kind {
 	case resetClients:
 		l.reset(float64(f.Param) / 1000)
@@ -113,7 +115,10 @@ func (w *world) strikeDatabase(f fault, n *node) error {
 	case partitionDatabase:
 		strikeLink(f, n.store[d.primary])
 	case promoteReplica:
-		l, err := d.promote(w.rec.now, f.For)
+		l, err := d.promote(w.rec.now, func() {
+			time.Sleep(f.For)
+			w.progress(enough)
+		})
 		w.lost(l)
 		if err != nil || !w.isLong() { // nobody will need another standby
 			return err
@@ -145,6 +150,7 @@ func (w *world) strikeBackup(f fault) error {
 		return d.cluster().Backup()
 	}
 	w.setClocks(time.Hour)
+	w.progress(enough)
 	l, err := d.restore(w.rec.now, w.backup)
 	w.lost(l)
 	return err
@@ -160,6 +166,7 @@ func (w *world) strikeFiles(f fault) error {
 		w.backup = w.rec.now()
 		return errors.Join(copyDir(data, backup), n.start())
 	}
+	w.progress(enough)
 	l := loss{From: w.backup, Down: w.rec.now()}
 	n.kill()
 	n.config.Skew += time.Hour

@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -31,10 +30,11 @@ type world struct {
 	honest    []*honest
 	thieves   []*thief
 
-	random *rand.Rand    // for faults
-	hour   atomic.Int64  // what all clocks have been set forward by
-	base   time.Duration // when the schedule begins
-	backup time.Duration // when the backup was begun
+	random   *rand.Rand    // for faults
+	hour     atomic.Int64  // what all clocks have been set forward by
+	base     time.Duration // when the schedule begins
+	repaired atomic.Int64  // when it was over; 0: not yet
+	backup   time.Duration // when the backup was begun
 
 	mu     sync.Mutex
 	losses []loss
@@ -145,8 +145,8 @@ func (w *world) run(ctx context.Context) {
 	defer giveUp()
 	living, stop := context.WithCancel(ctx)
 	defer stop()
-	stealing, enough := context.WithCancel(living)
-	defer enough()
+	stealing, noMore := context.WithCancel(living)
+	defer noMore()
 	var honest, thieves sync.WaitGroup
 	w.signIn(ctx)
 	w.base = w.rec.now()
@@ -173,12 +173,17 @@ func (w *world) run(ctx context.Context) {
 	}
 	wait(ctx, w.base+w.For-w.rec.now())
 	faults.Wait()
+	w.progress(max(w.Least-int(w.rec.renewals.Load()), enough))
 	w.t.Logf("the faults are over at %.2fs", w.rec.now().Seconds())
 	stop()
 	honest.Wait()
 	w.setClocks(0)
 	if w.Mutant == "" {
+		w.restart()
+		w.repaired.Store(int64(w.rec.now()))
 		w.rest(going)
+	} else {
+		w.repaired.Store(-int64(time.Hour)) // nobody waits for anything
 	}
 	end()
 	thieves.Wait()
@@ -195,7 +200,7 @@ func (w *world) signIn(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var all sync.WaitGroup
-	few := make(chan bool, 32)
+	few := make(chan bool, fewAtATime)
 	for _, h := range w.honest {
 		few <- true
 		all.Go(func() {
@@ -206,6 +211,41 @@ func (w *world) signIn(ctx context.Context) {
 	all.Wait()
 }
 
+// enough renewals for a loss to concern somebody.
+const enough = 20
+
+// progress waits until clients have renewed so many times more. On a machine that
+// is busy with other things a schedule by the clock alone would strike nobody.
+func (w *world) progress(renewals int) {
+	from := w.rec.renewals.Load()
+	for range 3000 {
+		if w.rec.renewals.Load()-from >= int64(renewals) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// restart ends all nodes at once, and with them every request that is still on
+// its way, and starts them again.
+func (w *world) restart() {
+	var all sync.WaitGroup
+	for _, n := range w.nodes {
+		n.mu.Lock()
+		n.kill()
+		all.Go(func() {
+			defer n.mu.Unlock()
+			if err := n.start(); err != nil {
+				w.t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// fewAtATime bounds what the tests themselves do to the nodes at once.
+const fewAtATime = 32
+
 // patience is how long everything may take to come to rest.
 const patience = 45 * time.Second
 
@@ -215,11 +255,14 @@ func (w *world) rest(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var all sync.WaitGroup
+	few := make(chan bool, fewAtATime)
 	for _, h := range w.honest {
+		few <- true
 		all.Go(func() {
 			if !h.goOn(ctx) {
 				w.rec.complain(fmt.Sprintf("client %d could not go on after everything was repaired", h.number))
 			}
+			<-few
 		})
 	}
 	all.Wait()
@@ -248,36 +291,13 @@ func (w *world) rest(ctx context.Context) {
 	}
 }
 
-// goOn reports whether the client can renew, or sign in, or while it has to wait
-// for an old request to die, use what it has.
+// goOn reports whether the client can renew, or sign in.
 func (h *honest) goOn(ctx context.Context) bool {
-	for ctx.Err() == nil {
-		h.turn.Lock()
-		var err error
-		switch {
-		case !h.in:
-			if err = h.signIn(ctx); err == nil {
-				h.in = true
-			}
-		case h.line.calm() > 0:
-			var ok bool
-			if ok, err = h.w.try(ctx, h.line, h.access()); err == nil && !ok {
-				err = &laterError{"the access token is not good any more", h.line.calm()}
-			}
-		default:
-			if err = h.renew(ctx); err == errRefused {
-				h.in = false
-			}
+	for range 2 { // whose session is over signs in anew
+		h.round(ctx, true)
+		if h.in {
+			return ctx.Err() == nil
 		}
-		h.turn.Unlock()
-		if err == nil {
-			return true
-		}
-		pause := 200 * time.Millisecond
-		if later, ok := errors.AsType[*laterError](err); ok {
-			pause = max(pause, later.after)
-		}
-		wait(ctx, pause)
 	}
 	return false
 }
@@ -302,6 +322,12 @@ func (w *world) try(ctx context.Context, l *line, access string) (bool, error) {
 // maxHaunts bounds how many dead tokens are tried at the same time.
 const maxHaunts = 20
 
+// over reports whether everything has been repaired for long enough.
+func (w *world) over() bool {
+	at := time.Duration(w.repaired.Load())
+	return at != 0 && w.rec.now() > at+lag+500*time.Millisecond
+}
+
 // haunt goes on using the access token of a session that is over, at any node,
 // for as long as it would live.
 func (w *world) haunt(access string) {
@@ -312,13 +338,9 @@ func (w *world) haunt(access string) {
 	}
 	w.haunts++
 	random := rand.New(rand.NewPCG(w.Seed, uint64(w.haunts)))
-	until := w.base + w.For
-	if w.Mutant == "" {
-		until += lag + time.Second // so that some are tried after all faults
-	}
-	until = min(until, w.rec.now()+w.Access)
+	until := w.rec.now() + w.Access
 	w.work.Go(func() {
-		for w.rec.now() < until {
+		for w.rec.now() < until && !w.over() {
 			_, _ = w.try(context.Background(), newLine(w, -1, true, random), access) // the recorder has it
 			time.Sleep(400 * time.Millisecond)
 		}
