@@ -15,7 +15,8 @@ var allowed = map[string][]string{
 	"rotation":                 {},
 	"wire":                     {},
 	"seal":                     {},
-	"verify":                   {"seal", "wire"},
+	"dpop":                     {},
+	"verify":                   {"dpop", "seal", "wire"},
 	"client":                   {"seal", "wire"},
 	"client/internal/fakeauth": {"rotation", "wire"}, // of the client's tests
 	"client/oauth2source":      {"client"},
@@ -36,7 +37,7 @@ var allowed = map[string][]string{
 	"internal/store/postgres/pgtest": {}, // of tests and benchmarks
 	"internal/store/sharded":         {"internal/events", "internal/session", "internal/store/postgres", "rotation"},
 	"internal/store/storetest":       {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/httpapi":               {"internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
+	"internal/httpapi":               {"dpop", "internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
 	"internal/httpapi/profiles":      {"internal/session", "rotation", "verify", "wire"},
 	"internal/capacity":              {}, // of docs/capacity.md
 	"internal/config":                {},

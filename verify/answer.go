@@ -6,12 +6,16 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tacet-dev/tacet/dpop"
 	"github.com/tacet-dev/tacet/wire"
 )
 
 // retryAfter is in seconds: by then the next attempt to reach the issuer is
 // over, or the one after it.
 const retryAfter = "2"
+
+// errorInvalidProof is in the challenge alone (RFC 9449 §7.1).
+const errorInvalidProof = "invalid_dpop_proof"
 
 // answer is how an error looks from outside.
 type answer struct {
@@ -21,6 +25,7 @@ type answer struct {
 	description string // error_description of the challenge
 	scope       string
 	text        message
+	scheme      string // of the challenge; empty: Bearer
 }
 
 // answerTo is the one table from errors to answers.
@@ -29,16 +34,20 @@ func answerTo(err error) answer {
 	switch {
 	case errors.As(err, &scope):
 		return answer{http.StatusForbidden, wire.CodeInsufficientScope, wire.CodeInsufficientScope,
-			"a permission is missing", strings.Join(scope.Required, " "), msgScope}
+			"a permission is missing", strings.Join(scope.Required, " "), msgScope, ""}
 	case errors.Is(err, ErrNoCredential):
-		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, "", "", "", msgNoCredential}
+		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, "", "", "", msgNoCredential, ""}
 	case errors.Is(err, ErrInvalidRequest):
 		return answer{http.StatusBadRequest, wire.CodeInvalidRequest, wire.CodeInvalidRequest,
-			"more than one Authorization header", "", msgInvalidRequest}
+			"more than one Authorization header", "", msgInvalidRequest, ""}
+	case errors.Is(err, ErrProof):
+		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, errorInvalidProof, dpop.Describe(err), "", msgProof, dpop.Header}
+	case errors.Is(err, ErrBound), errors.Is(err, ErrUnbound):
+		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, describe(err), "", msgBound, dpop.Header}
 	case errors.Is(err, ErrStaleGrants):
-		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, wire.GrantsChanged, "", msgStaleGrants}
+		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, wire.GrantsChanged, "", msgStaleGrants, ""}
 	case errors.Is(err, ErrInvalidToken):
-		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, describe(err), "", textOf(err)}
+		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, describe(err), "", textOf(err), ""}
 	}
 	for _, e := range encryptionAnswers {
 		if errors.Is(err, e.err) {
@@ -46,7 +55,7 @@ func answerTo(err error) answer {
 		}
 	}
 	// Whatever else went wrong is not the caller's doing: sign nobody out.
-	return answer{http.StatusServiceUnavailable, wire.CodeUnavailable, "", "", "", msgUnavailable}
+	return answer{http.StatusServiceUnavailable, wire.CodeUnavailable, "", "", "", msgUnavailable, ""}
 }
 
 // describe is the reason in a word or two, from a fixed list: nothing that the
@@ -101,7 +110,12 @@ func (v *Verifier) challenge(a answer) string {
 	if quotable(a.scope) {
 		add("scope", a.scope)
 	}
-	return strings.TrimRight("Bearer "+strings.Join(params, ", "), " ")
+	scheme := "Bearer"
+	if a.scheme == dpop.Header {
+		scheme = a.scheme
+		add("algs", strings.Join(dpop.Algorithms, " "))
+	}
+	return strings.TrimRight(scheme+" "+strings.Join(params, ", "), " ")
 }
 
 // quotable reports whether s can stand between quotes as it is (RFC 6750 §3).

@@ -61,6 +61,9 @@ func (t *Token) claim(name, value string) (err error) {
 		var scope string
 		scope, ok = stringValue(value)
 		t.permissions = strings.Fields(scope)
+	case "cnf":
+		// A confirmation that is not understood must not make a bearer token of it.
+		return t.confirmation(value)
 	case "enc_jkt":
 		t.encryptionKey, ok = stringValue(value)
 		ok = ok && t.encryptionKey != ""
@@ -69,6 +72,24 @@ func (t *Token) claim(name, value string) (err error) {
 		ok = err == nil && t.grantsVersion >= 0
 	}
 	if !ok {
+		return ErrMalformed
+	}
+	return nil
+}
+
+// confirmation takes in cnf (RFC 7800 §3.1), of which jkt is known.
+func (t *Token) confirmation(value string) error {
+	err := members([]byte(value), func(name, value string) error {
+		var ok bool
+		if name != "jkt" {
+			return ErrMalformed
+		}
+		if t.proofKey, ok = stringValue(value); !ok {
+			return ErrMalformed
+		}
+		return nil
+	})
+	if err != nil || t.proofKey == "" {
 		return ErrMalformed
 	}
 	return nil

@@ -33,6 +33,18 @@ var (
 	ErrFeedLost        = unavailable("the issuer's feed of ended sessions is lost")
 )
 
+// ErrBound is of the ErrInvalidToken family: the token is bound to a key, and no
+// proof of that key came with it.
+var ErrBound = invalid("the access token is bound to a key: send it with a DPoP proof of that key")
+
+// ErrUnbound is of the ErrInvalidToken family: a bearer token was sent as one that
+// is bound to a key (RFC 9449 §7.1).
+var ErrUnbound = invalid("the access token is bound to no key: send it as Bearer")
+
+// ErrProof: the proof of possession that came with a token is not accepted; 401
+// invalid_dpop_proof in the challenge (RFC 9449 §7.1). The error says why.
+var ErrProof = errors.New("verify: the DPoP proof is not accepted")
+
 // Errors about the request rather than a token.
 var (
 	// ErrNoCredential: no bearer token was presented; 401 without an error code

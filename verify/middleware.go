@@ -72,11 +72,14 @@ func Allow(t *Token, permissions ...string) error {
 	return nil
 }
 
-// Authenticate takes the bearer token from the request (RFC 6750 §2.1) and
-// verifies it: for routers that are not net/http's, together with
-// [Verifier.WriteError]. It returns ErrNoCredential if there is none,
-// ErrInvalidRequest, or an error of Verify.
+// Authenticate takes the token from the request, of the scheme Bearer (RFC 6750
+// §2.1) or DPoP (RFC 9449 §7.1), and verifies it: for routers that are not
+// net/http's, together with [Verifier.WriteError]. It returns ErrNoCredential if
+// there is none, ErrInvalidRequest, ErrProof, or an error of Verify.
 func (v *Verifier) Authenticate(r *http.Request) (*Token, error) {
+	if raw, ok := proved(r.Header); ok {
+		return v.withProof(r, raw)
+	}
 	raw, err := Bearer(r.Header)
 	if err != nil {
 		return nil, err

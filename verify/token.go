@@ -21,6 +21,7 @@ type Token struct {
 	issuer                       string
 	kid                          string
 	encryptionKey                string
+	proofKey                     string
 	by                           *Verifier
 }
 
@@ -53,6 +54,10 @@ func (t *Token) GrantsVersion() int64 { return t.grantsVersion }
 // good only for requests that are encrypted under it (see [Encryption]). Empty:
 // it is not bound.
 func (t *Token) EncryptionKey() string { return t.encryptionKey }
+
+// ProofKey is the thumbprint of the key that whoever uses the token must prove to
+// have (cnf.jkt, RFC 9449 §6.1). Empty: it is a bearer token.
+func (t *Token) ProofKey() string { return t.proofKey }
 
 // Roles returns a copy of the user's roles.
 func (t *Token) Roles() []string { return slices.Clone(t.roles) }

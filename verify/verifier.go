@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/tacet-dev/tacet/dpop"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -46,6 +48,11 @@ type Config struct {
 	Remember int
 	// MaxTokenBytes refuses longer tokens unread. Zero: DefaultMaxTokenBytes.
 	MaxTokenBytes int
+	// Origin is the scheme and authority by which clients know this server,
+	// "https://api.example.com": what proofs of possession are made for (RFC 9449
+	// §4.3). Empty: as the request has it, which is right where no proxy is in
+	// between that ends TLS or changes Host.
+	Origin string
 	// Realm is the realm of the challenge (RFC 9110 §11.5). Empty: none.
 	Realm string
 	// WriteProblem writes the body of a refusal in the house style of the API.
@@ -71,6 +78,8 @@ func (f LivenessFunc) Live(ctx context.Context, t *Token) error { return f(ctx, 
 // Verifier checks access tokens. It is safe for concurrent use.
 type Verifier struct {
 	issuer, audience, realm string
+	origin                  string
+	proofs                  dpop.Replays
 	keys                    Keys
 	live                    Liveness
 	leeway, ahead           time.Duration
@@ -95,7 +104,7 @@ func New(c Config) (*Verifier, error) {
 		return nil, errors.New("verify: Config.Realm must be printable ASCII without quote and backslash")
 	}
 	v := &Verifier{
-		issuer: c.Issuer, audience: c.Audience, realm: c.Realm,
+		issuer: c.Issuer, audience: c.Audience, realm: c.Realm, origin: strings.TrimSuffix(c.Origin, "/"),
 		keys: c.Keys, live: c.Liveness, now: c.Clock, writeProblem: c.WriteProblem,
 		leeway: c.Leeway, maxBytes: c.MaxTokenBytes,
 	}
@@ -127,9 +136,13 @@ func New(c Config) (*Verifier, error) {
 // Verify checks a token, as it stands after "Bearer ". The error is of the family
 // ErrInvalidToken or ErrUnavailable, or the context's; or ErrEncryptionRequired
 // for a token that is bound to a key which the request of this context is not
-// encrypted under.
+// encrypted under; or ErrBound for one that is good only with a proof of
+// possession ([Verifier.Authenticate] looks at those).
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	t, err := v.verify(ctx, raw)
+	if err == nil && t.proofKey != "" && !possessed(ctx, t.proofKey) {
+		return nil, ErrBound
+	}
 	if err == nil && t.encryptionKey != "" {
 		if key, _ := EncryptedWith(ctx); key != t.encryptionKey {
 			return nil, ErrEncryptionRequired

@@ -37,6 +37,8 @@ var (
 )
 
 // bodies is one of every type of package wire with all of its members set.
+var confirmation = wire.Confirmation{KeyThumbprint: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}
+
 var bodies = []any{
 	wire.LoginRequest{Username: "alice", Password: "alice-password", Delivery: wire.DeliveryBody},
 	wire.RefreshRequest{RefreshToken: "tacet_rt_…"},
@@ -48,7 +50,8 @@ var bodies = []any{
 	wire.Sessions{Sessions: []wire.Session{aSession}},
 	wire.Problem{Type: "about:blank", Title: "Sign-in failed", Status: 400, Code: wire.CodeInvalidCredentials, Detail: "The username or the password is wrong."},
 	wire.AccessClaims{Issuer: "https://app.example.com", Subject: userID, Audience: "https://app.example.com", ExpiresAt: 1795262400, IssuedAt: 1795261500, ID: "8UFyZ8Vv2nD0rQ", ClientID: "tacet-web",
-		SessionID: sessionID, Roles: []string{"viewer"}, Scope: "orders:read", GrantsVersion: 3, Chain: "chain", EncryptionKey: "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U"},
+		SessionID: sessionID, Roles: []string{"viewer"}, Scope: "orders:read", GrantsVersion: 3, Chain: "chain", EncryptionKey: "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U", Confirmation: &confirmation},
+	confirmation,
 	wire.EncryptionResponse{AccessToken: "eyJ…", TokenType: "Bearer", ExpiresIn: 881},
 	wire.SessionEnded{SessionID: sessionID, Reason: wire.ReasonSignedOut},
 	wire.GrantsChange{GrantsVersion: 3},

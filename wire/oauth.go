@@ -52,6 +52,7 @@ type OAuthMetadata struct {
 	AuthorizationResponseIssuer  bool     `json:"authorization_response_iss_parameter_supported"`
 	SubjectTypes                 []string `json:"subject_types_supported"`
 	IDTokenSigningAlgorithms     []string `json:"id_token_signing_alg_values_supported"`
+	DPoPAlgorithms               []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
 	Scopes                       []string `json:"scopes_supported"`
 	Claims                       []string `json:"claims_supported"`
 	UILocales                    []string `json:"ui_locales_supported"`

@@ -181,6 +181,14 @@ type AccessClaims struct {
 	// encrypts with: the token is good for encrypted requests under it, and for
 	// nothing else. Empty: it is an ordinary one.
 	EncryptionKey string `json:"enc_jkt,omitempty"`
+	// Confirmation is set on tokens that are good only with a proof of possession
+	// (RFC 9449 §6.1).
+	Confirmation *Confirmation `json:"cnf,omitempty"`
+}
+
+// Confirmation names the key that a token is bound to (RFC 7800 §3.1).
+type Confirmation struct {
+	KeyThumbprint string `json:"jkt"` // RFC 9449 §6.1
 }
 
 // AccessTokenType is the typ header of an access token (RFC 9068 §2.1).

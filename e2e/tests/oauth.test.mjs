@@ -70,7 +70,7 @@ async function signInByHand(url, username = 'alice', password = 'alice-password'
   return new URL(r.headers.get('location'))
 }
 
-async function codeFlow(as, client, auth, redirect) {
+async function codeFlow(as, client, auth, redirect, more = {}) {
   const verifier = oauth.generateRandomCodeVerifier()
   const state = oauth.generateRandomState()
   const nonce = oauth.generateRandomNonce()
@@ -87,7 +87,7 @@ async function codeFlow(as, client, auth, redirect) {
   }))
     url.searchParams.set(k, v)
   const params = oauth.validateAuthResponse(as, client, await signInByHand(url), state)
-  const response = await oauth.authorizationCodeGrantRequest(as, client, auth, params, redirect, verifier, insecure)
+  const response = await oauth.authorizationCodeGrantRequest(as, client, auth, params, redirect, verifier, { ...insecure, ...more })
   const result = await oauth.processAuthorizationCodeResponse(as, client, response, { expectedNonce: nonce, requireIdToken: true })
   await oauth.validateApplicationLevelSignature(as, response, insecure) // of the ID token, with the published keys
   return result
@@ -138,6 +138,40 @@ describe('oauth4webapi', () => {
         async () => oauth.processRefreshTokenResponse(as, client, await oauth.refreshTokenGrantRequest(as, client, auth, named.refresh_token, insecure)),
         { error: 'invalid_grant', status: 400 },
       )
+    })
+  }
+
+  for (const algorithm of ['ES256', 'Ed25519']) {
+    test(`DPoP, ${algorithm}: code with PKCE, refresh, resource; stolen tokens are worth nothing`, async () => {
+      const as = await discover()
+      assert.ok(as.dpop_signing_alg_values_supported.includes(algorithm))
+      const client = { client_id: 'cli' }
+      const redirect = 'http://127.0.0.1:49323/cb'
+      const proof = { DPoP: oauth.DPoP(client, await oauth.generateKeyPair(algorithm)), ...insecure }
+      const other = { DPoP: oauth.DPoP(client, await oauth.generateKeyPair(algorithm)), ...insecure }
+      let tokens = await codeFlow(as, client, oauth.None(), redirect, proof)
+      const { sub } = oauth.getValidatedIdTokenClaims(tokens)
+      const me = new URL('/auth/me', issuer)
+      const renew = async (token, options) =>
+        oauth.processRefreshTokenResponse(as, client, await oauth.refreshTokenGrantRequest(as, client, oauth.None(), token, options))
+      const first = tokens
+      for (let i = 0; i < 3; i++) {
+        assert.equal(tokens.token_type, 'dpop')
+        const info = await oauth.processUserInfoResponse(as, client, sub, await oauth.userInfoRequest(as, client, tokens.access_token, proof))
+        assert.equal(info.preferred_username, 'alice')
+        const r = await oauth.protectedResourceRequest(tokens.access_token, 'GET', me, undefined, undefined, proof)
+        assert.equal((await r.json()).user.username, 'alice')
+        tokens = await renew(tokens.refresh_token, proof)
+      }
+      for (const token of [first.refresh_token, tokens.refresh_token])
+        for (const thief of [insecure, other]) await assert.rejects(() => renew(token, thief), { error: 'invalid_grant', status: 400 })
+      for (const thief of [insecure, other])
+        await assert.rejects(async () => oauth.protectedResourceRequest(tokens.access_token, 'GET', me, undefined, undefined, thief), (e) => {
+          assert.equal(e.status, 401)
+          assert.match(e.cause[0].scheme, /^dpop$/i)
+          return true
+        })
+      assert.equal((await renew(tokens.refresh_token, proof)).token_type, 'dpop')
     })
   }
 

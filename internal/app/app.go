@@ -126,6 +126,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		// whoever has just renewed must not be refused.
 		Ahead:        keys.DefaultSkew,
 		WriteProblem: cfg.writeProblem(),
+		Origin:       cfg.Issuer(),
 	}
 	if a.Verifier, err = verify.New(verifier); err != nil {
 		return nil, err

@@ -29,14 +29,19 @@ func (a *App) openOAuth() {
 
 // accessClaims is oauth.Config.Access.
 func (a *App) accessClaims(ctx context.Context, raw string) (wire.AccessClaims, error) {
-	t, err := a.Verifier.Verify(ctx, raw)
+	t, err := a.Verifier.Verify(verify.Inspecting(ctx), raw)
 	if errors.Is(err, verify.ErrInvalidToken) {
 		return wire.AccessClaims{}, fmt.Errorf("%w: %w", oauth.ErrInactive, err)
 	} else if err != nil {
 		return wire.AccessClaims{}, err
 	}
+	var bound *wire.Confirmation
+	if key := t.ProofKey(); key != "" {
+		bound = &wire.Confirmation{KeyThumbprint: key}
+	}
 	return wire.AccessClaims{
-		Issuer: t.Issuer(), Subject: t.Subject(), Audience: a.Config.Audience, ID: t.ID(), ClientID: t.ClientID(), SessionID: t.SessionID(),
+		Confirmation: bound,
+		Issuer:       t.Issuer(), Subject: t.Subject(), Audience: a.Config.Audience, ID: t.ID(), ClientID: t.ClientID(), SessionID: t.SessionID(),
 		ExpiresAt: t.ExpiresAt().Unix(), IssuedAt: t.IssuedAt().Unix(),
 		Roles: t.Roles(), Scope: strings.Join(t.Permissions(), " "), GrantsVersion: t.GrantsVersion(),
 	}, nil

@@ -1,21 +1,47 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/tacet-dev/tacet/dpop"
 	"github.com/tacet-dev/tacet/internal/oauth"
+	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
 )
 
 // oauthToken is POST /oauth/token.
 func (a *api) oauthToken(w http.ResponseWriter, r *http.Request, client *oauth.Client, p oauth.Params) error {
-	answer, err := a.OAuth.Token(r.Context(), client, p, a.contact(r))
+	ctx, err := a.withProof(r)
+	if err != nil {
+		return err
+	}
+	answer, err := a.OAuth.Token(ctx, client, p, a.contact(r))
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, answer)
+}
+
+// withProof is the context of a request to the token endpoint that may carry a
+// proof of possession (RFC 9449 §5). A replay is refused before the grant is
+// looked at, so that a proof serves one request at most.
+func (a *api) withProof(r *http.Request) (context.Context, error) {
+	values := r.Header.Values(dpop.Header)
+	if values == nil {
+		return r.Context(), nil
+	}
+	now := a.Sessions.Clock()
+	p, err := dpop.Parse(values, dpop.Request{Method: r.Method, URI: a.PublicOrigin + wire.PathToken}, now)
+	if err == nil {
+		err = a.proofs.Use(p, now)
+	}
+	if err != nil {
+		return nil, &oauth.Error{Code: oauth.CodeInvalidProof, Description: dpop.Describe(err)}
+	}
+	return session.WithProof(r.Context(), p.Key), nil
 }
 
 // oauthRevoke is POST /oauth/revoke.
@@ -88,6 +114,7 @@ func (a *api) oauthMetadata(w http.ResponseWriter, _ *http.Request) error {
 		Scopes:                      oauth.Scopes,
 		Claims:                      []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "azp", "sid", "preferred_username", "name", "email"},
 		UILocales:                   []string{"en", "zh-CN"},
+		DPoPAlgorithms:              dpop.Algorithms,
 		PromptValues:                []string{"none", "login"},
 	})
 }

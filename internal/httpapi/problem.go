@@ -119,6 +119,8 @@ func translate(err error) *problem {
 		return errNotAuthentic
 	case errors.Is(err, session.ErrClient):
 		return errClient
+	case errors.Is(err, session.ErrProof):
+		return errBoundToken
 	case errors.Is(err, session.ErrInvalidCredentials):
 		return errInvalidCredentials
 	case errors.As(err, &throttled):
@@ -175,6 +177,7 @@ var (
 	errNoRefreshToken = invalidGrant(text{"There is no refresh token in the cookie or in the body. Sign in.", "Cookie 和请求体中都没有刷新令牌，请登录。"})
 	errNotAuthentic   = invalidGrant(text{"The refresh token is not one of this server's. Sign in.", "刷新令牌并非本服务器签发，请登录。"})
 	errClient         = invalidGrant(text{"The refresh token belongs to a client with a secret; renew it at /oauth/token.", "此刷新令牌属于持有密钥的客户端，请在 /oauth/token 续期。"})
+	errBoundToken     = invalidGrant(text{"The refresh token is bound to a key; renew it at /oauth/token with a DPoP proof of that key.", "此刷新令牌绑定了密钥，请在 /oauth/token 附上该密钥的持有证明（DPoP）续期。"})
 	errExpired        = invalidGrant(text{"The session has reached the end of its lifetime. Sign in again.", "会话已过期，请重新登录。"})
 	errEnded          = invalidGrant(text{"The session has been ended. Sign in again.", "会话已被终止，请重新登录。"})
 	errForeignUser    = invalidGrant(text{"The refresh token does not belong to the user that the request names. Nothing was changed.", "刷新令牌不属于请求中指明的用户。未作任何更改。"})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/cors"
 
+	"github.com/tacet-dev/tacet/dpop"
 	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/gateway"
@@ -109,6 +110,7 @@ type api struct {
 	Config
 	csrf    csrfTokens
 	origins *http.CrossOriginProtection
+	proofs  dpop.Replays // at the token endpoint
 
 	outages        outages
 	streams, feeds atomic.Int64 // open ones
@@ -155,7 +157,7 @@ func New(cfg Config) (http.Handler, error) {
 			AllowedOrigins:   cfg.CORSOrigins,
 			AllowCredentials: true,
 			AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-			AllowedHeaders:   append([]string{"Authorization", "Content-Type", "Accept-Language", "If-None-Match", "Last-Event-ID", wire.HeaderCSRF, wire.HeaderSeal}, a.Profiles.RequestHeaders()...),
+			AllowedHeaders:   append([]string{"Authorization", "Content-Type", "Accept-Language", "If-None-Match", "Last-Event-ID", dpop.Header, wire.HeaderCSRF, wire.HeaderSeal}, a.Profiles.RequestHeaders()...),
 			ExposedHeaders:   append([]string{"ETag", "Location", "Retry-After", "WWW-Authenticate", "Date", wire.HeaderSeal}, a.Profiles.ResponseHeaders()...),
 			MaxAge:           600,
 		}).Handler(h)

@@ -39,6 +39,9 @@ func appendClaims(b []byte, c *wire.AccessClaims) []byte {
 	if c.EncryptionKey != "" {
 		b = appendString(append(b, `,"enc_jkt":`...), c.EncryptionKey)
 	}
+	if c.Confirmation != nil {
+		b = append(appendString(append(b, `,"cnf":{"jkt":`...), c.Confirmation.KeyThumbprint), '}')
+	}
 	return append(b, '}')
 }
 

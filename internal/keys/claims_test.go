@@ -43,6 +43,8 @@ func TestEveryClaimIsEncoded(t *testing.T) {
 			f.SetInt(1)
 		case reflect.Slice:
 			f.Set(reflect.ValueOf([]string{"x"}))
+		case reflect.Pointer:
+			f.Set(reflect.ValueOf(&wire.Confirmation{KeyThumbprint: "x"}))
 		default:
 			t.Fatalf("the claim %s is of a kind that this test does not know", v.Type().Field(i).Name)
 		}

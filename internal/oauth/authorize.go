@@ -20,6 +20,7 @@ type Request struct {
 	Locales   string // ui_locales
 
 	state, nonce, challenge string
+	proofKey                string // dpop_jkt
 	redirectURI             string // as it was sent: empty if it was left out
 	scope                   []string
 	issuer                  string
@@ -44,7 +45,7 @@ var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 // client; an *Error for the user alone, because it is not certain to whom the
 // browser would be sent (RFC 6749 §4.1.2.1).
 func (s *Server) Authorization(ctx context.Context, p Params) (Request, error) {
-	r := Request{state: p["state"], nonce: p["nonce"], challenge: p["code_challenge"], redirectURI: p["redirect_uri"],
+	r := Request{state: p["state"], nonce: p["nonce"], challenge: p["code_challenge"], proofKey: p["dpop_jkt"], redirectURI: p["redirect_uri"],
 		LoginHint: p["login_hint"], Locales: p["ui_locales"], scope: granted(p["scope"]), issuer: s.Sessions.Issuer}
 	id, err := p.need("client_id")
 	if err != nil {
@@ -91,6 +92,8 @@ func (r Request) check(p Params) error {
 		return refuse(CodeInvalidRequest, "transform algorithm not supported: code_challenge_method must be S256")
 	case !challengeForm.MatchString(r.challenge):
 		return refuse(CodeInvalidRequest, "code_challenge is not a SHA-256 in base64url without padding")
+	case r.proofKey != "" && !challengeForm.MatchString(r.proofKey):
+		return refuse(CodeInvalidRequest, "dpop_jkt is not a SHA-256 in base64url without padding")
 	case p["prompt"] == "none":
 		// There is no session of the browser with this server, only with clients.
 		return refuse(CodeLoginRequired, "the user has to sign in; renew with the refresh token instead")
@@ -136,7 +139,7 @@ func (s *Server) SignIn(ctx context.Context, r Request, username, password strin
 func (s *Server) SignedIn(ctx context.Context, r Request, userID string, o session.Origin) (location string, err error) {
 	code, now := s.random(), s.now()
 	err = s.Store.AddFlow(ctx, Flow{
-		Key: KeyOf(code), ClientID: r.Client.ID, RedirectURI: r.redirectURI, Challenge: r.challenge,
+		Key: KeyOf(code), ClientID: r.Client.ID, RedirectURI: r.redirectURI, Challenge: r.challenge, ProofKey: r.proofKey,
 		Scope: r.scope, Nonce: r.nonce, UserID: userID, Origin: o, SignedInAt: now, ExpiresAt: now.Add(CodeLifetime),
 	}, now.Add(-keep))
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // Error codes: RFC 6749 §4.1.2.1 and §5.2, RFC 7009 §2.2.1, RFC 8628 §3.5,
-// OpenID Connect Core §3.1.2.6.
+// RFC 9449 §5, OpenID Connect Core §3.1.2.6.
 const (
 	CodeInvalidRequest          = "invalid_request"
 	CodeInvalidClient           = "invalid_client"
@@ -23,6 +23,7 @@ const (
 	CodeLoginRequired           = "login_required"
 	CodeRequestNotSupported     = "request_not_supported"
 	CodeRequestURINotSupported  = "request_uri_not_supported"
+	CodeInvalidProof            = "invalid_dpop_proof"
 	CodeServerError             = "server_error"
 	CodeTemporarilyUnavailable  = "temporarily_unavailable"
 )
@@ -54,6 +55,8 @@ func invalidGrant(err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return refuse(CodeInvalidGrant, "the session is over ("+refused.Outcome.String()+"): sign in again")
+	case errors.Is(err, session.ErrProof):
+		return refuse(CodeInvalidGrant, "the refresh token is bound to a key: send a DPoP proof of that key")
 	case errors.Is(err, session.ErrNotAuthentic):
 		return refuse(CodeInvalidGrant, "the refresh token is not one of this server")
 	case errors.Is(err, session.ErrNoUser):

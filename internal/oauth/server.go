@@ -54,14 +54,22 @@ const (
 // Answer is a successful answer of the token endpoint (RFC 6749 §5.1).
 type Answer struct {
 	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"` // always "Bearer"
+	TokenType    string `json:"token_type"` // "Bearer", or "DPoP" (RFC 9449 §5)
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
 	Scope        string `json:"scope,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
 }
 
-func answer(g session.Grant, scope []string) Answer {
-	return Answer{AccessToken: g.AccessToken, TokenType: "Bearer", ExpiresIn: g.ExpiresIn,
+func answer(ctx context.Context, g session.Grant, scope []string) Answer {
+	return Answer{AccessToken: g.AccessToken, TokenType: tokenType(session.Proven(ctx)), ExpiresIn: g.ExpiresIn,
 		RefreshToken: g.RefreshToken, Scope: strings.Join(scope, " ")}
+}
+
+// tokenType is how a token is used that is bound to this key, or to none.
+func tokenType(key string) string {
+	if key == "" {
+		return "Bearer"
+	}
+	return "DPoP"
 }

@@ -44,6 +44,7 @@ type Flow struct {
 	// RedirectURI is that of the authorization request, empty if it had none.
 	RedirectURI string
 	Challenge   string // S256 code challenge; empty for devices
+	ProofKey    string `json:",omitzero"` // dpop_jkt (RFC 9449 §10); empty: none
 	Scope       []string
 	Nonce       string
 	UserID      string         // who signed in; empty: nobody yet

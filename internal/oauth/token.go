@@ -18,7 +18,8 @@ const (
 
 // Token answers a request to the token endpoint (RFC 6749 §3.2). client is who
 // [Server.Client] found, or nil if the request names none, which only renewals
-// of public clients may do (RFC 6749 §6).
+// of public clients may do (RFC 6749 §6). With session.WithProof in ctx, the
+// tokens are bound to the key (RFC 9449 §5).
 func (s *Server) Token(ctx context.Context, client *Client, p Params, c session.Contact) (Answer, error) {
 	grant, err := p.need("grant_type")
 	if err != nil {
@@ -64,7 +65,7 @@ func (s *Server) renew(ctx context.Context, client *Client, p Params, c session.
 	if err != nil {
 		return Answer{}, invalidGrant(err)
 	}
-	a := answer(g, scope)
+	a := answer(ctx, g, scope)
 	// Clients that say which scope they mean get a new ID token with it.
 	a.IDToken, err = s.idToken(ctx, Flow{ClientID: sess.ClientID, Scope: scope}, g)
 	return a, err
@@ -107,6 +108,8 @@ func (s *Server) exchange(ctx context.Context, client Client, p Params, c sessio
 			return refuse(CodeInvalidGrant, "redirect_uri is not that of the authorization request")
 		case !proves(verifier, f.Challenge):
 			return refuse(CodeInvalidGrant, "code_verifier does not fit the code challenge")
+		case f.ProofKey != "" && f.ProofKey != session.Proven(ctx):
+			return refuse(CodeInvalidGrant, "the code is bound to a key (dpop_jkt): send a DPoP proof of that key")
 		case !f.Used && !f.ExpiresAt.After(s.now()):
 			return refuse(CodeInvalidGrant, "the code has expired")
 		}
@@ -156,7 +159,7 @@ func (s *Server) redeem(ctx context.Context, k Key, c session.Contact, check fun
 		return Answer{}, s.reused(ctx, f)
 	}
 	s.Sessions.Logger.Info("signed in", "user", f.UserID, "session", g.Session.ID.String(), "client", f.ClientID, "address", c.Address.String())
-	a := answer(g, f.Scope)
+	a := answer(ctx, g, f.Scope)
 	a.IDToken, err = s.idToken(ctx, f, g)
 	return a, err
 }

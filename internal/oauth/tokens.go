@@ -27,6 +27,8 @@ type State struct {
 	Issuer    string `json:"iss,omitempty"`
 	ID        string `json:"jti,omitempty"`
 	SessionID string `json:"sid,omitempty"`
+	// Confirmation is of a token that is bound to a key (RFC 9449 §6.2).
+	Confirmation *wire.Confirmation `json:"cnf,omitempty"`
 }
 
 // Introspect says what a token is worth now. Only clients that authenticate may
@@ -57,7 +59,11 @@ func (s *Server) Introspect(ctx context.Context, client *Client, p Params) (Stat
 	if err != nil || user.ID == "" {
 		return State{}, err
 	}
-	return State{Active: true, Scope: c.Scope, ClientID: c.ClientID, Username: user.Username, TokenType: "Bearer",
+	key := ""
+	if c.Confirmation != nil {
+		key = c.Confirmation.KeyThumbprint
+	}
+	return State{Active: true, Scope: c.Scope, ClientID: c.ClientID, Username: user.Username, TokenType: tokenType(key), Confirmation: c.Confirmation,
 		ExpiresAt: c.ExpiresAt, IssuedAt: c.IssuedAt, Subject: c.Subject, Audience: c.Audience, Issuer: c.Issuer,
 		ID: c.ID, SessionID: c.SessionID}, nil
 }
@@ -74,7 +80,11 @@ func (s *Server) refreshState(ctx context.Context, client Client, t rotation.Tok
 	if err != nil || user.ID == "" {
 		return State{}, err
 	}
-	return State{Active: true, ClientID: sess.ClientID, Username: user.Username, Subject: user.ID, Issuer: s.Sessions.Issuer,
+	var bound *wire.Confirmation
+	if sess.Key != "" {
+		bound = &wire.Confirmation{KeyThumbprint: sess.Key}
+	}
+	return State{Active: true, Confirmation: bound, ClientID: sess.ClientID, Username: user.Username, Subject: user.ID, Issuer: s.Sessions.Issuer,
 		ExpiresAt: unix(s.Sessions.Lifetimes.ExpiresAt(sess.State)), IssuedAt: sess.State.CreatedAt.Unix(), SessionID: sess.ID.String()}, nil
 }
 

@@ -142,7 +142,10 @@ type Service struct {
 }
 
 // New returns a Service.
-func New(cfg Config) *Service { return &Service{Config: cfg, herd: newHerd()} }
+func New(cfg Config) *Service {
+	cfg.Store = boundSessions{cfg.Store}
+	return &Service{Config: cfg, herd: newHerd()}
+}
 
 // maxAttempts bounds the compare-and-swap loop. Every conflict means that some
 // other presentation of the same session made progress.
@@ -154,20 +157,25 @@ func (s *Service) Start(ctx context.Context, userID, clientID string, c Contact,
 	if err != nil {
 		return Grant{}, unavailable(err)
 	}
+	key, err := s.binding(ctx, clientID)
+	if err != nil {
+		return Grant{}, err
+	}
 	now := s.now()
 	var tag rotation.Tag
 	s.random(tag[:])
 	sess := Session{
-		ID:       s.place(user.ID, s.newID(now)),
+		ID:       marked(s.place(user.ID, s.newID(now)), key != ""),
 		UserID:   user.ID,
 		ClientID: clientID,
+		Key:      key,
 		State:    rotation.State{Head: rotation.Root(tag), HeadAt: now, CreatedAt: now},
 		Contact:  c,
 	}
 	if err := s.Store.Create(ctx, sess); err != nil {
 		return Grant{}, unavailable(err)
 	}
-	g, minted, err := s.grant(sess, nil, user, now, true, how...)
+	g, minted, err := s.grant(ctx, sess, nil, user, now, true, how...)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -194,8 +202,11 @@ func (s *Service) Open(ctx context.Context, raw string) (rotation.Token, error) 
 }
 
 // Refresh answers the presentation of a token that came from Open. The error is
-// a *Refusal, ErrClient, or wraps ErrUnavailable.
+// a *Refusal, ErrClient, ErrProof, or wraps ErrUnavailable.
 func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact, how ...Option) (Grant, error) {
+	if err := s.possessed(ctx, t.Session); err != nil {
+		return Grant{}, err
+	}
 	sess, d, err := s.present(ctx, t, c)
 	if err != nil {
 		return Grant{}, err
@@ -219,7 +230,7 @@ func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact, how 
 	if err != nil {
 		return Grant{}, unavailable(err)
 	}
-	g, minted, err := s.grant(sess, &t, user, now, d.Outcome.Mints(), how...)
+	g, minted, err := s.grant(ctx, sess, &t, user, now, d.Outcome.Mints(), how...)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -231,6 +242,9 @@ func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact, how 
 // Confirm makes a token that the client has stored the head at once, so that
 // its parent is dead (PROTOCOL.md, "Confirm"). Errors are those of Refresh.
 func (s *Service) Confirm(ctx context.Context, t rotation.Token, c Contact) error {
+	if err := s.possessed(ctx, t.Session); err != nil {
+		return err
+	}
 	sess, d, err := s.present(ctx, t, c)
 	if err != nil {
 		return err
@@ -318,7 +332,7 @@ func (s *Service) decide(ctx context.Context, t rotation.Token, c Contact) (Sess
 
 // grant signs the answer to a presented token (nil: a sign-in). The session must
 // be as it is after the decision.
-func (s *Service) grant(sess Session, presented *rotation.Token, u User, now time.Time, mint bool, how ...Option) (Grant, rotation.Token, error) {
+func (s *Service) grant(ctx context.Context, sess Session, presented *rotation.Token, u User, now time.Time, mint bool, how ...Option) (Grant, rotation.Token, error) {
 	ttl := s.accessSeconds()
 	var jti [16]byte
 	s.random(jti[:])
@@ -334,6 +348,7 @@ func (s *Service) grant(sess Session, presented *rotation.Token, u User, now tim
 		Roles:         u.Roles,
 		Scope:         u.Scope,
 		GrantsVersion: u.GrantsVersion,
+		Confirmation:  confirmation(ctx),
 	}
 	g := Grant{
 		ExpiresIn: ttl,

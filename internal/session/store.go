@@ -25,9 +25,12 @@ type Session struct {
 	ID       rotation.SessionID
 	UserID   string
 	ClientID string
-	State    rotation.State
-	Contact  Contact
-	End      End // zero while the session lives
+	// Key is the thumbprint of the key that the refresh tokens are bound to
+	// ([WithProof]); empty: to none. Stores keep it with ClientID.
+	Key     string
+	State   rotation.State
+	Contact Contact
+	End     End // zero while the session lives
 }
 
 // End says why and when a session was ended. Reason is a wire.Reason… name.
