@@ -77,7 +77,7 @@ type row struct {
 // that loses one message in five hundred.
 func (c column) measure(t *testing.T, people int) []row {
 	s := scenario{
-		seed: 7, length: 7 * day, nodes: 1, browsers: people, kinds: []kind{c.kind}, offices: 0.3,
+		seed: 7, length: 7 * day, cluster: 1, people: people, kinds: []kind{c.kind}, offices: 0.3,
 		access: c.access, idle: 14 * day, absolute: 90 * day, overlap: 10 * time.Second,
 		poll: time.Hour, gap: min(2*time.Minute, c.access/4), apiSkipped: 1,
 		lostRequests: 0.001, lostAnswers: 0.001, stalls: 0.002, life: 20 * time.Second, flush: 30 * time.Second,

@@ -33,7 +33,7 @@ var mutants = []mutant{
 	{name: "reuse is refused, but the session goes on", end: func(_ sessions, _ rotation.SessionID, e session.End, _ ...events.Event) (bool, error) {
 		return e.Reason == wire.ReasonReuseDetected, nil
 	}},
-	{name: "an end is not told to other nodes", tune: func(s *scenario) { s.nodes = 3 }, end: func(h sessions, id rotation.SessionID, e session.End, _ ...events.Event) (bool, error) {
+	{name: "an end is not told to other nodes", tune: func(s *scenario) { s.cluster = 3 }, end: func(h sessions, id rotation.SessionID, e session.End, _ ...events.Event) (bool, error) {
 		err := h.data.Sessions.End(context.Background(), id, e)
 		if err == nil {
 			h.w.oracle.ended(id, e)

@@ -19,7 +19,6 @@ import (
 const (
 	origin = "https://app.example.test"
 	master = "00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210"
-	admin  = "admin"
 )
 
 // node is one machine; it runs one incarnation of the program at a time.

@@ -23,7 +23,6 @@ type counts struct {
 	thefts, caught                  int
 	probes, probed                  int
 	accepted, refused               int // access tokens
-	stale                           int // access tokens refused for grants that the store has forgotten
 }
 
 // oracle knows the truth and judges answers by it.
@@ -39,7 +38,6 @@ type oracle struct {
 // truth is what is so of a session.
 type truth struct {
 	who       string
-	user      string
 	createdAt time.Time // true time
 	endedAt   time.Time // committed; zero: it lives
 	wasEnded  bool      // also if the store has forgotten it
@@ -88,7 +86,7 @@ func (o *oracle) violation(who, format string, args ...any) {
 
 func (o *oracle) created(s session.Session) {
 	o.w.count.signIns++
-	o.sessions[s.ID] = &truth{who: s.Contact.UserAgent, user: s.UserID, createdAt: time.Now(), last: time.Now(), era: o.w.store.era}
+	o.sessions[s.ID] = &truth{who: s.Contact.UserAgent, createdAt: time.Now(), last: time.Now(), era: o.w.store.era}
 }
 
 func (o *oracle) moved(in *incarnation, m session.Move, err error) {

@@ -8,17 +8,16 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/directory"
-	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
 )
 
 // scenario is what a world is like.
 type scenario struct {
-	seed     uint64
-	length   time.Duration
-	nodes    int
-	browsers int
-	kinds    []kind // taken in turn
+	seed    uint64
+	length  time.Duration
+	cluster int    // nodes
+	people  int    // each with one browser or program
+	kinds   []kind // taken in turn
 
 	access, idle, absolute, overlap time.Duration
 	poll                            time.Duration // of events
@@ -75,7 +74,7 @@ func (w *world) populate(t *testing.T) {
 	must(err)
 	must(users.CreateRole(ctx, directory.Role{Name: role, Permissions: []string{"orders:read"}}))
 	must(users.CreateRole(ctx, directory.Role{Name: "extra", Permissions: []string{"orders:write"}}))
-	for i := range w.nodes_() {
+	for i := range w.cluster {
 		n := &node{w: w, index: i}
 		if w.skew > 0 {
 			n.skew = w.between(-w.skew, w.skew).Truncate(time.Millisecond)
@@ -83,7 +82,7 @@ func (w *world) populate(t *testing.T) {
 		w.nodes = append(w.nodes, n)
 		n.start()
 	}
-	for i := range w.scenario.browsers {
+	for i := range w.people {
 		name := fmt.Sprintf("b%d", i)
 		must(users.CreateUser(ctx, directory.User{ID: userID(name), Name: name, Roles: []string{role}, GrantsVersion: 1, PasswordHash: "-"}))
 		b := &browser{link: link{w: w, who: name, lasts: w.life}, kind: w.kinds[i%len(w.kinds)], user: name, habit: w.habit(), tabs: 1 + w.rng.IntN(4)}
@@ -97,8 +96,6 @@ func (w *world) populate(t *testing.T) {
 		w.after(0, b.plan)
 	}
 }
-
-func (w *world) nodes_() int { return w.scenario.nodes }
 
 func (w *world) close() {
 	for _, n := range w.nodes {
@@ -232,5 +229,3 @@ func (w *world) endSession() {
 	w.do(in, func(ctx context.Context) error { return in.Sessions.End(ctx, id, wire.ReasonEndedByAdmin) },
 		func(err error) { w.note(b.who, "%s ends the session: %v", in.name, err) })
 }
-
-var _ session.Store = sessions{}

@@ -11,7 +11,7 @@ import (
 // faulty is a small world in which everything goes wrong that may, all the time.
 func faulty(seed uint64) scenario {
 	s := scenario{
-		seed: seed, length: 2 * day, nodes: 1 + int(seed%3), browsers: 36, kinds: everybody,
+		seed: seed, length: 2 * day, cluster: 1 + int(seed%3), people: 36, kinds: everybody,
 		access: 15 * time.Minute, idle: day, absolute: 3 * day, overlap: 10 * time.Second,
 		poll: 2 * time.Second, gap: 2 * time.Minute, skew: 200 * time.Millisecond,
 		lostRequests: 0.02, lostAnswers: 0.03, repeats: 0.05, stalls: 0.05,
@@ -32,7 +32,7 @@ func faulty(seed uint64) scenario {
 // minutes, so that more happens in less.
 func hard(seed uint64) scenario {
 	s := faulty(seed)
-	s.length, s.browsers, s.apiSkipped = 30*time.Hour, 20, 0
+	s.length, s.people, s.apiSkipped = 30*time.Hour, 20, 0
 	s.access, s.idle, s.absolute = 3*time.Minute, 8*time.Hour, 14*time.Hour
 	s.gap, s.offices = time.Minute, 0.6
 	s.life, s.flush = 20*time.Second, 20*time.Second
@@ -43,7 +43,7 @@ func hard(seed uint64) scenario {
 // season is ten days of a thousand browsers: a quarter of a million session-hours.
 func season(seed uint64) scenario {
 	s := faulty(seed)
-	s.length, s.browsers, s.nodes = 250*time.Hour, 1000, 3
+	s.length, s.people, s.cluster = 250*time.Hour, 1000, 3
 	if seed%2 == 0 {
 		s.idle, s.absolute = 6*day, 90*day
 	} else {
@@ -121,7 +121,7 @@ func (w *world) happened(t *testing.T) {
 func TestSameSeedSameHistory(t *testing.T) {
 	short := func(seed uint64) *world {
 		s := hard(seed)
-		s.length, s.browsers = 14*time.Hour, 12
+		s.length, s.people = 14*time.Hour, 12
 		return play(t, s)
 	}
 	a, b, other := short(3), short(3), short(4)
