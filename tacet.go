@@ -70,6 +70,10 @@ type Config struct {
 	// [none]. Mount the Server at their paths too.
 	Profiles []string
 
+	// Encryption also takes requests with encrypted bodies (docs/encryption.md), at
+	// the session calls and below Protect and Require [false].
+	Encryption bool
+
 	// MasterKey seals the key ring: 32 bytes, in base64 or hexadecimal. If it
 	// is empty the key is read from MasterKeyFile [DataDir/master.key, made if
 	// there is none].
@@ -138,7 +142,8 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		AccessTTL: c.AccessTTL, IdleTTL: c.IdleTTL, AbsoluteTTL: c.AbsoluteTTL, Overlap: c.Overlap,
 		SameSite: c.SameSite, Algorithm: c.Algorithm, Audience: c.Audience, ClientID: c.ClientID,
 		CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies, InsecureHTTP: c.InsecureHTTP, Profiles: c.Profiles,
-		MasterKey: c.MasterKey, MasterKeyFile: c.MasterKeyFile, FeedToken: c.FeedToken,
+		Encryption: c.Encryption,
+		MasterKey:  c.MasterKey, MasterKeyFile: c.MasterKeyFile, FeedToken: c.FeedToken,
 		Logger: c.Logger, Clock: c.Clock,
 	}
 	for _, p := range c.Providers {
@@ -172,11 +177,35 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.app.Handl
 // finds it with verify.FromContext. Sessions that have ended and grants that
 // have changed are enforced from the next request on, without asking the store.
 // Refusals are as in RFC 6750 §3.
-func (s *Server) Protect(next http.Handler) http.Handler { return s.app.Verifier.Middleware(next) }
+func (s *Server) Protect(next http.Handler) http.Handler {
+	return s.decrypted(s.app.Verifier.Middleware(next))
+}
+
+// decrypted is nothing unless encryption is switched on.
+func (s *Server) decrypted(next http.Handler) http.Handler {
+	if s.app.Encryption == nil {
+		return next
+	}
+	return s.app.Encryption.Middleware(next)
+}
+
+// RequireEncryption lets only requests through to next that came encrypted; it
+// belongs below Protect or Require. Without Config.Encryption there are none.
+func (s *Server) RequireEncryption(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := verify.EncryptedWith(r.Context()); !ok {
+			s.app.Verifier.WriteError(w, r, verify.ErrEncryptionRequired)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // Require is Protect for requests that also need all of the permissions.
 func (s *Server) Require(permissions ...string) func(http.Handler) http.Handler {
-	return s.app.Verifier.Require(permissions...)
+	return func(next http.Handler) http.Handler {
+		return s.decrypted(s.app.Verifier.Require(permissions...)(next))
+	}
 }
 
 // Verifier is what Protect checks with.
