@@ -114,13 +114,18 @@ func (w *world) atProvider() (answer map[string]string, sealed string) {
 
 func (w *world) visit(location string) map[string]string {
 	w.Helper()
+	return w.visitAs(location, "company")
+}
+
+func (w *world) visitAs(location, id string) map[string]string {
+	w.Helper()
 	c := &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := c.Get(location)
 	must(w.T, err)
 	resp.Body.Close()
 	back, err := url.Parse(resp.Header.Get("Location"))
 	must(w.T, err)
-	if resp.StatusCode != http.StatusFound || back.Scheme+"://"+back.Host+back.Path != "https://app.example/auth/oidc/company/callback" {
+	if resp.StatusCode != http.StatusFound || back.Scheme+"://"+back.Host+back.Path != "https://app.example/auth/oidc/"+id+"/callback" {
 		w.Fatalf("the provider answered %d to %s", resp.StatusCode, back)
 	}
 	answer := map[string]string{}

@@ -89,7 +89,7 @@ func TestLogoutAfterAnOutage(t *testing.T) {
 func TestLinksOutliveTheirSessions(t *testing.T) {
 	w := newWorld(t)
 	first := w.session()
-	w.advance(w.sessions.Lifetimes.Absolute)
+	w.advance(w.sessions.Lifetimes.Absolute + session.Retention - time.Second)
 	w.session()
 	count := func() int {
 		list, err := w.store.Links.EachLink(t.Context(), rotation.SessionID{}, 10)
@@ -99,7 +99,7 @@ func TestLinksOutliveTheirSessions(t *testing.T) {
 	if n := count(); n != 2 {
 		t.Errorf("%d links while the session %s is still known", n, first)
 	}
-	w.advance(session.Retention + time.Second)
+	w.advance(2 * time.Second)
 	w.session()
 	if n := count(); n != 2 {
 		t.Errorf("%d links, want those of the two sessions that may live", n)

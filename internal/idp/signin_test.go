@@ -383,3 +383,45 @@ func TestEmailOnlyIfVerified(t *testing.T) {
 		}
 	}
 }
+
+// Two providers, one of which is hostile: what was begun at one can't be finished
+// by the other, nor with its tokens (RFC 9700 §4.4).
+func TestMixUpOfProviders(t *testing.T) {
+	w := newWorld(t)
+	hostile := idptest.New(t, map[string]any{"sub": "248289761001", "name": "Mallory", "email": "m@example.com", "groups": "boss"})
+	hostile.Clock = w.clock
+	two := w.Config
+	two.Providers = append(two.Providers[:1:1], idp.Settings{ID: "hostile", Name: "Hostile", Issuer: hostile.URL, ClientID: idptest.ClientID, ClientSecret: idptest.ClientSecret})
+	w.Service = idp.New(two)
+
+	answer, sealed := w.atProvider()
+	if _, err := w.Finish(t.Context(), "hostile", answer, sealed); !errors.Is(err, idp.ErrState) {
+		t.Errorf("the answer of one at the address of the other: %v", err)
+	}
+	if n := hostile.Called(idptest.PathToken); n != 0 {
+		t.Error("the code of one was sent to the other")
+	}
+	// The hostile one signs as the other, with its own key and with the other's name.
+	hostile.Change(func(s *settings) { s.Claims = func(c map[string]any) { c["iss"] = w.provider.URL } })
+	began, err := w.Begin(t.Context(), "hostile", "")
+	must(t, err)
+	answer = w.visitAs(began.Location, "hostile")
+	if _, err := w.Finish(t.Context(), "hostile", answer, began.Sealed); !errors.As(err, new(*idp.InvalidError)) {
+		t.Errorf("as another issuer: %v", err)
+	}
+	hostile.Change(func(s *settings) { s.Claims = nil })
+	began, err = w.Begin(t.Context(), "hostile", "")
+	must(t, err)
+	a, err := w.Finish(t.Context(), "hostile", w.visitAs(began.Location, "hostile"), began.Sealed)
+	if err != nil || a.Origin.Issuer != hostile.URL || w.users.seen().Provider != "hostile" {
+		t.Errorf("the same sub at another issuer: %+v, %v", a, err)
+	}
+	// Nor does it sign the other's people out.
+	id := w.session()
+	for _, at := range []string{"company", "hostile"} {
+		raw := hostile.LogoutToken(func(c map[string]any) { c["sub"], c["sid"] = "248289761001", "sid-1" })
+		if _, err := w.Logout(t.Context(), at, raw); (err == nil) != (at == "hostile") || !w.alive(id) {
+			t.Errorf("a logout token of the hostile one at %s: %v", at, err)
+		}
+	}
+}
