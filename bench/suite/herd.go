@@ -22,6 +22,7 @@ const herdsPerRound = 10
 // herdRound is one round of the suite.
 type herdRound struct {
 	Signatures float64                    `json:"signatures_cpu_ms"` // of as many bare Ed25519 signatures
+	Inside     float64                    `json:"inside_cpu_ms"`     // of as many presentations without HTTP
 	Herds      map[string]load.HerdResult `json:"herds"`
 	Single     load.HerdResult            `json:"single"` // tacet, herds of one
 	Check      load.HerdResult            `json:"check"`  // tacet, the same sessions once more
@@ -40,10 +41,21 @@ func runHerd(ctx context.Context, e *Env, sec *report.Section) error {
 			return err
 		}
 	}
+	inside, err := e.newInsideHerds(ctx)
+	if err != nil {
+		return err
+	}
+	defer inside.app.Close()
+	if _, err := inside.meet(ctx, e.Herd, 1); err != nil {
+		return err
+	}
 	var rounds []herdRound
 	for round := range e.Rounds {
 		r := herdRound{Herds: map[string]load.HerdResult{}}
 		if r.Signatures, err = signaturesCPU(e.Herd); err != nil {
+			return err
+		}
+		if r.Inside, err = inside.meet(ctx, e.Herd, herdsPerRound); err != nil {
 			return err
 		}
 		for _, s := range servers {
@@ -144,6 +156,8 @@ func writeHerd(e *Env, sec *report.Section, names []string, rounds []herdRound) 
 			report.Millis(of(func(h load.HerdResult) float64 { return float64(h.Elapsed) / herdsPerRound })),
 			report.Count(of(func(h load.HerdResult) float64 { return float64(h.Usage.Written) / herdsPerRound }))})
 	}
+	insideRatio := med(func(r herdRound) float64 { return r.Inside / r.Signatures })
+	t.Rows = append(t.Rows, []string{"tacet without HTTP", size, report.Micros(med(func(r herdRound) float64 { return r.Inside })), report.Ratio(insideRatio), "–", "–"})
 	writes := med(func(r herdRound) float64 {
 		return float64(r.Herds[tacetName].Usage.Written) / float64(r.Single.Usage.Written)
 	})
@@ -160,12 +174,14 @@ func writeHerd(e *Env, sec *report.Section, names []string, rounds []herdRound) 
 		size + " connections present one refresh token at the same moment; connections are open and used before the clock starts.",
 		"That the head moved once is read from the answers: all are children of one parent, one generation on (else the run stops with an error). " +
 			"Writes to storage are compared with those of a single renewal.",
-		"Bare signatures are the signing alone, without HTTP around it; `limit` is what a server without a herd's rule pays.",
+		"Bare signatures are the signing alone, without HTTP around it; `limit` is what a server without a herd's rule pays, `noop` what HTTP alone costs.",
+		"Without HTTP: Open and Refresh of the session service, from as many goroutines, on a store of their own. Equal presentations of one second share an access token; each has a refresh token of its own.",
 	}
 	sec.Targets = []report.Target{
 		{What: size + " equal presentations at once: refused or signed out", Reference: "–", Goal: "0", Measured: report.Count(float64(refused)), Met: refused == 0},
 		{What: size + " equal presentations at once: writes", Reference: "bytes of one renewal", Goal: "1", Measured: report.Ratio(writes), Met: math.Round(writes) <= 1},
 		report.AtMost("CPU of "+size+" equal presentations", size+" bare signatures", 1.2,
 			med(func(r herdRound) float64 { return cpuMillis(r.Herds[tacetName]) / r.Signatures })),
+		report.AtMost("CPU of "+size+" equal presentations without HTTP", size+" bare signatures", 1.2, insideRatio),
 	}
 }

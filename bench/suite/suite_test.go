@@ -98,7 +98,7 @@ func TestHerdReportCountsWritesAgainstOneRenewal(t *testing.T) {
 	herd := func(cpu time.Duration, written int64) load.HerdResult {
 		return load.HerdResult{Granted: 20, Usage: proc.Usage{User: cpu, Written: written}}
 	}
-	r := herdRound{Signatures: 3, Single: herd(0, 8000), Herds: map[string]load.HerdResult{
+	r := herdRound{Signatures: 3, Inside: 3, Single: herd(0, 8000), Herds: map[string]load.HerdResult{
 		noopName: herd(20*time.Millisecond, 0), limitName: herd(50*time.Millisecond, 9000), tacetName: herd(30*time.Millisecond, 8000),
 	}}
 	var sec report.Section
@@ -109,6 +109,7 @@ func TestHerdReportCountsWritesAgainstOneRenewal(t *testing.T) {
 			t.Errorf("not met: %+v", target)
 		}
 	}
+	r.Inside = 4
 	r.Herds[tacetName] = load.HerdResult{Granted: 19, Errors: 1, Usage: proc.Usage{User: time.Second, Written: 16000}}
 	writeHerd(e, &sec, []string{noopName, limitName, tacetName}, []herdRound{r})
 	for _, target := range sec.Targets {
