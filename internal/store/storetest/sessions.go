@@ -38,6 +38,7 @@ func testCreateThenGet(t *testing.T, st Stores) {
 		"no address":      func(s *session.Session) { s.Contact.Address = netip.Addr{} },
 		"nothing known":   func(s *session.Session) { s.Contact, s.ClientID = session.Contact{}, "" },
 		"unicode":         func(s *session.Session) { s.UserID, s.ClientID = "用户-Ünïcode-🦊", "мобильный" },
+		"bound to a key":  func(s *session.Session) { s.ClientID = "web dpop=0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }, // session.Session.Key
 		"odd characters":  func(s *session.Session) { s.UserID = `a'b"c;--%_\` + "\n\t" },
 		"long user agent": func(s *session.Session) { s.Contact.UserAgent = strings.Repeat("x", session.MaxUserAgent) },
 		"agent not UTF-8": func(s *session.Session) { s.Contact.UserAgent = "caf\xe9" },
