@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -21,6 +22,9 @@ func faulty(seed uint64) scenario {
 		kills: 3 * time.Hour, outages: 5 * time.Hour, slowness: 4 * time.Hour, failovers: 4 * time.Hour, restores: 30 * time.Hour,
 		crashes: 20 * time.Minute, tunnels: 10 * time.Minute,
 		thefts: 2 * time.Hour, grants: time.Hour, ends: 3 * time.Hour, rotations: 20 * time.Hour, probes: 2 * time.Hour, forgets: 0.1, apiSkipped: 0.5,
+	}
+	if seed%4 == 3 { // clocks are far apart; a page that is reloaded at once may then be out of luck
+		s.skew, s.kinds = 20*time.Second, slices.DeleteFunc(slices.Clone(everybody), func(k kind) bool { return k == reloader })
 	}
 	if seed%2 == 1 { // most sessions come to their ends
 		s.idle, s.absolute = 18*time.Hour, 30*time.Hour
@@ -112,7 +116,7 @@ func (w *world) happened(t *testing.T) {
 	t.Logf("seed %d: %.0f session-hours, %d sessions, %d decisions %v, %d writes; %d copies used, %d sessions revoked for it; "+
 		"%d access tokens accepted, %d refused; %d ended, %d probes of lifetimes, %d changes of the key ring; history %x",
 		w.seed, w.hours(), c.signIns, c.outcomes, c.byOutcome[:7], c.moves, c.thefts, c.caught, c.accepted, c.refused, c.ends, c.probed, c.rotations, w.hash.Sum64())
-	if c.moves == 0 || c.caught == 0 || c.probed == 0 || c.rotations < 3 || c.accepted == 0 {
+	if c.moves == 0 || c.caught == 0 || c.probed == 0 || c.rotations < 2 || c.accepted == 0 {
 		t.Errorf("seed %d: too little has happened", w.seed)
 	}
 }
