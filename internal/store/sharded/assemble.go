@@ -144,9 +144,12 @@ func (st *Store) care(ctx context.Context) {
 		}
 		err := st.learn(ctx)
 		for _, s := range st.table.Load().list {
-			if s.down.Load() != nil && s.number != postgres.HomeShard {
+			if s.down.Load() != nil {
 				st.running.Go(func() { s.look(ctx) })
 			}
+		}
+		if waits := st.unjoined.Load(); waits != nil {
+			err = errors.Join(err, *waits)
 		}
 		if ctx.Err() == nil {
 			st.report(errors.Join(append(st.Down(), err)...))
@@ -165,12 +168,15 @@ func (st *Store) await(ctx context.Context) {
 		case <-tick.C:
 		}
 		var left []candidate
+		var errs []error
 		for _, c := range st.pending {
 			if c, err := st.join(ctx, c.url); err != nil {
-				left = append(left, c)
+				errs, left = append(errs, err), append(left, c)
 			}
 		}
+		err := errors.Join(errs...)
 		st.pending = left
+		st.unjoined.Store(&err)
 	}
 }
 

@@ -32,9 +32,10 @@ type Store struct {
 	id           postgres.ID
 
 	table    atomic.Pointer[table]
-	changing sync.Mutex  // of table
-	pending  []candidate // shards that have not answered since the start
-	told     string      // the last report
+	changing sync.Mutex            // of table
+	pending  []candidate           // shards that have not answered since the start
+	unjoined atomic.Pointer[error] // why they are not there yet
+	told     string                // the last report
 
 	stop    context.CancelFunc
 	running sync.WaitGroup

@@ -6,7 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -234,4 +236,61 @@ func newSession(st *Store, user string, n int) session.Session {
 	id := rotation.SessionID{1, 2, 3, byte(n >> 16), byte(n >> 8), byte(n), 0x70, 0, 0x80, 15: byte(n)}
 	return session.Session{ID: st.Place(user, id), UserID: user, ClientID: "web",
 		State: rotation.State{Head: rotation.Root(rotation.Tag{1, byte(n)}), HeadAt: start, CreatedAt: start}}
+}
+
+// TestNodesThatStartTogetherAgree on who is who, on databases that are all new, one
+// of which somebody died over while it was being added.
+func TestNodesThatStartTogetherAgree(t *testing.T) {
+	list := urls(t, 4)
+	home, err := postgres.Open(t.Context(), list[0], postgres.Options{})
+	must(t, err)
+	own, err := home.BecomeHome(t.Context())
+	must(t, err)
+	must(t, home.Close())
+	begun, err := postgres.Open(t.Context(), list[2], postgres.Options{})
+	must(t, err)
+	if id, err := begun.BeginJoin(t.Context(), own.ID); err != nil || id.Shard >= 0 {
+		t.Fatalf("%+v, %v", id, err)
+	}
+	must(t, begun.Close())
+	stores := make([]*Store, 4)
+	var running sync.WaitGroup
+	for i := range stores {
+		order := slices.Concat(list[i%4:], list[:i%4]) // each names them in another order
+		order = slices.DeleteFunc(order, func(u string) bool { return u == list[0] })
+		running.Go(func() {
+			st, err := Open(t.Context(), list[0], order, Options{still: true})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			stores[i] = st
+			t.Cleanup(func() { must(t, st.Close()) })
+		})
+	}
+	running.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	for n := range len(list) {
+		want := stores[0].table.Load().find(n)
+		for i, st := range stores {
+			s := st.table.Load().find(n)
+			if s == nil || s.db == nil {
+				t.Fatalf("node %d has no shard %d", i, n)
+			}
+			a, _, err := s.db.Identity(t.Context())
+			must(t, err)
+			b, _, err := want.db.Identity(t.Context())
+			must(t, err)
+			if a != b || a.Shard != n {
+				t.Errorf("node %d takes %+v for shard %d, node 0 %+v", i, a, n, b)
+			}
+		}
+	}
+	// An older program would take the sessions in shards for gone: there is no way
+	// back before they are.
+	if err := postgres.MigrateDown(t.Context(), list[0], 3); err == nil || !strings.Contains(err.Error(), "there are shards") {
+		t.Errorf("taken back: %v", err)
+	}
 }

@@ -25,6 +25,13 @@ CREATE TABLE tacet_shards (
 
 -- +goose Down
 
+-- +goose StatementBegin
+DO $$ BEGIN
+    IF EXISTS (SELECT 1 FROM tacet_shards WHERE number > 0 AND state <> 'removed') THEN
+        RAISE EXCEPTION 'there are shards, of which older programs know nothing: drain and remove them first (tacet shard)';
+    END IF;
+END $$;
+-- +goose StatementEnd
 DROP TABLE tacet_shards;
 DROP TABLE tacet_database;
 DELETE FROM tacet_counters WHERE name = 'compatible_from';
