@@ -43,6 +43,7 @@ test-sim: ## a million session-hours of the whole server in a simulated world; a
 test-faults: ## the fault suite in its long form, SEEDS seeds on each store; a short one is part of go test
 	@scripts/need go postgres
 	FAULTS_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 2h -v ./faults
+	TACET_DEEP=1 $(GO) test -count=1 -v -run TestPostgresStoppedUnderClients ./internal/app
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these files'; exit 1; }

@@ -37,7 +37,7 @@ func (c *serveCmd) Run(e *env) error {
 		defer admin.Close()
 	}
 	cfg := c.serverFlags.config(e, c.dataFlags, publicURL(c.PublicURL, ln))
-	tracer, stopTraces, err := telemetry.Traces(e.lookup, cfg.Version, e.log)
+	tracer, stopTraces, err := telemetry.Traces(e.ctx, cfg.Version, e.log)
 	if err != nil {
 		return &usageError{err}
 	}
