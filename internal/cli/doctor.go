@@ -45,6 +45,7 @@ func (c *doctorCmd) Run(e *env) error {
 	if findings[0].Status != statusFail {
 		findings = append(findings, checkCookies(cfg)...)
 		findings = append(findings, checkData(e, cfg)...)
+		findings = append(findings, checkProviders(e, cfg)...)
 	}
 	findings = append(findings, checkListen(c.Listen))
 
