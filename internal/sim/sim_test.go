@@ -21,7 +21,7 @@ func faulty(seed uint64) scenario {
 		signOuts: 0.03, holidays: 0.05, offices: 0.5,
 		kills: 3 * time.Hour, outages: 5 * time.Hour, slowness: 4 * time.Hour, failovers: 4 * time.Hour, restores: 30 * time.Hour,
 		crashes: 20 * time.Minute, tunnels: 10 * time.Minute,
-		thefts: 2 * time.Hour, grants: time.Hour, ends: 3 * time.Hour, rotations: 20 * time.Hour, probes: 2 * time.Hour, forgets: 0.1, apiSkipped: 0.5,
+		thefts: 2 * time.Hour, grants: time.Hour, ends: 3 * time.Hour, rotations: 8 * time.Hour, probes: 2 * time.Hour, forgets: 0.1, apiSkipped: 0.5,
 	}
 	if seed%4 == 3 { // clocks are far apart; a page that is reloaded at once may then be out of luck
 		s.skew, s.kinds = 20*time.Second, slices.DeleteFunc(slices.Clone(everybody), func(k kind) bool { return k == reloader })
@@ -53,6 +53,7 @@ func season(seed uint64) scenario {
 	} else {
 		s.idle, s.absolute = 2*day, 5*day
 	}
+	s.skew, s.kinds, s.rotations = 200*time.Millisecond, everybody, 20*time.Hour
 	s.gap, s.offices, s.apiSkipped, s.poll = 5*time.Minute, 0.25, 0.9, 5*time.Second
 	s.crashes, s.tunnels, s.thefts, s.ends = time.Minute, time.Minute, 15*time.Minute, 30*time.Minute
 	s.kills, s.outages, s.slowness, s.failovers, s.restores = 6*time.Hour, 10*time.Hour, 8*time.Hour, 8*time.Hour, 60*time.Hour
