@@ -38,7 +38,7 @@ test-examples: ## the examples, each against a real server
 
 SEEDS ?= 20
 test-sim: ## a million session-hours of the whole server in a simulated world; a few minutes of one core
-	SIM_HOURS=1000000 SIM_SEEDS=20 $(GO) test -count=1 -timeout 2h -v -run 'Million|Faults' ./internal/sim
+	SIM_HOURS=1000000 SIM_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 2h -v -run 'Million|Faults' ./internal/sim
 
 test-faults: ## the fault suite in its long form, SEEDS seeds on each store; a short one is part of go test
 	@scripts/need go postgres
