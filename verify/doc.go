@@ -1,6 +1,7 @@
 // Package verify checks Tacet access tokens in a resource server: JWTs after
 // RFC 9068, signed with EdDSA or ES256, without a network call per request. It
-// imports nothing but the standard library and package wire.
+// imports nothing but the standard library and, of this module, what both sides
+// of the wire share.
 //
 //	keys, err := verify.NewKeySet(verify.KeySetConfig{URL: "https://auth.example.com/.well-known/jwks.json"})
 //	v, err := verify.New(verify.Config{Issuer: "https://auth.example.com", Audience: "orders", Keys: keys})
@@ -23,6 +24,17 @@
 // that can change is still checked each time: the times, that its key is still
 // in the key set, and its liveness. Only good tokens are remembered, so forged
 // ones cannot push them out.
+//
+// # Tokens that are bound to a key
+//
+// A token with cnf.jkt is good only with a proof of that key (DPoP, RFC 9449): in
+// the scheme DPoP, with a DPoP header that was made for this method, this URI and
+// this token, in the last minute, and not used before (package dpop). As Bearer it
+// is refused. [Verifier.Middleware], Require, Optional and Authenticate do this by
+// themselves; behind a proxy that ends TLS or changes Host, set Config.Origin. A
+// [Verifier.Verify] without a request refuses such tokens ([Inspecting] looks at
+// them). Proofs are remembered by each process for itself. Behind forward-auth
+// they can't be checked, because what they are made for is another request.
 //
 // # What is answered
 //
