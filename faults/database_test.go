@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -34,7 +33,7 @@ func newDatabase(t testing.TB) *database {
 	first, err := pgtest.New()
 	must(t, err)
 	d.clusters[0] = first
-	d.follow[0] = newLink(t, "replication from 0", first.Addr())
+	d.follow[0] = newLink(t, first.Addr())
 	t.Cleanup(func() {
 		if err := first.Remove(); err != nil {
 			t.Error(err)
@@ -43,7 +42,7 @@ func newDatabase(t testing.TB) *database {
 	second, err := first.Replica(d.follow[0].addr)
 	must(t, err)
 	d.clusters[1] = second
-	d.follow[1] = newLink(t, "replication from 1", second.Addr())
+	d.follow[1] = newLink(t, second.Addr())
 	t.Cleanup(func() {
 		if err := second.Remove(); err != nil {
 			t.Error(err)
@@ -56,10 +55,10 @@ func newDatabase(t testing.TB) *database {
 }
 
 // links is the way of one node to both.
-func (d *database) links(t testing.TB, number int) []*link {
+func (d *database) links(t testing.TB) []*link {
 	var l []*link
-	for i, j := range d.judges {
-		l = append(l, newLink(t, fmt.Sprintf("node %d to database %d", number, i), j.Addr()))
+	for _, j := range d.judges {
+		l = append(l, newLink(t, j.Addr()))
 	}
 	return l
 }
@@ -127,7 +126,7 @@ func (d *database) promote(now func() time.Duration, alone func()) (l loss, err 
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	d.follow[old].partition(both...)
+	d.follow[old].partition()
 	alone()
 	l.Down = now()
 	if err := d.clusters[old].Kill(); err != nil {

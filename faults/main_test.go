@@ -65,7 +65,7 @@ type plan struct {
 }
 
 func long(seed uint64) plan {
-	return plan{Seed: seed, For: 24 * time.Second, Nodes: 3, Clients: 1000, Thieves: 40, Least: 2000,
+	return plan{Seed: seed, For: 20 * time.Second, Nodes: 3, Clients: 1000, Thieves: 40, Least: 2000,
 		Access: 13 * time.Second, Overlap: 2 * time.Second, Database: 2 * time.Second, Patience: 4 * time.Second,
 		Pace: 8 * time.Second, Longest: 2 * time.Second, Life: 9 * time.Second}
 }

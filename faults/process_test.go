@@ -36,7 +36,7 @@ type node struct {
 
 func newNode(t testing.TB, number int, dir string, c nodeConfig) *node {
 	c.Listen = freeAddr(t)
-	n := &node{t: t, number: number, dir: dir, config: c, front: newLink(t, fmt.Sprint("clients of ", number), c.Listen)}
+	n := &node{t: t, number: number, dir: dir, config: c, front: newLink(t, c.Listen)}
 	t.Cleanup(func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()

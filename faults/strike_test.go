@@ -78,9 +78,9 @@ func strikeLink(f fault, l *link) {
 	case slowClients, slowDatabase:
 		l.slow(time.Duration(f.Param) * time.Millisecond)
 	case partitionClients, partitionDatabase:
-		l.partition(both...)
+		l.partition()
 	case loseAnswers:
-		l.partition("downstream")
+		l.lose()
 	}
 	time.Sleep(f.For)
 	l.heal()

@@ -77,7 +77,7 @@ func newWorld(t testing.TB, p plan, withDatabase bool) *world {
 		c := nodeConfig{MasterKey: hex.EncodeToString(key), Access: p.Access, Overlap: p.Overlap, Database: p.Database, Mutant: p.Mutant}
 		var store []*link
 		if withDatabase {
-			store = w.database.links(t, i)
+			store = w.database.links(t)
 			c.DatabaseURL = w.database.url(store)
 		} else {
 			c.DataDir = filepath.Join(dir, "data")
@@ -270,17 +270,19 @@ func (w *world) rest(ctx context.Context) {
 	for {
 		// A thief whose victim has left, as after a sign-out that the store has
 		// forgotten, is seen by nobody (PROTOCOL.md, section 9).
-		met := false
+		met := map[*honest]bool{}
 		for _, t := range w.thieves {
 			for _, h := range w.honest {
 				if id := t.robs.Load(); id != nil && h.in && sessionOf(h.access()) == *id {
-					met = true
-					all.Go(func() { h.round(ctx, true) })
+					met[h] = true
 				}
 			}
 		}
+		for h := range met {
+			all.Go(func() { h.round(ctx, true) })
+		}
 		all.Wait()
-		if !met {
+		if len(met) == 0 {
 			return
 		}
 		if ctx.Err() != nil {
