@@ -241,7 +241,7 @@ func (e *Env) measureSweep(ctx context.Context, s *storeOf) error {
 	for round := range e.Rounds {
 		for _, c := range []*cell{s.Quiet, s.Sweeping} {
 			if c == s.Sweeping {
-				if err := syscall.Kill(r.Pids[0], syscall.SIGUSR1); err != nil {
+				if err := toggleSweep(r, "sweeping", round+1); err != nil {
 					return err
 				}
 			}
@@ -250,7 +250,7 @@ func (e *Env) measureSweep(ctx context.Context, s *storeOf) error {
 				return err
 			}
 			if c == s.Sweeping {
-				if err := syscall.Kill(r.Pids[0], syscall.SIGUSR1); err != nil {
+				if err := toggleSweep(r, "swept", round+1); err != nil {
 					return err
 				}
 			}
@@ -258,10 +258,22 @@ func (e *Env) measureSweep(ctx context.Context, s *storeOf) error {
 			c.Rounds = append(c.Rounds, res)
 		}
 	}
-	if said := r.Said(); strings.Count(said, "swept") == 0 {
-		return fmt.Errorf("node has not swept; it said:\n%s", said)
-	}
 	return nil
+}
+
+// toggleSweep lets node begin or end to sweep, and waits until it has said so
+// for the n-th time.
+func toggleSweep(r *Running, says string, n int) error {
+	if err := syscall.Kill(r.Pids[0], syscall.SIGUSR1); err != nil {
+		return err
+	}
+	for range 3000 {
+		if strings.Count(r.Said(), says+"\n") >= n {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("node has not said %q for the %d. time; it said:\n%s", says, n, r.Said())
 }
 
 func writeMillion(e *Env, sec *report.Section, pairs map[string][]*storeOf) {

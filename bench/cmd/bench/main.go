@@ -20,6 +20,9 @@ import (
 	"github.com/tacet-dev/tacet/bench/suite"
 )
 
+// defaultServers are those of the renewals suite.
+var defaultServers = []string{"noop", "limit", "tacet-sqlite", "tacet-postgres", "fosite-hmac", "fosite-jwt", "zitadel-oidc", "scs"}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -42,12 +45,12 @@ type options struct {
 func parse(args []string, usage io.Writer) (o options, err error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(usage)
-	only := fs.String("only", "", "`suites` to run, separated by commas: "+names(suite.All, suiteName)+" (default all)")
-	servers := fs.String("servers", "noop,limit,tacet-sqlite,tacet-postgres,fosite-hmac,fosite-jwt,zitadel-oidc,scs", "`servers` of the renewals suite: "+names(suite.Peers, peerName))
+	only := fs.String("suite", "", "`suites` to run, separated by commas: "+names(suite.All, suiteName)+" (default all)")
+	servers := fs.String("servers", strings.Join(defaultServers, ","), "`servers` of the renewals suite: "+names(suite.Peers, peerName))
 	clients := fs.String("k", "1,16,128,512", "`numbers` of concurrent clients")
-	fs.IntVar(&o.Rounds, "rounds", 5, "interleaved rounds of every measurement")
-	fs.DurationVar(&o.Duration, "duration", 5*time.Second, "length of one measurement")
-	fs.DurationVar(&o.Warmup, "warmup", time.Second, "warm-up before each")
+	fs.IntVar(&o.Rounds, "rounds", 3, "interleaved rounds of every measurement")
+	fs.DurationVar(&o.Duration, "duration", 3*time.Second, "length of one measurement")
+	fs.DurationVar(&o.Warmup, "warmup", 500*time.Millisecond, "warm-up before each")
 	fs.IntVar(&o.Sessions, "sessions", 100_000, "sessions of the size suite")
 	fs.IntVar(&o.Million, "million", 1_000_000, "sessions of the million suite")
 	fs.IntVar(&o.Herd, "herd", 1000, "equal presentations of the herd suite")
@@ -76,7 +79,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	if o.Rounds < 1 || o.Duration <= 0 || o.Warmup < 0 || o.Sessions < 2 || o.Million < 2 || o.Herd < 1 || o.Streams < 1 {
 		return o, errors.New("-rounds, -duration, -sessions, -million, -herd and -streams must be positive (two sessions at least)")
 	}
-	if o.suites, err = pick("-only", *only, suite.All, suiteName); err != nil {
+	if o.suites, err = pick("-suite", *only, suite.All, suiteName); err != nil {
 		return o, err
 	}
 	o.Peers, err = pick("-servers", *servers, suite.Peers, peerName)

@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/bench/report"
+	"github.com/tacet-dev/tacet/bench/suite"
 )
 
 func TestParse(t *testing.T) {
-	o, err := parse([]string{"-only", "verify,size", "-servers", "limit", "-k", "1, 16", "-rounds", "2"}, io.Discard)
+	o, err := parse([]string{"-suite", "verify,size", "-servers", "limit", "-k", "1, 16", "-rounds", "2"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func TestParse(t *testing.T) {
 
 func TestParseRefusesMistakesInWords(t *testing.T) {
 	for args, want := range map[string]string{
-		"-only renewal":     "renewals, herd",
+		"-suite renewal":    "renewals, herd",
 		"-servers nginx":    "noop, limit",
 		"-k 0":              "positive",
 		"-k 1,x":            "positive",
@@ -55,7 +56,7 @@ func TestSmoke(t *testing.T) {
 	defer cancel()
 	out := t.TempDir()
 	var said bytes.Buffer
-	err := run(ctx, []string{"-quick", "-only", "renewals,verify", "-servers", "noop,limit", "-k", "1,3",
+	err := run(ctx, []string{"-quick", "-suite", "renewals,verify", "-servers", "noop,limit", "-k", "1,3",
 		"-duration", "40ms", "-warmup", "10ms", "-out", out, "-dir", diskDir(t)}, &said, io.Discard)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said.String())
@@ -83,6 +84,45 @@ func TestSmoke(t *testing.T) {
 		if info, err := os.Stat(filepath.Join(out, c.Name+".svg")); err != nil || info.Size() < 500 {
 			t.Errorf("plot %s: %v", c.Name, err)
 		}
+	}
+}
+
+// TestEverySuite runs all of them to the end, as small as they can be, with all
+// servers, peers and PostgreSQL among them. It says nothing about speed.
+func TestEverySuite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and starts everything")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	out := t.TempDir()
+	var said bytes.Buffer
+	err := run(ctx, []string{"-quick", "-k", "2", "-duration", "40ms", "-warmup", "10ms", "-sessions", "500", "-million", "500", "-herd", "20",
+		"-out", out, "-dir", diskDir(t)}, &said, io.Discard)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said.String())
+	}
+	sections, err := report.Load(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sections) != len(suite.All) {
+		t.Errorf("%d sections of %d suites", len(sections), len(suite.All))
+	}
+	for _, s := range sections {
+		if len(s.Tables) == 0 {
+			t.Errorf("%s has measured nothing", s.Name)
+		}
+		for _, table := range s.Tables {
+			for _, row := range table.Rows {
+				if len(row) != len(table.Header) {
+					t.Errorf("%s: %d cells under %d headers: %v", s.Name, len(row), len(table.Header), row)
+				}
+			}
+		}
+	}
+	if rows := sections[0].Tables[0].Rows; len(rows) != len(defaultServers) {
+		t.Errorf("%d rows of %d servers: %v", len(rows), len(defaultServers), rows)
 	}
 }
 
