@@ -80,6 +80,9 @@ func (f *fleet) more(ctx context.Context, n int64) {
 	for target := f.renewed.Load() + n; f.renewed.Load() < target && ctx.Err() == nil && !f.t.Failed(); {
 		time.Sleep(5 * time.Millisecond)
 	}
+	if ctx.Err() != nil {
+		f.t.Fatal("the clients have come to a standstill")
+	}
 	if f.t.Failed() {
 		f.t.FailNow()
 	}
@@ -111,7 +114,7 @@ func TestRollingUpgrade(t *testing.T) {
 		f.nodes = append(f.nodes, p)
 	}
 	old, other := f.nodes[0], f.nodes[1]
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	f.start(ctx, tokens)
 	restart := func(p *program, path string) {
