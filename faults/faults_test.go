@@ -67,6 +67,9 @@ func TestMutantsAreNoticed(t *testing.T) {
 		"no comparison": "no order of the calls explains",
 		"forgetful":     "the store has forgotten more than it was made to",
 	} {
+		if raced && mutant != "no caught_up" {
+			continue // all four are tried where it is fast
+		}
 		t.Run(mutant, func(t *testing.T) {
 			t.Parallel()
 			p := short(2)
