@@ -9,7 +9,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/gate"
+	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/guard"
 	"github.com/tacet-dev/tacet/internal/store/postgres"
@@ -130,6 +132,10 @@ func failures() (names []string) {
 
 // failure is guard.Config.Failure.
 func failure(err error) string {
+	switch err { // the usual answers, which renewals get too
+	case session.ErrNotFound, session.ErrConflict, oauth.ErrNotFound, directory.ErrNotFound:
+		return ""
+	}
 	for _, f := range failureNames {
 		if errors.Is(err, f.kind) {
 			return f.name
