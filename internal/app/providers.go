@@ -47,6 +47,11 @@ func readSecret(p *idp.Settings) error {
 	return nil
 }
 
+// ProviderCallback is the URL to which a provider sends browsers back.
+func (c *Config) ProviderCallback(id string) string {
+	return c.Issuer() + httpapi.ProviderCallback(c.BasePath, id)
+}
+
 func (a *App) openProviders() {
 	if len(a.Config.Providers) == 0 {
 		return
@@ -57,7 +62,7 @@ func (a *App) openProviders() {
 	}
 	a.Providers = idp.New(idp.Config{
 		Providers: a.Config.Providers,
-		Callback:  func(id string) string { return a.Config.Issuer() + httpapi.ProviderCallback(a.Config.BasePath, id) },
+		Callback:  a.Config.ProviderCallback,
 		Users:     users,
 		Sessions:  a.Sessions,
 		Sealer:    a.Keys,

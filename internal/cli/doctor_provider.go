@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/tacet-dev/tacet/internal/app"
-	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/idp"
 )
 
@@ -13,7 +12,7 @@ import (
 func checkProviders(e *env, cfg app.Config) (out []finding) {
 	const check = "identity provider"
 	for _, p := range cfg.Providers {
-		f := finding{check, statusOK, p.Name + " answers", "register " + cfg.Issuer() + httpapi.ProviderCallback(cfg.BasePath, p.ID) + " there"}
+		f := finding{check, statusOK, p.Name + " answers", "register " + cfg.ProviderCallback(p.ID) + " there"}
 		if err := idp.Probe(e.ctx, p); err != nil {
 			var down *idp.DownError
 			if errors.As(err, &down) {
