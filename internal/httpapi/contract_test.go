@@ -133,6 +133,9 @@ func (c *contract) check(r *http.Request, got *recorder) error {
 	if err != nil {
 		return c.checkElsewhere(r, got, err)
 	}
+	if r.Header.Get("Content-Type") == wire.ContentTypeJOSE || r.Header.Get(wire.HeaderSeal) != "" {
+		return c.checkEncrypted(r, got)
+	}
 	options := &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, MultiError: true}
 	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: options}
 	// Headers of proxies and browsers that no operation has are no matter of the document.
@@ -153,6 +156,19 @@ func (c *contract) check(r *http.Request, got *recorder) error {
 	in = &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: strict, Options: options}
 	return openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: in, Status: got.status, Header: single(got.Header()), Body: io.NopCloser(bytes.NewReader(got.body.Bytes())), Options: options})
+}
+
+// checkEncrypted is check for what can only be judged from outside.
+func (c *contract) checkEncrypted(r *http.Request, got *recorder) error {
+	route, _, err := c.answers.FindRoute(r)
+	if err != nil {
+		return err
+	}
+	if got.status < 300 && got.Header().Get("Content-Type") != wire.ContentTypeJOSE && got.Header().Get(wire.HeaderSeal) == "" {
+		return errors.New("the answer to an encrypted request is in plain text")
+	}
+	seenAnswers.Store(route.Operation.OperationID+" "+fmt.Sprint(got.status), true)
+	return nil
 }
 
 // single leaves one of each header: the validator takes several for a list.
