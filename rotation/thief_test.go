@@ -256,7 +256,7 @@ func rounds(n uint8) func(theft) bool {
 }
 
 // TestTheftShows: if a copy of a token is used by a second party and both carry
-// on, the session is revoked after at most two further refreshes by each,
+// on, the session is revoked after at most two rounds in which both refresh,
 // whatever order and timing the thief chooses. The thief copies any token at
 // any time and presents any token that he ever had, in any order, at any pace,
 // for any number of rounds; answers to the victim may be lost.
