@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"strings"
 	"testing"
 
@@ -296,8 +295,10 @@ func TestAgreesWithGoJose(t *testing.T) {
 	if h, got, err := p.open([]byte(compact)); err != nil || got != "theirs" || h.Sequence != 3 {
 		t.Errorf("we read %q of go-jose, %+v, %v", got, h, err)
 	}
-	point := p.client.public.key.Bytes()
-	pub := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(point[1:33]), Y: new(big.Int).SetBytes(point[33:])}
+	pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), p.client.public.key.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
 	if sum, err := (&jose.JSONWebKey{Key: pub}).Thumbprint(crypto.SHA256); err != nil || b64.EncodeToString(sum) != p.client.ID() {
 		t.Errorf("thumbprint %x, %v; ours is %s", sum, err, p.client.ID())
 	}

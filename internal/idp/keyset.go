@@ -38,7 +38,7 @@ func (k *keySet) prepare(ctx context.Context, raw string, algorithms []string) e
 	for i, a := range algorithms {
 		algs[i] = jose.SignatureAlgorithm(a)
 	}
-	jws, err := jose.ParseSigned(raw, algs)
+	jws, err := jose.ParseSignedCompact(raw, algs)
 	if err != nil || len(jws.Signatures) != 1 {
 		return nil // which the verifier will say
 	}
@@ -125,7 +125,7 @@ func (k *keySet) verify(jws *jose.JSONWebSignature) []byte {
 // VerifySignature is oidc.KeySet, with the keys at hand. The caller has checked
 // the algorithm.
 func (k *keySet) VerifySignature(_ context.Context, raw string) ([]byte, error) {
-	jws, err := jose.ParseSigned(raw, everyAlgorithm)
+	jws, err := jose.ParseSignedCompact(raw, everyAlgorithm)
 	if err != nil {
 		return nil, err
 	}
