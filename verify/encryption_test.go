@@ -403,7 +403,9 @@ func TestEncryptedAnswers(t *testing.T) {
 		{"no content", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, 204, "", ""},
 		{"not modified", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("ETag", `"x"`); w.WriteHeader(304) }, 304, "", ""},
 		{"nothing at all", func(http.ResponseWriter, *http.Request) {}, 200, "", ""},
-		{"an error", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "secret reason", http.StatusUnprocessableEntity) }, 422, "text/plain; charset=utf-8", "secret reason"},
+		{"an error", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "secret reason", http.StatusUnprocessableEntity)
+		}, 422, "text/plain; charset=utf-8", "secret reason"},
 		{"no type", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, 200, "text/html; charset=utf-8", "<html>"},
 		{"flushed", func(w http.ResponseWriter, _ *http.Request) {
 			for range 3 {
