@@ -12,6 +12,7 @@ import { newTacet } from '../lib/tacet.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const client = { id: 'tacet', secret: 'secret-of-tacet' }
+const person = { sub: 'jane-1', sid: 'sid-1', name: 'Jane Doe', preferred_username: 'jane', groups: ['staff'], email: 'jane@example.com', email_verified: true }
 let provider, tacet, site, pages, browser, context
 
 before(async () => {
@@ -22,7 +23,7 @@ before(async () => {
     res.end(await readFile(script ? join(here, '../../sdk/dist', path.slice(5)) : join(here, '../pages/provider.html')))
   }).listen(0, '127.0.0.1')
   await once(pages, 'listening')
-  provider = await startProvider({ sub: 'jane-1', sid: 'sid-1', name: 'Jane Doe', preferred_username: 'jane', groups: ['staff'], email: 'jane@example.com', email_verified: true }, client)
+  provider = await startProvider(person, client)
   tacet = await newTacet()
   await tacet.run(['role', 'add', 'viewer', '--permission', 'orders:read'])
   await tacet.run(['client', 'add', 'spa', '--name', 'The Shop', '--redirect-uri', 'http://127.0.0.1/cb'])
@@ -72,7 +73,8 @@ test('two tabs are signed in, renew, and are out at once when the provider says 
   await Promise.all([one, two].map((p) => shows(p, 'signedout')))
   console.log(`refused ${Math.round(refused)} ms after the provider said so, shown as signed out after ${Math.round(performance.now() - began)} ms`)
   assert.deepEqual(statuses.filter((s) => s === 200), [])
-  // And in again, as the same user.
+  // And in again, as the same user, in what is another session at the provider.
+  person.sid = 'sid-2'
   await signIn(one)
 })
 
