@@ -207,7 +207,7 @@ func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact, how 
 	if err := s.possessed(ctx, t.Session); err != nil {
 		return Grant{}, err
 	}
-	sess, d, err := s.present(ctx, t, c)
+	sess, d, herd, err := s.present(ctx, t, c)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -230,7 +230,11 @@ func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact, how 
 	if err != nil {
 		return Grant{}, unavailable(err)
 	}
-	g, minted, err := s.grant(ctx, sess, &t, user, now, d.Outcome.Mints(), how...)
+	var equals *rotation.Token // the usual renewal has none, and need not be remembered
+	if herd {
+		equals = &t
+	}
+	g, minted, err := s.grant(ctx, sess, equals, user, now, d.Outcome.Mints(), how...)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -245,7 +249,7 @@ func (s *Service) Confirm(ctx context.Context, t rotation.Token, c Contact) erro
 	if err := s.possessed(ctx, t.Session); err != nil {
 		return err
 	}
-	sess, d, err := s.present(ctx, t, c)
+	sess, d, _, err := s.present(ctx, t, c)
 	if err != nil {
 		return err
 	}
@@ -258,20 +262,21 @@ func (s *Service) Confirm(ctx context.Context, t rotation.Token, c Contact) erro
 
 // present decides on a token and applies the decision. Equal presentations that
 // are in flight together are answered by one decision.
-func (s *Service) present(ctx context.Context, t rotation.Token, c Contact) (Session, rotation.Decision, error) {
+// herd says whether this one has equals.
+func (s *Service) present(ctx context.Context, t rotation.Token, c Contact) (sess Session, d rotation.Decision, herd bool, err error) {
 	type result struct {
 		sess Session
 		d    rotation.Decision
 	}
-	v, err, _ := s.inFlight.Do(flightKey(t), func() (any, error) {
+	v, err, shared := s.inFlight.Do(flightKey(t), func() (any, error) {
 		sess, d, err := s.decide(within{s.patience.context(), ctx}, t, c)
 		return result{sess, d}, err
 	})
 	if err != nil {
-		return Session{}, rotation.Decision{}, s.undecided(err)
+		return Session{}, rotation.Decision{}, false, s.undecided(err)
 	}
 	r := v.(result)
-	return r.sess, r.d, nil
+	return r.sess, r.d, shared || r.d.Outcome != rotation.Advanced, nil
 }
 
 func flightKey(t rotation.Token) string {
@@ -330,9 +335,9 @@ func (s *Service) decide(ctx context.Context, t rotation.Token, c Contact) (Sess
 	return Session{}, rotation.Decision{}, unavailable(fmt.Errorf("session %s changed %d times while one decision was made", t.Session, maxAttempts))
 }
 
-// grant signs the answer to a presented token (nil: a sign-in). The session must
-// be as it is after the decision.
-func (s *Service) grant(ctx context.Context, sess Session, presented *rotation.Token, u User, now time.Time, mint bool, how ...Option) (Grant, rotation.Token, error) {
+// grant signs the answer. The session must be as it is after the decision. Equals
+// is the token that was presented, if others present it as well (herd).
+func (s *Service) grant(ctx context.Context, sess Session, equals *rotation.Token, u User, now time.Time, mint bool, how ...Option) (Grant, rotation.Token, error) {
 	ttl := s.accessSeconds()
 	var jti [16]byte
 	s.random(jti[:])
@@ -369,10 +374,10 @@ func (s *Service) grant(ctx context.Context, sess Session, presented *rotation.T
 		}
 	}
 	var err error
-	if presented == nil || g.Carried {
+	if equals == nil || g.Carried {
 		g.AccessToken, err = s.Keys.Sign(claims)
 	} else {
-		g.AccessToken, claims, err = s.herd.sign(*presented, claims, s.Keys.Sign)
+		g.AccessToken, claims, err = s.herd.sign(*equals, claims, s.Keys.Sign)
 		g.ExpiresIn = claims.ExpiresAt - claims.IssuedAt
 	}
 	if err != nil {
