@@ -62,7 +62,7 @@ type Lifetimes struct {
 	Access time.Duration
 }
 
-// Config is what a Service needs. All fields but Links, Confidential, Observe and
+// Config is what a Service needs. All fields but Links, Confidential, Place, Observe and
 // Undecided are required.
 type Config struct {
 	Store         Store
