@@ -31,6 +31,7 @@ type contents struct {
 	sessions map[rotation.SessionID]session.Session
 	ids      []rotation.SessionID // of sessions, in order
 	users    map[string]directory.User
+	names    map[string]string // of users: their ids
 	roles    map[string]directory.Role
 	clients  map[string]oauth.Client
 	flows    map[oauth.Key]oauth.Flow
@@ -54,6 +55,7 @@ func MemoryWithBackup() (_ Stores, backup func() (restore func())) {
 	m := &memory{contents: contents{
 		sessions: map[rotation.SessionID]session.Session{},
 		users:    map[string]directory.User{},
+		names:    map[string]string{},
 		roles:    map[string]directory.Role{},
 		clients:  map[string]oauth.Client{},
 		flows:    map[oauth.Key]oauth.Flow{},
@@ -80,7 +82,7 @@ func MemoryWithBackup() (_ Stores, backup func() (restore func())) {
 // copy shares what is in the rows, which is never changed in place.
 func (c contents) copy() contents {
 	c.sessions, c.ids = maps.Clone(c.sessions), slices.Clone(c.ids)
-	c.users, c.roles = maps.Clone(c.users), maps.Clone(c.roles)
+	c.users, c.names, c.roles = maps.Clone(c.users), maps.Clone(c.names), maps.Clone(c.roles)
 	c.clients, c.flows = maps.Clone(c.clients), maps.Clone(c.flows)
 	c.links, c.notes = maps.Clone(c.links), maps.Clone(c.notes)
 	c.ring, c.events = slices.Clone(c.ring), slices.Clone(c.events)
@@ -311,13 +313,23 @@ func (m memoryDirectory) Users(ctx context.Context, after string, limit int) (li
 
 // taken reports whether another user has the name, or is the same person at a provider.
 func (m memoryDirectory) taken(v directory.User) bool {
+	if id, ok := m.names[v.Name]; ok && id != v.ID {
+		return true
+	}
+	if v.External.Issuer == "" {
+		return false
+	}
 	for _, u := range m.users {
-		same := v.External.Issuer != "" && v.External.Issuer == u.External.Issuer && v.External.Subject == u.External.Subject
-		if u.ID != v.ID && (u.Name == v.Name || same) {
+		if u.ID != v.ID && v.External.Issuer == u.External.Issuer && v.External.Subject == u.External.Subject {
 			return true
 		}
 	}
 	return false
+}
+
+func (m memoryDirectory) keep(u directory.User) {
+	delete(m.names, m.users[u.ID].Name)
+	m.users[u.ID], m.names[u.Name] = cloneUser(u), u.ID
 }
 
 func (m memoryDirectory) CreateUser(ctx context.Context, u directory.User) error {
@@ -325,7 +337,7 @@ func (m memoryDirectory) CreateUser(ctx context.Context, u directory.User) error
 		if _, ok := m.users[u.ID]; ok || m.taken(u) {
 			return directory.ErrExists
 		}
-		m.users[u.ID] = cloneUser(u)
+		m.keep(u)
 		return nil
 	})
 }
@@ -347,7 +359,7 @@ func (m memoryDirectory) UpdateUser(ctx context.Context, id string, change func(
 		if m.taken(u) {
 			return directory.ErrExists
 		}
-		m.users[id] = cloneUser(u)
+		m.keep(u)
 		m.append(ev)
 		return nil
 	})

@@ -20,7 +20,9 @@ CREATE TABLE tacet_sessions (
     ended      text    COLLATE "C" NOT NULL   -- '' while the session lives, else 'time reason'
 ) WITH (fillfactor = 85);
 
-CREATE INDEX tacet_sessions_user ON tacet_sessions (user_key, id);
+-- Without the id: a user has few sessions, which are put in order when they are
+-- listed, and entries of one user then share a key.
+CREATE INDEX tacet_sessions_user ON tacet_sessions (user_key);
 
 -- User agents, stored once; id is a hash of the text. No foreign key leads
 -- here: checking it would cost every renewal. Sweep removes what no session
