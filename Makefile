@@ -30,13 +30,8 @@ test-go: ## Go alone, without the race detector: under two minutes
 # time: the race detector sees nothing there, and takes minutes.
 APART = ./internal/cli ./internal/sim ./faults ./rotation
 
-# Nor does it watch a database translated from C, password hashes and tables of
-# characters, where half of its time would go. (The standard library's ciphers must
-# be watched: they share caches, whose locks it would not see.)
-UNWATCHED = $(foreach p,modernc.org/... golang.org/x/crypto/... golang.org/x/text/...,-gcflags=$(p)=-race=false)
-
 test-race: ## Go with the race detector, where it can see something
-	CGO_ENABLED=1 $(GO) test -race $(UNWATCHED) -timeout 20m $$($(GO) list ./... | grep -vE '/(internal/cli|internal/sim|faults|rotation)$$')
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vE '/(internal/cli|internal/sim|faults|rotation)$$')
 	$(GO) test -timeout 20m $(APART)
 
 test-bench: ## the benchmark's own tests; no figures

@@ -21,31 +21,32 @@ var allowed = map[string][]string{
 	"client/internal/fakeauth": {"rotation", "wire"}, // of the client's tests
 	"client/oauth2source":      {"client"},
 
-	"internal/events":                {},
-	"internal/gate":                  {},
-	"internal/telemetry":             {},
-	"internal/keys":                  {"internal/events", "rotation", "seal", "wire"},
-	"internal/directory":             {"internal/events", "wire"},
-	"internal/session":               {"internal/events", "rotation", "wire"},
-	"internal/oauth":                 {"internal/session", "rotation", "wire"},
-	"internal/idp":                   {"internal/directory", "internal/session", "wire"},
-	"internal/idp/idptest":           {}, // of tests
-	"internal/accounts":              {"internal/directory", "internal/session", "rotation", "wire"},
-	"internal/store/sqlite":          {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/store/postgres":        {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/store/guard":           {"internal/directory", "internal/events", "internal/gate", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/store/postgres/pgtest": {}, // of tests and benchmarks
-	"internal/store/sharded":         {"internal/events", "internal/session", "internal/store/postgres", "rotation"},
-	"internal/store/storetest":       {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/httpapi":               {"dpop", "internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
-	"internal/httpapi/profiles":      {"internal/session", "rotation", "verify", "wire"},
-	"internal/capacity":              {}, // of docs/capacity.md
-	"internal/config":                {},
-	"internal/gateway":               {"rotation", "verify", "wire"},
-	"internal/demo":                  {"internal/session", "rotation", "wire"},
-	"internal/sim":                   {}, // tests only
-	"internal/app":                   {"internal/accounts", "internal/directory", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/guard", "internal/store/postgres", "internal/store/sharded", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"},
-	"internal/cli":                   {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/sharded", "internal/telemetry", "rotation", "wire"},
+	"internal/events":                  {},
+	"internal/gate":                    {},
+	"internal/telemetry":               {},
+	"internal/keys":                    {"internal/events", "rotation", "seal", "wire"},
+	"internal/directory":               {"internal/events", "wire"},
+	"internal/session":                 {"internal/events", "rotation", "wire"},
+	"internal/oauth":                   {"internal/session", "rotation", "wire"},
+	"internal/idp":                     {"internal/directory", "internal/session", "wire"},
+	"internal/idp/idptest":             {}, // of tests
+	"internal/accounts":                {"internal/directory", "internal/session", "rotation", "wire"},
+	"internal/store/sqlite":            {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
+	"internal/store/sqlite/sqlitetest": {"internal/store/sqlite"}, // of tests
+	"internal/store/postgres":          {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
+	"internal/store/guard":             {"internal/directory", "internal/events", "internal/gate", "internal/keys", "internal/oauth", "internal/session", "rotation"},
+	"internal/store/postgres/pgtest":   {}, // of tests and benchmarks
+	"internal/store/sharded":           {"internal/events", "internal/session", "internal/store/postgres", "rotation"},
+	"internal/store/storetest":         {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
+	"internal/httpapi":                 {"dpop", "internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
+	"internal/httpapi/profiles":        {"internal/session", "rotation", "verify", "wire"},
+	"internal/capacity":                {}, // of docs/capacity.md
+	"internal/config":                  {},
+	"internal/gateway":                 {"rotation", "verify", "wire"},
+	"internal/demo":                    {"internal/session", "rotation", "wire"},
+	"internal/sim":                     {}, // tests only
+	"internal/app":                     {"internal/accounts", "internal/directory", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/guard", "internal/store/postgres", "internal/store/sharded", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"},
+	"internal/cli":                     {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/sharded", "internal/telemetry", "rotation", "wire"},
 
 	"":          {"internal/app", "internal/directory", "internal/idp", "internal/session", "internal/telemetry", "rotation", "verify", "wire"},
 	"cmd/tacet": {"internal/cli"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tacet-dev/tacet"
 	"github.com/tacet-dev/tacet/client"
+	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/verify"
 )
 
@@ -19,7 +20,7 @@ func TestEncryptionInAGoProgram(t *testing.T) {
 	mux := http.NewServeMux()
 	web := httptest.NewServer(mux)
 	defer web.Close()
-	srv, err := tacet.New(t.Context(), tacet.Config{PublicURL: web.URL, DataDir: t.TempDir(), Users: users, Encryption: true, Logger: slog.New(slog.DiscardHandler)})
+	srv, err := tacet.New(t.Context(), tacet.Config{PublicURL: web.URL, DataDir: sqlitetest.Dir(t), Users: users, Encryption: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tacet-dev/tacet"
+	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -46,7 +47,7 @@ func TestGrantsOfOwnUsersAreLive(t *testing.T) {
 	mux := http.NewServeMux()
 	web := httptest.NewServer(mux)
 	defer web.Close()
-	srv, err := tacet.New(t.Context(), tacet.Config{PublicURL: web.URL, DataDir: t.TempDir(), Users: users, Logger: slog.New(slog.DiscardHandler)})
+	srv, err := tacet.New(t.Context(), tacet.Config{PublicURL: web.URL, DataDir: sqlitetest.Dir(t), Users: users, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
@@ -65,7 +66,7 @@ func startStack(t *testing.T, users people) *stack {
 	s.proxy = proxy.New(back.URL)
 	s.front = httptest.NewServer(s.proxy)
 	s.url = s.front.URL
-	s.config = app.Config{PublicURL: s.url, DataDir: t.TempDir(), FeedToken: feedToken, TrustedProxies: []string{"127.0.0.1"},
+	s.config = app.Config{PublicURL: s.url, DataDir: sqlitetest.Dir(t), FeedToken: feedToken, TrustedProxies: []string{"127.0.0.1"},
 		Clock: s.clock.Now, Observe: s.observe, Logger: slog.New(slog.DiscardHandler)}
 	if users != nil {
 		s.config.Directory, s.config.Authenticator = users, users

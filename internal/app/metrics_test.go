@@ -17,6 +17,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/postgres"
 	"github.com/tacet-dev/tacet/internal/store/sqlite"
+	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/internal/telemetry"
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -126,7 +127,7 @@ var metricName = regexp.MustCompile(`\btacet_[a-z0-9_]+`)
 // The dashboard and the alerts name metrics that there are, and every metric of
 // ours is in one of them.
 func TestDashboardAndAlertsNameTheMetrics(t *testing.T) {
-	a, err := Open(t.Context(), Config{PublicURL: "http://localhost", DataDir: t.TempDir()})
+	a, err := Open(t.Context(), Config{PublicURL: "http://localhost", DataDir: sqlitetest.Dir(t)})
 	must(t, err)
 	defer a.Close()
 	have := map[string]bool{}

@@ -8,6 +8,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/idp/idptest"
+	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 )
 
 func TestDoctorAsksTheProvider(t *testing.T) {
@@ -15,7 +16,7 @@ func TestDoctorAsksTheProvider(t *testing.T) {
 	look := func(change func(*idptest.Settings)) finding {
 		t.Helper()
 		p.Change(change)
-		cfg := app.Config{PublicURL: "http://127.0.0.1:8080", DataDir: t.TempDir(),
+		cfg := app.Config{PublicURL: "http://127.0.0.1:8080", DataDir: sqlitetest.Dir(t),
 			Providers: []idp.Settings{{ID: "sso", Name: "Company", Issuer: p.URL, ClientID: idptest.ClientID}}}
 		if err := cfg.Normalize(); err != nil {
 			t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/demo"
 	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -24,7 +25,7 @@ func real(t *testing.T, publicURL string) *demo.Server {
 	t.Helper()
 	var decisions demo.Decisions
 	cfg := app.Config{
-		PublicURL: publicURL, DataDir: t.TempDir(), AccessTTL: 10 * time.Second,
+		PublicURL: publicURL, DataDir: sqlitetest.Dir(t), AccessTTL: 10 * time.Second,
 		Observe: decisions.Observe, Logger: slog.New(slog.DiscardHandler),
 	}
 	a, err := app.Open(t.Context(), cfg)

@@ -17,6 +17,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -328,8 +329,8 @@ func bubble(t *testing.T, change ...func(*app.Config)) *harness {
 	for _, name := range []string{"alice", "bob"} {
 		h.people.users[name] = session.User{User: wire.User{ID: name, Username: name}, GrantsVersion: 1}
 	}
-	cfg := app.Config{PublicURL: "http://localhost", DataDir: t.TempDir(), Directory: h.people, Authenticator: h.people,
-		Logger: slog.New(slog.DiscardHandler), FeedToken: feedToken}
+	cfg := app.Config{PublicURL: "http://localhost", DataDir: sqlitetest.Dir(t), Directory: h.people, Authenticator: h.people,
+		Logger: slog.New(slog.DiscardHandler), FeedToken: feedToken, EventPoll: time.Second} // hours pass here
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -102,7 +103,7 @@ func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 	var handler http.Handler
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(srv.Close)
-	cfg := app.Config{PublicURL: srv.URL, DataDir: t.TempDir(), Directory: h.people, Authenticator: h.people,
+	cfg := app.Config{PublicURL: srv.URL, DataDir: sqlitetest.Dir(t), Directory: h.people, Authenticator: h.people,
 		Clock: h.clock.Now, Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: h.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(&cfg)

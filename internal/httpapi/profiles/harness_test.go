@@ -20,6 +20,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -126,7 +127,7 @@ func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 	var handler http.Handler
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(srv.Close)
-	cfg := app.Config{PublicURL: srv.URL, DataDir: t.TempDir(), Directory: h.people, Authenticator: h.people,
+	cfg := app.Config{PublicURL: srv.URL, DataDir: sqlitetest.Dir(t), Directory: h.people, Authenticator: h.people,
 		Profiles: profiles.Names(), AccessTTL: accessTTL, Clock: h.clock,
 		Logger: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
+	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 )
 
 // A cookie is not enough: the call must come from our own page. Whatever a
@@ -276,7 +277,7 @@ func TestProfilesStandBesideTheNativeSurface(t *testing.T) {
 		if err := os.WriteFile(file, []byte(change(good)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		a, err := app.Open(t.Context(), app.Config{PublicURL: "http://localhost", DataDir: t.TempDir(), Profiles: []string{file}, Logger: slog.New(slog.DiscardHandler)})
+		a, err := app.Open(t.Context(), app.Config{PublicURL: "http://localhost", DataDir: sqlitetest.Dir(t), Profiles: []string{file}, Logger: slog.New(slog.DiscardHandler)})
 		if err == nil {
 			_ = a.Close()
 		}

@@ -241,7 +241,7 @@ func testRoleDelete(t *testing.T, st Stores) {
 
 // testRoleOfThousands: one edit of a role is one commit, however many hold it.
 func testRoleOfThousands(t *testing.T, st Stores) {
-	holders := 10_000
+	holders := 3_000
 	if testing.Short() {
 		holders = 500
 	}
