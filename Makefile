@@ -59,7 +59,7 @@ sdk: sdk/node_modules ## build the SDK into sdk/dist (committed)
 	cd sdk && npm run build
 
 test-sdk: sdk/node_modules ## types, unit tests, sizes, publint and attw
-	cd sdk && npm test && npm run check
+	cd sdk && npm test && npm run pack-lint
 
 demo: sdk demo/node_modules ## build the demo page into internal/demo/static (committed)
 	cd demo && npm run build
