@@ -85,11 +85,13 @@ func TestFaults(t *testing.T) {
 	if os.Getenv("SIM_SEED") != "" {
 		n = 1
 	}
+	var seen proof
 	for seed := first; seed < first+uint64(n); seed++ {
 		w := play(t, faulty(seed))
 		report(t, w)
-		w.happened(t)
+		seen.add(t, w)
 	}
+	seen.enough(t)
 }
 
 // TestMillion plays as many session-hours as SIM_HOURS says.
@@ -98,27 +100,41 @@ func TestMillion(t *testing.T) {
 	if want == 0 {
 		t.Skip("make test-sim: a million session-hours")
 	}
+	var seen proof
 	began, total := time.Now(), 0.0
 	for seed := uint64(setting("SIM_SEED", 1)); total < want && !t.Failed(); seed++ {
 		w := play(t, season(seed))
 		report(t, w)
-		w.happened(t)
+		seen.add(t, w)
 		total += w.hours()
 	}
+	seen.enough(t)
 	took := time.Since(began)
 	t.Logf("%.0f session-hours in %v, %.0f per second", total, took.Round(time.Second), total/took.Seconds())
 }
 
-// happened logs what a world has seen, and fails if it was too little to prove
-// anything.
-func (w *world) happened(t *testing.T) {
+// proof is what several worlds have seen together: how much is in one of them is a
+// matter of its seed.
+type proof struct{ moves, caught, probed, rotations, accepted int }
+
+func (p *proof) add(t *testing.T, w *world) {
 	t.Helper()
 	c := w.count
 	t.Logf("seed %d: %.0f session-hours, %d sessions, %d decisions %v, %d writes; %d copies used, %d sessions revoked for it; "+
 		"%d access tokens accepted, %d refused; %d ended, %d probes of lifetimes, %d changes of the key ring; history %x",
 		w.seed, w.hours(), c.signIns, c.outcomes, c.byOutcome[:7], c.moves, c.thefts, c.caught, c.accepted, c.refused, c.ends, c.probed, c.rotations, w.hash.Sum64())
-	if c.moves == 0 || c.caught == 0 || c.probed == 0 || c.rotations < 2 || c.accepted == 0 {
-		t.Errorf("seed %d: too little has happened", w.seed)
+	p.moves += c.moves
+	p.caught += c.caught
+	p.probed += c.probed
+	p.rotations += c.rotations
+	p.accepted += c.accepted
+}
+
+// enough fails if it was too little to prove anything.
+func (p *proof) enough(t *testing.T) {
+	t.Helper()
+	if p.moves == 0 || p.caught == 0 || p.probed == 0 || p.rotations < 2 || p.accepted == 0 {
+		t.Errorf("too little has happened: %+v", *p)
 	}
 }
 
