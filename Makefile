@@ -15,8 +15,7 @@ build: ## the program, as ./tacet
 
 test: ## everything, in the order in which failures are cheapest
 	@scripts/need go node gcc chromium nginx postgres
-	$(MAKE) lint
-	$(MAKE) test-sdk test-demo
+	$(MAKE) -j2 --output-sync=target lint test-sdk test-demo
 	$(MAKE) test-race
 	$(MAKE) test-bench test-examples
 	$(MAKE) test-e2e

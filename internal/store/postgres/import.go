@@ -66,7 +66,7 @@ type imported struct{ sessions }
 // Sweep is session.Store.
 func (st imported) Sweep(ctx context.Context, from rotation.SessionID, limit int, look func(session.Session) bool) (next rotation.SessionID, _ int, err error) {
 	list, err := read(ctx, st.db, func(ctx context.Context, c *pgxpool.Conn) ([]session.Session, error) {
-		return st.db.query(ctx, c, selectSession+"WHERE s.id > $1 ORDER BY s.id LIMIT $2", uuid(from), limit)
+		return st.db.query(ctx, c, "WHERE s.id > $1 ORDER BY s.id LIMIT $2", uuid(from), limit)
 	})
 	for _, s := range list {
 		look(s)
@@ -97,7 +97,7 @@ func (im *Import) PutSessions(ctx context.Context, from rotation.SessionID, list
 		upto = list[len(list)-1].ID
 	}
 	err = im.repeat(ctx, im.pool, func(ctx context.Context, c *pgxpool.Conn) error {
-		there, err := im.query(ctx, c, selectSession+"WHERE s.id > $1 AND s.id <= $2 ORDER BY s.id", uuid(from), uuid(upto))
+		there, err := im.query(ctx, c, "WHERE s.id > $1 AND s.id <= $2 ORDER BY s.id", uuid(from), uuid(upto))
 		if err != nil || equal(there, list) {
 			return err
 		}

@@ -357,7 +357,7 @@ func (m *mover) recognise(ctx context.Context, c *pgxpool.Conn, batch []*move) e
 	if len(ids) == 0 {
 		return nil
 	}
-	list, err := m.db.query(ctx, c, selectSession+"WHERE s.id = ANY ($1)", ids)
+	list, err := m.db.query(ctx, c, "WHERE s.id = ANY ($1)", ids)
 	if err != nil {
 		return err
 	}

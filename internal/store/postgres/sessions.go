@@ -58,11 +58,11 @@ func scan(row pgx.CollectableRow) (s session.Session, version int64, err error) 
 	return s, version, err
 }
 
-// query reads sessions; the text has the columns of selectSession.
+// query reads sessions; where begins with WHERE.
 func (db *DB) query(ctx context.Context, q interface {
 	Query(context.Context, string, ...any) (pgx.Rows, error)
-}, text string, args ...any) ([]session.Session, error) {
-	rows, err := q.Query(ctx, text, args...)
+}, where string, args ...any) ([]session.Session, error) {
+	rows, err := q.Query(ctx, selectSession+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (st sessions) Create(ctx context.Context, s session.Session) error {
 			return err
 		}
 		if again { // perhaps an earlier attempt has made it, and its answer was lost
-			found, err := db.query(ctx, c, selectSession+"WHERE s.id = $1", uuid(s.ID))
+			found, err := db.query(ctx, c, "WHERE s.id = $1", uuid(s.ID))
 			if err != nil {
 				return err
 			}
@@ -111,7 +111,7 @@ func (st sessions) Create(ctx context.Context, s session.Session) error {
 
 func (st sessions) Get(ctx context.Context, id rotation.SessionID) (session.Session, error) {
 	return read(ctx, st.db, func(ctx context.Context, c *pgxpool.Conn) (session.Session, error) {
-		list, err := st.db.query(ctx, c, selectSession+"WHERE s.id = $1", uuid(id))
+		list, err := st.db.query(ctx, c, "WHERE s.id = $1", uuid(id))
 		switch {
 		case err != nil:
 			return session.Session{}, err
@@ -145,26 +145,28 @@ func (st sessions) List(ctx context.Context, user string, before rotation.Sessio
 	if !storable(user) {
 		return nil, nil // nobody has such an id
 	}
-	args := []any{max(limit, 0)}
-	add := func(condition string, arg any) string {
+	where, args := listing(user, before, limit)
+	return read(ctx, st.db, func(ctx context.Context, c *pgxpool.Conn) ([]session.Session, error) {
+		return st.db.query(ctx, c, where, args...)
+	})
+}
+
+// listing is what List asks for.
+func listing(user string, before rotation.SessionID, limit int) (where string, args []any) {
+	where, args = "WHERE s.ended = ''", []any{max(limit, 0)}
+	add := func(condition string, arg any) {
 		args = append(args, arg)
-		return fmt.Sprintf(" AND %s $%d", condition, len(args))
+		where += fmt.Sprintf(" AND %s $%d", condition, len(args))
 	}
-	from := ""
 	if user != "" {
 		key, text := userKey(user)
-		// Materialized, or the server may hope to find them sooner on a walk through
-		// the sessions of all users, which are in order.
-		from = "WITH tacet_sessions AS MATERIALIZED (SELECT * FROM tacet_sessions WHERE ended = ''" +
-			add("user_key =", key) + add("user_id =", text) + ") "
+		add("s.user_key =", key)
+		add("s.user_id =", text)
 	}
-	where := "WHERE s.ended = ''"
 	if before != (rotation.SessionID{}) {
-		where += add("s.id <", uuid(before))
+		add("s.id <", uuid(before))
 	}
-	return read(ctx, st.db, func(ctx context.Context, c *pgxpool.Conn) ([]session.Session, error) {
-		return st.db.query(ctx, c, from+selectSession+where+" ORDER BY s.id DESC LIMIT $1", args...)
-	})
+	return where + " ORDER BY s.id DESC LIMIT $1", args
 }
 
 // endText is the column ended.

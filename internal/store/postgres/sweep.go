@@ -84,7 +84,7 @@ func (db *DB) lease(ctx context.Context, c *pgxpool.Conn, d time.Duration) (bool
 
 // bite reads the next sessions, and which texts they refer to.
 func (db *DB) bite(ctx context.Context, c *pgxpool.Conn, from rotation.SessionID, limit int) ([]session.Session, []int64, error) {
-	found, err := db.query(ctx, c, selectSession+"WHERE s.id > $1 ORDER BY s.id LIMIT $2", uuid(from), limit)
+	found, err := db.query(ctx, c, "WHERE s.id > $1 ORDER BY s.id LIMIT $2", uuid(from), limit)
 	if err != nil || len(db.sweep.texts) == 0 {
 		return found, nil, err
 	}
@@ -115,7 +115,7 @@ func (db *DB) remove(ctx context.Context, c *pgxpool.Conn, gone map[rotation.Ses
 		return 0, err
 	}
 	defer tx.Rollback(ctx) // does nothing after a commit
-	list, err := db.query(ctx, tx, selectSession+"WHERE s.id = ANY ($1) ORDER BY s.id FOR UPDATE OF s", ids)
+	list, err := db.query(ctx, tx, "WHERE s.id = ANY ($1) ORDER BY s.id FOR UPDATE OF s", ids)
 	if err != nil {
 		return 0, err
 	}
