@@ -91,7 +91,9 @@ func TestFaults(t *testing.T) {
 		report(t, w)
 		seen.add(t, w)
 	}
-	seen.enough(t)
+	if n > 1 { // one that is played again is there for its story
+		seen.enough(t)
+	}
 }
 
 // TestMillion plays as many session-hours as SIM_HOURS says.
@@ -115,7 +117,7 @@ func TestMillion(t *testing.T) {
 
 // proof is what several worlds have seen together: how much is in one of them is a
 // matter of its seed.
-type proof struct{ moves, caught, probed, rotations, accepted int }
+type proof struct{ worlds, moves, caught, probed, rotations, accepted int }
 
 func (p *proof) add(t *testing.T, w *world) {
 	t.Helper()
@@ -123,6 +125,7 @@ func (p *proof) add(t *testing.T, w *world) {
 	t.Logf("seed %d: %.0f session-hours, %d sessions, %d decisions %v, %d writes; %d copies used, %d sessions revoked for it; "+
 		"%d access tokens accepted, %d refused; %d ended, %d probes of lifetimes, %d changes of the key ring; history %x",
 		w.seed, w.hours(), c.signIns, c.outcomes, c.byOutcome[:7], c.moves, c.thefts, c.caught, c.accepted, c.refused, c.ends, c.probed, c.rotations, w.hash.Sum64())
+	p.worlds++
 	p.moves += c.moves
 	p.caught += c.caught
 	p.probed += c.probed
@@ -130,10 +133,10 @@ func (p *proof) add(t *testing.T, w *world) {
 	p.accepted += c.accepted
 }
 
-// enough fails if it was too little to prove anything.
+// enough fails if it was too little, on average, to prove anything.
 func (p *proof) enough(t *testing.T) {
 	t.Helper()
-	if p.moves == 0 || p.caught == 0 || p.probed == 0 || p.rotations < 2 || p.accepted == 0 {
+	if n := p.worlds; p.moves < n || p.caught < n || p.probed < n || p.rotations < 2*n || p.accepted < n {
 		t.Errorf("too little has happened: %+v", *p)
 	}
 }
