@@ -120,6 +120,8 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // look compares the counters with what is known. They may also have gone back,
 // if the server has lost commits or a backup was restored.
+// A change of this node that is committed, and whose call has not returned, is
+// taken for one of others: caches are dropped once too often, which does no harm.
 func (w *watcher) look(ctx context.Context) {
 	c, err := w.db.counters(ctx)
 	if err != nil {
