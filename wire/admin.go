@@ -21,12 +21,15 @@ const (
 	PermissionSessionsWrite = "admin:sessions:write"
 	PermissionKeysRead      = "admin:keys:read"
 	PermissionKeysWrite     = "admin:keys:write"
+	// PermissionEscalate lets administrators give permissions that they lack, and
+	// change those who have them.
+	PermissionEscalate = "admin:permissions:escalate"
 )
 
 // AdminPermissions returns the permissions of administration.
 func AdminPermissions() []string {
 	return []string{PermissionUsersRead, PermissionUsersWrite, PermissionRolesRead, PermissionRolesWrite,
-		PermissionSessionsRead, PermissionSessionsWrite, PermissionKeysRead, PermissionKeysWrite}
+		PermissionSessionsRead, PermissionSessionsWrite, PermissionKeysRead, PermissionKeysWrite, PermissionEscalate}
 }
 
 // AdminUser is a user of the embedded directory as administrators see it.

@@ -147,6 +147,7 @@ const (
 	CodeMethodNotAllowed   = "method_not_allowed"      // 405
 	CodeExists             = "already_exists"          // 409
 	CodeOwnAccess          = "own_access"              // 409: it would take administration from the caller
+	CodeLastAdmin          = "last_admin"              // 409: nobody would be left who has admin:*
 	CodeTooLarge           = "content_too_large"       // 413
 	CodeUnsupportedMedia   = "unsupported_media_type"  // 415
 	CodeThrottled          = "too_many_requests"       // 429 with Retry-After

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/session"
@@ -12,15 +13,20 @@ import (
 )
 
 // Accounts is safe for concurrent use. Its errors are *directory.InvalidError,
-// *AboveError, *OwnError, or wrap directory.ErrNotFound (*directory.NoRoleError
-// for a role), directory.ErrExists or session.ErrUnavailable.
+// *MissingError, *AboveError, *OwnError, ErrLastAdmin, or wrap directory.ErrNotFound
+// (*directory.NoRoleError for a role), directory.ErrExists or session.ErrUnavailable.
 type Accounts struct {
 	directory *directory.Directory
 	sessions  *session.Service
+	// taking is held while something is taken away, so that two administrators
+	// who take it from each other are told apart.
+	taking sync.Mutex
 }
 
 // New returns the administration of the users of d, whose sessions are in s.
-func New(d *directory.Directory, s *session.Service) *Accounts { return &Accounts{d, s} }
+func New(d *directory.Directory, s *session.Service) *Accounts {
+	return &Accounts{directory: d, sessions: s}
+}
 
 // User returns a user by id.
 func (a *Accounts) User(ctx context.Context, id string) (directory.User, error) {
@@ -46,8 +52,8 @@ func (a *Accounts) Users(ctx context.Context, after string, limit int) ([]direct
 // AddUser makes a user. To give roles takes the permission to write roles.
 func (a *Accounts) AddUser(ctx context.Context, by Actor, n directory.NewUser) (directory.User, error) {
 	if len(n.Roles) > 0 {
-		if err := by.needs(wire.PermissionRolesWrite); err != nil {
-			return directory.User{}, err
+		if !by.has(wire.PermissionRolesWrite) {
+			return directory.User{}, &MissingError{wire.PermissionRolesWrite}
 		}
 		roles, err := a.Roles(ctx)
 		if err != nil {
@@ -67,8 +73,16 @@ func (a *Accounts) UpdateUser(ctx context.Context, by Actor, id string, p direct
 	if disable && by.is(id) {
 		return &OwnError{wire.PermissionUsersWrite}
 	}
-	if err := a.reachesUser(ctx, by, id); err != nil {
+	permissions, err := a.reachesUser(ctx, by, id)
+	if err != nil {
 		return err
+	}
+	if disable && lessens(permissions, nil) {
+		a.taking.Lock()
+		defer a.taking.Unlock()
+		if err := a.leavesAdministration(ctx, by, disabled(id)); err != nil {
+			return err
+		}
 	}
 	if err := a.directory.Update(ctx, id, p); err != nil || !disable {
 		return settle(err)
@@ -79,7 +93,7 @@ func (a *Accounts) UpdateUser(ctx context.Context, by Actor, id string, p direct
 // SetPassword sets a user's password and ends all of the user's sessions, also
 // the one that the caller may be using.
 func (a *Accounts) SetPassword(ctx context.Context, by Actor, id, password string) error {
-	if err := a.reachesUser(ctx, by, id); err != nil {
+	if _, err := a.reachesUser(ctx, by, id); err != nil {
 		return err
 	}
 	if err := a.directory.SetPassword(ctx, id, password); err != nil {
@@ -90,7 +104,7 @@ func (a *Accounts) SetPassword(ctx context.Context, by Actor, id, password strin
 
 // GrantRole gives a user a role.
 func (a *Accounts) GrantRole(ctx context.Context, by Actor, id, role string) error {
-	if err := a.reachesUser(ctx, by, id); err != nil {
+	if _, err := a.reachesUser(ctx, by, id); err != nil {
 		return err
 	}
 	if err := a.reachesRole(ctx, by, role); err != nil {
@@ -101,11 +115,14 @@ func (a *Accounts) GrantRole(ctx context.Context, by Actor, id, role string) err
 
 // RevokeRole takes a role from a user, which need not exist any more.
 func (a *Accounts) RevokeRole(ctx context.Context, by Actor, id, role string) error {
-	if err := a.reachesUser(ctx, by, id); err != nil {
+	permissions, err := a.reachesUser(ctx, by, id)
+	if err != nil {
 		return err
 	}
-	if by.is(id) {
-		if err := a.keeps(ctx, by, without(role)); err != nil {
+	if lessens(permissions, nil) {
+		a.taking.Lock()
+		defer a.taking.Unlock()
+		if err := a.leavesAdministration(ctx, by, withoutRole(id, role)); err != nil {
 			return err
 		}
 	}
@@ -115,7 +132,7 @@ func (a *Accounts) RevokeRole(ctx context.Context, by Actor, id, role string) er
 // settle gives every error that has no answer of its own the one for outages.
 func settle(err error) error {
 	if err == nil || errors.Is(err, directory.ErrNotFound) || errors.Is(err, directory.ErrExists) ||
-		errors.As(err, new(*directory.InvalidError)) || errors.Is(err, session.ErrUnavailable) {
+		errors.As(err, new(*directory.InvalidError)) || errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrUnavailable) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", session.ErrUnavailable, err)

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/tacet-dev/tacet/internal/directory"
@@ -13,21 +14,33 @@ type Actor struct {
 	userID      string
 	permissions []string
 	operator    bool
+	evenLast    bool
 }
 
-// Operator is who has the data directory at hand, and so everything.
-var Operator = Actor{operator: true}
+// Operator is who has the data directory at hand, and so every permission. The
+// last administrator stays all the same, but for OperatorEvenLast.
+var (
+	Operator         = Actor{operator: true}
+	OperatorEvenLast = Actor{operator: true, evenLast: true}
+)
 
 // Caller is a user of the HTTP API with the permissions that the user has now.
 func Caller(userID string, permissions []string) Actor {
 	return Actor{userID: userID, permissions: permissions}
 }
 
-// AboveError says that what was asked for takes a permission that the caller
-// lacks.
+// MissingError says that the call takes a permission that the caller lacks.
+type MissingError struct{ Permission string }
+
+func (e *MissingError) Error() string { return "accounts: this takes the permission " + e.Permission }
+
+// AboveError says that the change would give, or is about somebody or something
+// that has, a permission that the caller lacks.
 type AboveError struct{ Permission string }
 
-func (e *AboveError) Error() string { return "accounts: this takes the permission " + e.Permission }
+func (e *AboveError) Error() string {
+	return "accounts: the one who asks lacks the permission " + e.Permission + ", which this would give or change"
+}
 
 // OwnError says that the caller would have lost a permission of administration.
 type OwnError struct{ Permission string }
@@ -36,37 +49,43 @@ func (e *OwnError) Error() string {
 	return "accounts: this would take the permission " + e.Permission + " from the one who asks"
 }
 
+// ErrLastAdmin says that after the change no enabled user would have every
+// permission of administration, and before it one has.
+var ErrLastAdmin = errors.New("accounts: nobody would be left who has every permission of administration (admin:*)")
+
 func (by Actor) is(userID string) bool { return !by.operator && by.userID == userID }
 
-func (by Actor) needs(permission string) error {
-	if by.operator || covered(by.permissions, permission) {
-		return nil
-	}
-	return &AboveError{permission}
+func (by Actor) has(permission string) bool {
+	return by.operator || covered(by.permissions, permission)
 }
 
-// reaches reports whether by may give these permissions, or change who has them.
+// reaches reports whether by may give these permissions, or change who has them:
+// by has each of them, or the permission to go beyond.
 func (by Actor) reaches(permissions []string) error {
-	for _, p := range wire.AdminPermissions() {
-		if covered(permissions, p) {
-			if err := by.needs(p); err != nil {
-				return err
-			}
+	if by.has(wire.PermissionEscalate) {
+		return nil
+	}
+	for _, p := range permissions {
+		if !by.has(p) {
+			return &AboveError{p}
 		}
 	}
 	return nil
 }
 
-func (a *Accounts) reachesUser(ctx context.Context, by Actor, id string) error {
+// reachesUser returns what the user may do, or would if not disabled, if by may
+// change that user.
+func (a *Accounts) reachesUser(ctx context.Context, by Actor, id string) ([]string, error) {
 	u, err := a.User(ctx, id)
-	if err != nil || by.operator {
-		return err
+	if err != nil {
+		return nil, err
 	}
 	roles, err := a.Roles(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return by.reaches(directory.PermissionsOf(u, roles))
+	permissions := directory.PermissionsOf(u, roles)
+	return permissions, by.reaches(permissions)
 }
 
 func (a *Accounts) reachesRole(ctx context.Context, by Actor, name string) error {
@@ -75,36 +94,6 @@ func (a *Accounts) reachesRole(ctx context.Context, by Actor, name string) error
 		return err
 	}
 	return by.reaches(role.Permissions)
-}
-
-// keeps reports whether by has all of its permissions of administration after a
-// change, which is tried out on copies.
-func (a *Accounts) keeps(ctx context.Context, by Actor, change func(own *directory.User, roles []directory.Role)) error {
-	if by.operator {
-		return nil
-	}
-	u, err := a.User(ctx, by.userID)
-	if err != nil {
-		return err
-	}
-	roles, err := a.Roles(ctx)
-	if err != nil {
-		return err
-	}
-	change(&u, roles)
-	after := directory.PermissionsOf(u, roles)
-	for _, p := range wire.AdminPermissions() {
-		if covered(by.permissions, p) && !covered(after, p) {
-			return &OwnError{p}
-		}
-	}
-	return nil
-}
-
-func without(role string) func(*directory.User, []directory.Role) {
-	return func(u *directory.User, _ []directory.Role) {
-		u.Roles = slices.DeleteFunc(u.Roles, func(r string) bool { return r == role })
-	}
 }
 
 func covered(granted []string, wanted string) bool {

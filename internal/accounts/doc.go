@@ -2,14 +2,17 @@
 // can do, under the rules that span users, sessions and the one who asks.
 //
 //   - A new password and a disabled user end the user's sessions.
-//   - Nobody reaches above themselves: who lacks a permission of administration
-//     (wire.AdminPermissions) can neither give it nor change a user or a role
-//     that has it. Otherwise a help desk that may set passwords could set an
-//     administrator's and be one.
-//   - Nobody takes administration from themselves. Since whoever makes a change
-//     can administrate after it, somebody always can. (Two administrators who
-//     demote each other in the same instant are not prevented from it.)
+//   - Nobody reaches above themselves: who lacks a permission, of whatever kind, can
+//     neither give it, nor change a user or a role that has it, nor end sessions of
+//     such a user. Otherwise a help desk that may set passwords could set anybody's
+//     and be them. wire.PermissionEscalate, which "admin:*" covers, lifts this, as the
+//     verb escalate does in Kubernetes.
+//   - Nobody takes administration from themselves.
+//   - Somebody is always left who has all permissions of administration. (Two
+//     nodes that take it from each other's caller in the same instant are not held
+//     apart; one process is.)
 //
-// The last two hold for callers of the HTTP API. [Operator], who has the data
-// directory at hand, is bound by neither and is the way back in.
+// The middle two hold for callers of the HTTP API. [Operator], who has the data
+// directory at hand, is bound by neither, and by the last one unless it is
+// [OperatorEvenLast].
 package accounts

@@ -39,45 +39,39 @@ func (a *Accounts) AddRole(ctx context.Context, by Actor, name string, permissio
 
 // SetPermissions replaces what a role grants.
 func (a *Accounts) SetPermissions(ctx context.Context, by Actor, role string, permissions ...string) error {
-	err := a.mayChangeRole(ctx, by, role, func([]string) []string { return permissions })
-	if err != nil {
-		return err
-	}
-	return settle(a.directory.SetPermissions(ctx, role, permissions...))
+	next := func([]string) []string { return permissions }
+	return a.changeRole(ctx, by, role, next, func() error { return a.directory.SetPermissions(ctx, role, permissions...) })
 }
 
 // ChangePermissions takes permissions from a role and adds others.
 func (a *Accounts) ChangePermissions(ctx context.Context, by Actor, role string, add, remove []string) error {
-	err := a.mayChangeRole(ctx, by, role, func(now []string) []string { return directory.Changed(now, add, remove) })
-	if err != nil {
-		return err
-	}
-	return settle(a.directory.ChangePermissions(ctx, role, add, remove))
+	next := func(now []string) []string { return directory.Changed(now, add, remove) }
+	return a.changeRole(ctx, by, role, next, func() error { return a.directory.ChangePermissions(ctx, role, add, remove) })
 }
 
 // RemoveRole deletes a role and takes it from everybody who holds it.
 func (a *Accounts) RemoveRole(ctx context.Context, by Actor, role string) error {
-	if err := a.mayChangeRole(ctx, by, role, func([]string) []string { return nil }); err != nil {
-		return err
-	}
-	return settle(a.directory.DeleteRole(ctx, role))
+	nothing := func([]string) []string { return nil }
+	return a.changeRole(ctx, by, role, nothing, func() error { return a.directory.DeleteRole(ctx, role) })
 }
 
-// mayChangeRole checks a change of a role's permissions before it is made.
-func (a *Accounts) mayChangeRole(ctx context.Context, by Actor, name string, change func(now []string) []string) error {
+// changeRole applies a change of a role, if its permissions before it and after it
+// (next) allow by to.
+func (a *Accounts) changeRole(ctx context.Context, by Actor, name string, next func(now []string) []string, apply func() error) error {
+	a.taking.Lock()
+	defer a.taking.Unlock()
 	role, err := a.Role(ctx, name)
 	if err != nil {
 		return err
 	}
-	next := change(role.Permissions)
-	if err := by.reaches(slices.Concat(role.Permissions, next)); err != nil {
+	after := next(role.Permissions)
+	if err := by.reaches(slices.Concat(role.Permissions, after)); err != nil {
 		return err
 	}
-	return a.keeps(ctx, by, func(_ *directory.User, roles []directory.Role) {
-		for i := range roles {
-			if roles[i].Name == name {
-				roles[i].Permissions = next
-			}
+	if lessens(role.Permissions, after) {
+		if err := a.leavesAdministration(ctx, by, withPermissions(name, after)); err != nil {
+			return err
 		}
-	})
+	}
+	return settle(apply())
 }

@@ -40,17 +40,22 @@ type rolePermissions struct {
 
 type roleGrantCmd struct{ rolePermissions }
 
-func (c *roleGrantCmd) Run(e *env) error { return c.change(e, c.Permission, nil) }
+func (c *roleGrantCmd) Run(e *env) error { return c.change(e, accounts.Operator, c.Permission, nil) }
 
-type roleRevokeCmd struct{ rolePermissions }
+type roleRevokeCmd struct {
+	rolePermissions
+	lastAdminFlag
+}
 
-func (c *roleRevokeCmd) Run(e *env) error { return c.change(e, nil, c.Permission) }
+func (c *roleRevokeCmd) Run(e *env) error {
+	return c.explained(c.change(e, c.operator(), nil, c.Permission))
+}
 
 // change says what the role grants after it: a permission that was taken away
 // may still be covered by a wildcard.
-func (c *rolePermissions) change(e *env, add, remove []string) error {
+func (c *rolePermissions) change(e *env, by accounts.Actor, add, remove []string) error {
 	return c.with(e, func(a *app.App) error {
-		if err := a.Accounts.ChangePermissions(e.ctx, accounts.Operator, c.Role, add, remove); err != nil {
+		if err := a.Accounts.ChangePermissions(e.ctx, by, c.Role, add, remove); err != nil {
 			return err
 		}
 		role, err := a.Accounts.Role(e.ctx, c.Role)
@@ -68,13 +73,14 @@ func (c *rolePermissions) change(e *env, add, remove []string) error {
 
 type roleRemoveCmd struct {
 	Role string `arg:"" help:"Name of the role."`
+	lastAdminFlag
 	dataFlags
 }
 
 func (c *roleRemoveCmd) Run(e *env) error {
 	return c.with(e, func(a *app.App) error {
-		if err := a.Accounts.RemoveRole(e.ctx, accounts.Operator, c.Role); err != nil {
-			return err
+		if err := a.Accounts.RemoveRole(e.ctx, c.operator(), c.Role); err != nil {
+			return c.explained(err)
 		}
 		_, err := fmt.Fprintf(e.stdout, "role %s is removed and taken from everybody who had it\n", c.Role)
 		return err

@@ -72,6 +72,25 @@ func (c *userAddCmd) Run(e *env) error {
 	})
 }
 
+// lastAdminFlag is on commands that can take administration from everybody.
+type lastAdminFlag struct {
+	EvenLastAdmin bool `help:"Do it also if nobody is left then who has every permission of administration (admin:*)."`
+}
+
+func (f lastAdminFlag) operator() accounts.Actor {
+	if f.EvenLastAdmin {
+		return accounts.OperatorEvenLast
+	}
+	return accounts.Operator
+}
+
+func (f lastAdminFlag) explained(err error) error {
+	if errors.Is(err, accounts.ErrLastAdmin) {
+		return errors.New("nobody would be left who has every permission of administration: make somebody else an administrator first (a role with admin:*), or say --even-last-admin")
+	}
+	return err
+}
+
 // maxPasswordLine bounds what is read; the directory has the rule for length.
 const maxPasswordLine = 4096
 
@@ -106,13 +125,16 @@ func (c *userPasswdCmd) Run(e *env) error {
 	})
 }
 
-type userDisableCmd struct{ nameArg }
+type userDisableCmd struct {
+	nameArg
+	lastAdminFlag
+}
 
 func (c *userDisableCmd) Run(e *env) error {
 	return c.withUser(e, func(a *app.App, u directory.User) error {
 		disabled := true
-		if err := a.Accounts.UpdateUser(e.ctx, accounts.Operator, u.ID, directory.Profile{Disabled: &disabled}); err != nil {
-			return err
+		if err := a.Accounts.UpdateUser(e.ctx, c.operator(), u.ID, directory.Profile{Disabled: &disabled}); err != nil {
+			return c.explained(err)
 		}
 		_, err := fmt.Fprintf(e.stdout, "user %s is disabled and the user's sessions are ended\n", u.Name)
 		return err
@@ -151,13 +173,14 @@ func (c *userGrantCmd) Run(e *env) error {
 type userRevokeCmd struct {
 	Name string `arg:"" help:"Name of the user."`
 	Role string `arg:"" help:"Name of the role."`
+	lastAdminFlag
 	dataFlags
 }
 
 func (c *userRevokeCmd) Run(e *env) error {
 	return nameArg{c.Name, c.dataFlags}.withUser(e, func(a *app.App, u directory.User) error {
-		if err := a.Accounts.RevokeRole(e.ctx, accounts.Operator, u.ID, c.Role); err != nil {
-			return err
+		if err := a.Accounts.RevokeRole(e.ctx, c.operator(), u.ID, c.Role); err != nil {
+			return c.explained(err)
 		}
 		_, err := fmt.Fprintf(e.stdout, "user %s does not have the role %s\n", u.Name, c.Role)
 		return err

@@ -16,6 +16,7 @@ import (
 func adminProblem(err error) *problem {
 	var invalid *directory.InvalidError
 	var noRole *directory.NoRoleError
+	var missing *accounts.MissingError
 	var above *accounts.AboveError
 	var own *accounts.OwnError
 	switch {
@@ -23,8 +24,14 @@ func adminProblem(err error) *problem {
 		return invalidProblem(invalid)
 	case errors.As(err, &noRole):
 		return noRoleProblem(noRole)
+	case errors.As(err, &missing):
+		return scopeProblem(missing.Permission)
 	case errors.As(err, &above):
-		return scopeProblem(above.Permission)
+		p := scopeProblem(above.Permission)
+		p.detail = detailAbove
+		return p
+	case errors.Is(err, accounts.ErrLastAdmin):
+		return errLastAdmin
 	case errors.As(err, &own):
 		return &problem{status: http.StatusConflict, code: wire.CodeOwnAccess, title: titleOwnAccess, detail: detailOwnAccess, args: []any{own.Permission}}
 	case errors.Is(err, directory.ErrExists):
@@ -39,7 +46,11 @@ var (
 	titleNotFound   = text{"Not found", "未找到"}
 	titleOwnAccess  = text{"You would lock yourself out", "此操作会使您失去管理权限"}
 	detailOwnAccess = text{"This would take the permission %s from yourself. Let another administrator do it, or use the command line.", "此操作会取消您自己的权限 %s。请由其他管理员或通过命令行执行。"}
+	detailAbove     = text{"You lack the permission %s, which this would give or change. Let somebody do it who has it, or who has admin:permissions:escalate.", "此操作会授予或更改您自己没有的权限 %s。请由拥有该权限或拥有 admin:permissions:escalate 的人执行。"}
 
+	errLastAdmin = &problem{status: http.StatusConflict, code: wire.CodeLastAdmin,
+		title:  text{"The last administrator stays", "必须保留最后一名管理员"},
+		detail: text{"After this nobody would be left who has every permission of administration. Make somebody else an administrator (admin:*) first.", "此操作之后将没有任何人拥有全部管理权限。请先让其他人成为管理员（admin:*）。"}}
 	errNoPermissions = badRequest(text{"The member permissions is missing; an empty list takes all permissions from the role.", "缺少字段 permissions；空列表表示取消该角色的全部权限。"})
 	errAfterSession  = badRequest(text{"The parameter after must be the value of next of the page before.", "参数 after 必须是上一页中 next 的值。"})
 	errNoSession     = &problem{status: http.StatusNotFound, code: wire.CodeNotFound, title: titleNotFound,

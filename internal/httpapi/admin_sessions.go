@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
@@ -40,12 +41,12 @@ func (a *api) adminSessions(w http.ResponseWriter, r *http.Request, by administr
 
 // adminEndSession is DELETE /auth/admin/sessions/{id}. One that is over already
 // is ended as was asked for.
-func (a *api) adminEndSession(w http.ResponseWriter, r *http.Request, _ administrator) error {
+func (a *api) adminEndSession(w http.ResponseWriter, r *http.Request, by administrator) error {
 	id, err := rotation.ParseSessionID(r.PathValue("id"))
 	if err != nil {
 		return errNoSession
 	}
-	err = a.Sessions.End(r.Context(), id, wire.ReasonEndedByAdmin)
+	err = accounts.EndSession(r.Context(), a.Sessions, by.actor, id)
 	if errors.Is(err, session.ErrNotFound) {
 		return errNoSession
 	}
@@ -53,12 +54,12 @@ func (a *api) adminEndSession(w http.ResponseWriter, r *http.Request, _ administ
 }
 
 // adminEndSessions is DELETE /auth/admin/users/{id}/sessions: all of a user's.
-func (a *api) adminEndSessions(w http.ResponseWriter, r *http.Request, _ administrator) error {
+func (a *api) adminEndSessions(w http.ResponseWriter, r *http.Request, by administrator) error {
 	id := r.PathValue("id")
 	if a.Accounts != nil {
 		if _, err := a.Accounts.User(r.Context(), id); err != nil {
 			return err
 		}
 	}
-	return noContent(w, a.Sessions.EndAll(r.Context(), id, wire.ReasonEndedByAdmin, rotation.SessionID{}))
+	return noContent(w, accounts.EndSessions(r.Context(), a.Sessions, by.actor, id))
 }

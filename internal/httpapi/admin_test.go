@@ -33,7 +33,7 @@ func newOffice(t *testing.T, change ...func(*app.Config)) *office {
 	o := &office{newHarness(t, append(change, embedded)...), map[string]string{}}
 	d := o.app.Directory
 	for name, permissions := range map[string][]string{
-		"root": {"admin:*"}, "desk": {"admin:users:*", "admin:sessions:*", "admin:roles:read"}, "clerk": {"orders:read"},
+		"root": {"admin:*"}, "desk": {"admin:users:*", "admin:sessions:*", "admin:roles:read", "orders:read"}, "clerk": {"orders:read"},
 	} {
 		if err := d.AddRole(t.Context(), name, permissions...); err != nil {
 			t.Fatal(err)
@@ -393,7 +393,95 @@ func TestNobodyReachesAboveThemselves(t *testing.T) {
 	carol("POST", "/roles", `{"name":"mine","permissions":["*:keys:write"]}`).problem(403, "insufficient_scope")
 	carol("PUT", "/roles/root", `{"permissions":[]}`).problem(403, "insufficient_scope")
 	carol("DELETE", "/roles/root").problem(403, "insufficient_scope")
-	carol("PATCH", "/roles/clerk", `{"add":["orders:*"]}`).want(200)
+	if p := carol("PATCH", "/roles/clerk", `{"add":["orders:*"]}`).problem(403, "insufficient_scope"); !strings.Contains(p.Detail, "You lack the permission orders:*") {
+		t.Errorf("detail %q does not say what is lacking", p.Detail)
+	}
+	carol("POST", "/roles", `{"name":"mine","permissions":["orders:refund"]}`).problem(403, "insufficient_scope")
+	carol("POST", "/roles", `{"name":"mine","permissions":["orders:read"]}`).want(201)
+	carol("PATCH", "/roles/clerk", `{"remove":["orders:read"]}`).want(200)
+}
+
+// What holds for administration holds for every permission: a help desk that could
+// set the password of one who may approve payments could approve payments.
+func TestFencesAreForEveryPermission(t *testing.T) {
+	o := newOffice(t)
+	ctx := t.Context()
+	if err := o.app.Directory.AddRole(ctx, "payer", "payments:approve"); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.app.Directory.AddRole(ctx, "writer", "admin:roles:write"); err != nil {
+		t.Fatal(err)
+	}
+	paul, err := o.app.Directory.Add(ctx, directory.NewUser{Name: "paul", Password: "paul-password", Roles: []string{"payer"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.app.Directory.GrantRole(ctx, o.ids["desk"], "writer"); err != nil {
+		t.Fatal(err)
+	}
+	session := o.signIn("paul")
+	desk := o.by(o.signIn("desk").AccessToken)
+	for _, c := range [][3]string{
+		{"PUT", "/users/" + paul.ID + "/password", `{"password":"mine-from-now-on"}`},
+		{"PATCH", "/users/" + paul.ID, `{"email":"desk@example.com"}`},
+		{"PATCH", "/users/" + paul.ID, `{"disabled":true}`},
+		{"DELETE", "/users/" + paul.ID + "/sessions", ""},
+		{"DELETE", "/sessions/" + session.Session.ID, ""},
+		{"PUT", "/users/" + paul.ID + "/roles/clerk", ""},
+		{"DELETE", "/users/" + paul.ID + "/roles/payer", ""},
+		{"PUT", "/users/" + o.ids["desk"] + "/roles/payer", ""},
+		{"POST", "/users", `{"username":"eve","password":"eve-password","roles":["payer"]}`},
+		{"POST", "/roles", `{"name":"mine","permissions":["payments:approve"]}`},
+		{"POST", "/roles", `{"name":"mine","permissions":["payments:*"]}`},
+		{"PUT", "/roles/payer", `{"permissions":[]}`},
+		{"PATCH", "/roles/clerk", `{"add":["payments:approve"]}`},
+		{"DELETE", "/roles/payer", ""},
+	} {
+		a := desk(c[0], c[1], c[2])
+		if p := a.problem(403, "insufficient_scope"); !strings.Contains(p.Detail, "payments:") {
+			t.Errorf("%s %s: detail %q does not name the permission", c[0], c[1], p.Detail)
+		}
+	}
+	o.call(http.DefaultClient, "GET", "/auth/me", "", bearer(session.AccessToken)...).want(200)
+
+	// Who has the permission, or may go beyond, can do it.
+	root := o.by(o.signIn("root").AccessToken)
+	root("PUT", "/users/"+o.ids["desk"]+"/roles/payer").want(204)
+	desk = o.by(o.signIn("desk").AccessToken)
+	desk("DELETE", "/sessions/"+session.Session.ID).want(204)
+	desk("PUT", "/users/"+paul.ID+"/password", `{"password":"a-new-password"}`).want(204)
+}
+
+// Users that are kept elsewhere are behind the same fence.
+func TestFencesAroundSessionsOfUsersElsewhere(t *testing.T) {
+	h := newHarness(t)
+	h.people.users["alice"] = withPermissions(h.people.users["alice"], "admin:sessions:*", "orders:read")
+	h.people.users["bob"] = withPermissions(h.people.users["bob"], "payments:approve")
+	alice, bob := h.loginBody("alice"), h.loginBody("bob")
+	for _, path := range []string{"/sessions/" + bob.Session.ID, "/users/bob/sessions"} {
+		h.call(http.DefaultClient, "DELETE", "/auth/admin"+path, "", bearer(alice.AccessToken)...).problem(403, "insufficient_scope")
+	}
+	h.people.users["bob"] = withPermissions(h.people.users["bob"], "orders:read")
+	h.call(http.DefaultClient, "DELETE", "/auth/admin/sessions/"+bob.Session.ID, "", bearer(alice.AccessToken)...).want(204)
+}
+
+func TestTheLastAdministratorStays(t *testing.T) {
+	o := newOffice(t)
+	if err := o.app.Directory.AddRole(t.Context(), "other", "admin:users:*", "admin:roles:*", "admin:permissions:escalate"); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.app.Directory.GrantRole(t.Context(), o.ids["carol"], "other"); err != nil {
+		t.Fatal(err)
+	}
+	carol, root := o.by(o.signIn("carol").AccessToken), "/users/"+o.ids["root"]
+	for _, c := range [][3]string{
+		{"PATCH", root, `{"disabled":true}`}, {"DELETE", root + "/roles/root"}, {"DELETE", "/roles/root"},
+		{"PUT", "/roles/root", `{"permissions":["admin:users:*"]}`}, {"PATCH", "/roles/root", `{"remove":["admin:*"]}`},
+	} {
+		carol(c[0], c[1], c[2]).problem(409, "last_admin")
+	}
+	carol("PUT", "/users/"+o.ids["desk"]+"/roles/root").want(204)
+	carol("PATCH", root, `{"disabled":true}`).want(200)
 }
 
 func TestNobodyTakesAdministrationFromThemselves(t *testing.T) {
