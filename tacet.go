@@ -46,16 +46,14 @@ type Config struct {
 	// store in DataDir. Any number of servers may share it, with one master
 	// key; DataDir is then needed only if the master key is to be kept there.
 	DatabaseURL string
-	// ShardURLs are those of further databases that only sessions are in, each in
-	// one of them (docs/postgresql.md).
-	ShardURLs []string
 	// BasePath is what the session calls lie under ["/auth"].
 	BasePath string
 
 	AccessTTL   time.Duration // lifetime of an access token [15 min]
 	IdleTTL     time.Duration // life of a session without renewal [14 days]
 	AbsoluteTTL time.Duration // life of a session since sign-in [90 days]
-	Overlap     time.Duration // rotation.Policy.Overlap [10 s]
+	// Overlap is rotation.Policy.Overlap; new(time.Duration) for none [10 s].
+	Overlap *time.Duration
 
 	SameSite       string   // of the cookies, "lax" or "strict" ["lax"]
 	Algorithm      string   // signature of access tokens, "EdDSA" or "ES256" ["EdDSA"]
@@ -138,7 +136,7 @@ type Server struct{ app *app.App }
 // background work. Errors name the setting or the file, and what to do.
 func New(ctx context.Context, c Config) (*Server, error) {
 	ac := app.Config{
-		PublicURL: c.PublicURL, BasePath: c.BasePath, DataDir: c.DataDir, DatabaseURL: c.DatabaseURL, ShardURLs: c.ShardURLs,
+		PublicURL: c.PublicURL, BasePath: c.BasePath, DataDir: c.DataDir, DatabaseURL: c.DatabaseURL,
 		AccessTTL: c.AccessTTL, IdleTTL: c.IdleTTL, AbsoluteTTL: c.AbsoluteTTL, Overlap: c.Overlap,
 		SameSite: c.SameSite, Algorithm: c.Algorithm, Audience: c.Audience, ClientID: c.ClientID,
 		CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies, InsecureHTTP: c.InsecureHTTP, Profiles: c.Profiles,

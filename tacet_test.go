@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tacet-dev/tacet"
 	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
@@ -122,4 +123,51 @@ func ExampleNew() {
 	mux.Handle("/.well-known/", srv)
 	mux.Handle("/api/", srv.Protect(http.NotFoundHandler()))
 	_ = http.ListenAndServe("127.0.0.1:8080", mux)
+}
+
+// TestOverlapMayBeZero: then the parent of the head is a replay at once, also at
+// the same instant.
+func TestOverlapMayBeZero(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		overlap *time.Duration
+		status  int
+	}{
+		"not set": {nil, http.StatusOK},
+		"zero":    {new(time.Duration), http.StatusBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			users := &oneUser{user: tacet.User{ID: "7", Username: "ada", GrantsVersion: 1}}
+			srv, err := tacet.New(t.Context(), tacet.Config{PublicURL: "http://localhost", DataDir: sqlitetest.Dir(t), Users: users,
+				Overlap: c.overlap, Logger: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer srv.Close()
+			post := func(path string, body any) (int, wire.TokenResponse) {
+				t.Helper()
+				b, err := json.Marshal(body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := httptest.NewRequestWithContext(t.Context(), "POST", "http://localhost/auth"+path, strings.NewReader(string(b)))
+				r.Header.Set("Content-Type", "application/json")
+				w := httptest.NewRecorder()
+				srv.ServeHTTP(w, r)
+				var tokens wire.TokenResponse
+				if err := json.Unmarshal(w.Body.Bytes(), &tokens); err != nil {
+					t.Fatal(err)
+				}
+				return w.Code, tokens
+			}
+			_, first := post("/login", wire.LoginRequest{Username: "ada", Password: "secret", Delivery: wire.DeliveryBody})
+			_, second := post("/refresh", wire.RefreshRequest{RefreshToken: first.RefreshToken})
+			if code, _ := post("/refresh", wire.RefreshRequest{RefreshToken: second.RefreshToken}); code != http.StatusOK {
+				t.Fatalf("a refresh: %d", code)
+			}
+			if code, _ := post("/refresh", wire.RefreshRequest{RefreshToken: first.RefreshToken}); code != c.status {
+				t.Errorf("the parent of the head: %d, want %d", code, c.status)
+			}
+		})
+	}
 }

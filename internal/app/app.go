@@ -96,7 +96,6 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		users, authenticator = embedded{a.Directory}, embedded{a.Directory}
 	}
 	a.Sessions = session.New(session.Config{
-		Place:         a.place(),
 		Store:         enforcedSessions{a.guard.Sessions(a.DB.Sessions()), a.enforce},
 		Links:         a.guard.Links(a.DB.Links()),
 		Keys:          a.Keys,
@@ -104,7 +103,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Authenticator: boundedSignIns{authenticator, a.gates.signIns},
 		Throttle:      countedThrottle{directory.NewThrottle(directory.ThrottleConfig{Clock: cfg.Clock}), a.Metrics.SignedIn},
 		Lifetimes: session.Lifetimes{Access: cfg.AccessTTL,
-			Policy: rotation.Policy{Overlap: cfg.Overlap, Idle: cfg.IdleTTL, Absolute: cfg.AbsoluteTTL}},
+			Policy: rotation.Policy{Overlap: *cfg.Overlap, Idle: cfg.IdleTTL, Absolute: cfg.AbsoluteTTL}},
 		Issuer:   cfg.Issuer(),
 		Audience: cfg.Audience,
 		Clock:    cfg.Clock,
@@ -163,7 +162,6 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		ClientID:       cfg.ClientID,
 		Measure:        a.Metrics.Routes(cfg.Tracer),
 		Ready:          a.ready,
-		Degraded:       a.degraded,
 		Logger:         cfg.Logger,
 	})
 	a.Metrics.Watch(a.state)

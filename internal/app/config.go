@@ -30,22 +30,18 @@ type Config struct {
 	// DatabaseURL, or the file that holds it, is that of a PostgreSQL database
 	// which takes the place of the store in DataDir (internal/store/postgres).
 	DatabaseURL, DatabaseURLFile string
-	// ShardURLs, or the file that holds one on each line, are those of further
-	// databases for sessions (internal/store/sharded).
-	ShardURLs       []string
-	ShardURLFile    string
-	DatabaseConns   int           // of this node, at most
-	DatabaseTimeout time.Duration // of one call to the database
-	AccessTTL       time.Duration
-	IdleTTL         time.Duration
-	AbsoluteTTL     time.Duration
-	Overlap         time.Duration
-	SameSite        string
-	Algorithm       string
-	Audience        string
-	ClientID        string
-	CORSOrigins     []string
-	TrustedProxies  []string
+	DatabaseConns                int           // of this node, at most
+	DatabaseTimeout              time.Duration // of one call to the database
+	AccessTTL                    time.Duration
+	IdleTTL                      time.Duration
+	AbsoluteTTL                  time.Duration
+	Overlap                      *time.Duration // zero: none; nil: DefaultOverlap
+	SameSite                     string
+	Algorithm                    string
+	Audience                     string
+	ClientID                     string
+	CORSOrigins                  []string
+	TrustedProxies               []string
 	// What the gateway passes on, and to whom (gateway.Rules).
 	Upstreams, Require, Public []string
 	UpstreamTimeout            time.Duration
@@ -111,8 +107,10 @@ func (c *Config) Normalize() error {
 	def(&c.AccessTTL, DefaultAccessTTL)
 	def(&c.IdleTTL, DefaultIdleTTL)
 	def(&c.AbsoluteTTL, DefaultAbsoluteTTL)
-	def(&c.Overlap, DefaultOverlap)
 	def(&c.UpstreamTimeout, DefaultUpstreamTimeout)
+	if c.Overlap == nil {
+		c.Overlap = new(DefaultOverlap)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -175,8 +173,8 @@ func (c *Config) checkLifetimes() error {
 	if c.AbsoluteTTL < c.IdleTTL {
 		errs = append(errs, fmt.Errorf("absolute-ttl %s is shorter than idle-ttl %s: lower idle-ttl or raise absolute-ttl", c.AbsoluteTTL, c.IdleTTL))
 	}
-	if c.Overlap < 0 || c.Overlap > 10*time.Minute {
-		errs = append(errs, fmt.Errorf("overlap %s: must be between 0s and 10m", c.Overlap))
+	if *c.Overlap < 0 || *c.Overlap > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("overlap %s: must be between 0s and 10m", *c.Overlap))
 	}
 	return errors.Join(errs...)
 }

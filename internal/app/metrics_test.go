@@ -2,6 +2,10 @@ package app
 
 import (
 	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -101,6 +105,26 @@ func TestMetricsTellWhatHappens(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Every reason for which a session ends is on the page before the first one does.
+func TestMetricsKnowAllReasons(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "../../wire/wire.go", nil, 0)
+	must(t, err)
+	a, err := Open(t.Context(), Config{PublicURL: "http://localhost", DataDir: sqlitetest.Dir(t)})
+	must(t, err)
+	defer a.Close()
+	var want []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		if v, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(v.Names[0].Name, "Reason") {
+			want = append(want, fmt.Sprintf("tacet_sessions_ended_total{reason=%s} 0", v.Values[0].(*ast.BasicLit).Value))
+		}
+		return true
+	})
+	if len(want) < 7 {
+		t.Fatalf("the reasons were not found in package wire: %q", want)
+	}
+	wantLines(t, scrape(t, a), want...)
 }
 
 // Failures of both stores have names of their own; answers are no failures.

@@ -13,10 +13,8 @@ import (
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/postgres"
-	"github.com/tacet-dev/tacet/internal/store/sharded"
 	"github.com/tacet-dev/tacet/internal/store/sqlite"
 	"github.com/tacet-dev/tacet/internal/telemetry"
-	"github.com/tacet-dev/tacet/rotation"
 )
 
 // Store is what an App needs of a store: that of a data directory, or a
@@ -62,53 +60,11 @@ func openStore(ctx context.Context, c *Config, notify, elsewhere func(), batch f
 	if c.Tracer != nil {
 		opts.Tracer = telemetry.Statements(c.Tracer)
 	}
-	if len(c.ShardURLs) > 0 {
-		st, err := sharded.Open(ctx, c.DatabaseURL, c.ShardURLs, sharded.Options{Options: opts, Report: c.reportShards})
-		if err != nil {
-			return nil, err
-		}
-		return st, nil
-	}
 	db, err := postgres.Open(ctx, c.DatabaseURL, opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := sharded.Alone(ctx, db); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	return db, nil
-}
-
-// reportShards is sharded.Options.Report.
-func (c *Config) reportShards(err error) {
-	if err == nil {
-		c.Logger.Info("every shard answers again")
-		return
-	}
-	c.Logger.Error("a shard cannot be used; its sessions cannot be renewed now, all others go on", "error", err)
-}
-
-// degraded names the shards that do not answer: the server is ready all the same.
-func (a *App) degraded() (list []string) {
-	st, ok := a.DB.(*sharded.Store)
-	if !ok {
-		return nil
-	}
-	for _, err := range st.Down() {
-		var d *sharded.Down
-		if errors.As(err, &d) {
-			list = append(list, fmt.Sprintf("shard %d does not answer", d.Shard))
-		}
-	}
-	return list
-}
-
-// place is session.Config.Place, nil where there is one place only.
-func (a *App) place() func(string, rotation.SessionID) rotation.SessionID {
-	if st, ok := a.DB.(*sharded.Store); ok {
-		return st.Place
-	}
-	return nil
 }
 
 // checkDatabase fills in DatabaseURL from its file and checks it.
@@ -122,27 +78,12 @@ func (c *Config) checkDatabase() error {
 			return fmt.Errorf("database-url-file %s is empty: put the URL in it, like postgres://user:password@host:5432/database", c.DatabaseURLFile)
 		}
 	}
-	if len(c.ShardURLs) == 0 && c.ShardURLFile != "" {
-		data, err := os.ReadFile(c.ShardURLFile)
-		if err != nil {
-			return fmt.Errorf("shard-url-file can't be read: %w", err)
-		}
-		c.ShardURLs = strings.Fields(string(data))
-	}
 	if c.DatabaseURL == "" {
-		if len(c.ShardURLs) > 0 {
-			return errors.New("shard-url is set and database-url is not: name the database with users, roles and keys there")
-		}
 		return nil
 	}
 	var errs []error
 	if err := postgres.CheckURL(c.DatabaseURL); err != nil {
 		errs = append(errs, fmt.Errorf("database-url: %w", err))
-	}
-	for i, url := range c.ShardURLs {
-		if err := postgres.CheckURL(url); err != nil {
-			errs = append(errs, fmt.Errorf("shard-url, the one with number %d: %w", i+1, err))
-		}
 	}
 	if c.DatabaseConns != 0 && c.DatabaseConns < postgres.MinConns {
 		errs = append(errs, fmt.Errorf("database-conns %d: at least %d are needed, two for renewals, one to listen and one for the rest", c.DatabaseConns, postgres.MinConns))

@@ -34,7 +34,6 @@ type root struct {
 	Client  clientCmd  `cmd:"" help:"Manage the OAuth clients that may sign users in."`
 	Key     keyCmd     `cmd:"" help:"List and rotate the keys that sign tokens."`
 	Migrate migrateCmd `cmd:"" help:"Care for the schema of a PostgreSQL database, or copy an embedded store to one."`
-	Shard   shardCmd   `cmd:"" help:"Manage the databases that sessions are in, if there are several."`
 	Profile profileCmd `cmd:"" help:"List, show and check the dialects of front-ends that exist."`
 	Conf    confCmd    `cmd:"" name:"config" help:"Show or check the settings that a server would run with."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong with configuration, clock, disk, keys and cookies, and what to do."`

@@ -31,13 +31,6 @@ func (c *confPrintCmd) Run(e *env, k *kong.Context) error {
 			if f.Name == "database-url" {
 				v = withoutPassword(fmt.Sprint(v))
 			}
-			if list, ok := v.([]string); ok && f.Name == "shard-url" {
-				hidden := make([]string, len(list))
-				for i, u := range list {
-					hidden[i] = withoutPassword(u)
-				}
-				v = hidden
-			}
 			if s, ok := v.(fmt.Stringer); ok {
 				v = s.String()
 			}

@@ -59,7 +59,7 @@ func (c *devCmd) Run(e *env) (err error) {
 	fmt.Fprintf(e.stderr, "\n  Tacet demo: %s\n  alice / alice-password (admin), bob / bob-password (viewer)\n\n", cfg.PublicURL)
 	page, err := demo.New(demo.Config{
 		Auth: a.Handler, Protect: a.Verifier.Middleware, Decisions: &decisions,
-		BasePath: a.Config.BasePath, AccessTTL: a.Config.AccessTTL, Overlap: a.Config.Overlap,
+		BasePath: a.Config.BasePath, AccessTTL: a.Config.AccessTTL, Overlap: *a.Config.Overlap,
 		Version: version(), Logger: e.log,
 	})
 	if err != nil {

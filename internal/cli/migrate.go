@@ -41,16 +41,12 @@ func (c *migrateUpCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	for _, url := range cfg.Databases() {
-		s, err := app.MigrateUp(e.ctx, url)
-		if err == nil {
-			_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d\n", app.Where(url), s.Has)
-		}
-		if err != nil {
-			return err
-		}
+	s, err := app.MigrateUp(e.ctx, cfg.DatabaseURL)
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d\n", cfg.Storage(), s.Has)
+	return err
 }
 
 type migrateStatusCmd struct{ dataFlags }
@@ -60,16 +56,12 @@ func (c *migrateStatusCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	for _, url := range cfg.Databases() {
-		s, err := app.SchemaOf(e.ctx, url)
-		if err == nil {
-			_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d, this program has %d: %s\n", app.Where(url), s.Has, s.Knows, compatibility(s))
-		}
-		if err != nil {
-			return err
-		}
+	s, err := app.SchemaOf(e.ctx, cfg.DatabaseURL)
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d, this program has %d: %s\n", cfg.Storage(), s.Has, s.Knows, compatibility(s))
+	return err
 }
 
 // compatibility says who can run on a schema.
@@ -103,15 +95,11 @@ func (c *migrateDownCmd) Run(e *env) error {
 	if c.To == 0 && !c.DeleteData {
 		return &usageError{errors.New("version 0 is the empty database: say --delete-data if all users and sessions are to be deleted")}
 	}
-	for _, url := range cfg.Databases() {
-		if err := app.MigrateDown(e.ctx, url, c.To); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(e.stdout, "%s: the schema has version %d\n", app.Where(url), c.To); err != nil {
-			return err
-		}
+	if err := app.MigrateDown(e.ctx, cfg.DatabaseURL, c.To); err != nil {
+		return err
 	}
-	return nil
+	_, err = fmt.Fprintf(e.stdout, "%s: the schema has version %d\n", cfg.Storage(), c.To)
+	return err
 }
 
 type migrateCopyCmd struct {

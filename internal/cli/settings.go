@@ -12,8 +12,6 @@ import (
 type dataFlags struct {
 	DatabaseURL     string        `name:"database-url" help:"Keep everything in this PostgreSQL database, which several nodes may share: postgres://user:password@host:5432/database?sslmode=verify-full. A command line shows in the list of processes: better say it in TACET_DATABASE_URL or in a file." placeholder:"URL"`
 	DatabaseURLFile string        `name:"database-url-file" help:"File that holds database-url." placeholder:"FILE" type:"path"`
-	ShardURL        []string      `name:"shard-url" help:"Also keep sessions in this PostgreSQL database; once for each (in TACET_SHARD_URL with spaces between them)." placeholder:"URL" sep:" "`
-	ShardURLFile    string        `name:"shard-url-file" help:"File that holds shard-url, one on each line." placeholder:"FILE" type:"path"`
 	DatabaseConns   int           `help:"Connections that this node opens to the database at most (${default})." placeholder:"N" default:"12"`
 	DatabaseTimeout time.Duration `help:"How long one call to the database may take (${default})." placeholder:"TIME" default:"5s"`
 
@@ -60,10 +58,7 @@ func (f *serverFlags) config(e *env, d dataFlags, publicURL string) app.Config {
 	c := d.config(e)
 	c.PublicURL = publicURL
 	c.BasePath = f.BasePath
-	c.AccessTTL, c.IdleTTL, c.AbsoluteTTL, c.Overlap = f.AccessTTL, f.IdleTTL, f.AbsoluteTTL, f.Overlap
-	if c.Overlap == 0 {
-		c.Overlap = 1 // zero would mean the default
-	}
+	c.AccessTTL, c.IdleTTL, c.AbsoluteTTL, c.Overlap = f.AccessTTL, f.IdleTTL, f.AbsoluteTTL, &f.Overlap
 	c.FeedTokenFile = f.FeedTokenFile
 	c.Providers = f.providers(e)
 	c.Profiles = f.Profile
@@ -96,7 +91,6 @@ func (d dataFlags) config(e *env) app.Config {
 		PublicURL:   "http://localhost",
 		DataDir:     d.Data,
 		DatabaseURL: d.DatabaseURL, DatabaseURLFile: d.DatabaseURLFile,
-		ShardURLs: d.ShardURL, ShardURLFile: d.ShardURLFile,
 		DatabaseConns: d.DatabaseConns, DatabaseTimeout: d.DatabaseTimeout,
 		MasterKey:     key,
 		MasterKeyFile: d.MasterKeyFile,

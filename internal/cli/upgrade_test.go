@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -21,8 +22,24 @@ import (
 // buildNewer builds this program with a migration that no release has.
 func buildNewer(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "tacet-newer")
-	out, err := exec.Command("go", "build", "-tags", "tacet_future", "-ldflags", "-s -w", "-o", path, "../../cmd/tacet").CombinedOutput()
+	dir := t.TempDir()
+	path, overlay := filepath.Join(dir, "tacet-newer"), filepath.Join(dir, "overlay.json")
+	added, err := filepath.Abs("../store/postgres/migrations/99999_newer.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := filepath.Abs("testdata/newer.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {added: file}})
+	if err == nil {
+		err = os.WriteFile(overlay, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "build", "-overlay", overlay, "-ldflags", "-s -w", "-o", path, "../../cmd/tacet").CombinedOutput()
 	if err != nil {
 		t.Fatalf("build the newer program: %v\n%s", err, out)
 	}

@@ -47,7 +47,7 @@ func real(t *testing.T, publicURL string) *demo.Server {
 	}
 	s, err := demo.New(demo.Config{
 		Auth: a.Handler, Protect: a.Verifier.Middleware, Decisions: &decisions,
-		AccessTTL: a.Config.AccessTTL, Overlap: a.Config.Overlap, Version: "test",
+		AccessTTL: a.Config.AccessTTL, Overlap: *a.Config.Overlap, Version: "test",
 	})
 	if err != nil {
 		t.Fatal(err)

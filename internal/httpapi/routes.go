@@ -100,10 +100,8 @@ type Config struct {
 	// none.
 	Measure func(method, route string, next http.Handler) http.Handler
 	// Ready reports why the server can't serve, or nil.
-	Ready func(context.Context) error
-	// Degraded names what a server that is ready cannot do meanwhile. May be nil.
-	Degraded func() []string
-	Logger   *slog.Logger
+	Ready  func(context.Context) error
+	Logger *slog.Logger
 }
 
 type api struct {

@@ -29,20 +29,13 @@ func (a *api) livez(w http.ResponseWriter, _ *http.Request) error {
 }
 
 type health struct {
-	Status   string   `json:"status"`
-	Degraded []string `json:"degraded,omitempty"`
+	Status string `json:"status"`
 }
 
-// readyz is 200 also while a part of the store is down: to take every node out of
-// service would be the greater harm.
 func (a *api) readyz(w http.ResponseWriter, r *http.Request) error {
 	if err := a.Ready(r.Context()); err != nil {
 		a.Logger.Warn("not ready", "error", err)
 		return errUnavailable
 	}
-	h := health{Status: "ok"}
-	if a.Degraded != nil {
-		h.Degraded = a.Degraded()
-	}
-	return writeJSON(w, http.StatusOK, h)
+	return writeJSON(w, http.StatusOK, health{Status: "ok"})
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -134,21 +133,18 @@ func (s *Service) each(ctx context.Context, userID string, before rotation.Sessi
 	for {
 		list, err := s.Store.List(ctx, userID, before, page)
 		if err != nil {
-			err = unavailable(err)
-			if !errors.Is(err, ErrIncomplete) {
-				return err
-			}
+			return unavailable(err)
 		}
 		for _, sess := range list {
 			if s.Lifetimes.Expired(sess.State, now) {
 				continue
 			}
-			if e := f(sess); e != nil {
-				return cmp.Or(err, e)
+			if err := f(sess); err != nil {
+				return err
 			}
 		}
 		if len(list) < page {
-			return err
+			return nil
 		}
 		before = list[len(list)-1].ID
 	}

@@ -62,7 +62,7 @@ type Lifetimes struct {
 	Access time.Duration
 }
 
-// Config is what a Service needs. All fields but Links, Confidential, Place, Observe and
+// Config is what a Service needs. All fields but Links, Confidential, Observe and
 // Undecided are required.
 type Config struct {
 	Store         Store
@@ -80,9 +80,6 @@ type Config struct {
 	// Confidential, if set, reports whether the sessions of a client are renewed
 	// only for callers who have proved to be that client ([ClientProved]).
 	Confidential func(ctx context.Context, clientID string) (bool, error)
-	// Place, if set, marks the id of a new session with where the store is to keep
-	// it.
-	Place func(userID string, id rotation.SessionID) rotation.SessionID
 	// Observe, if set, is called after every decision. It must not block.
 	Observe func(Decided)
 	// Undecided, if set, is called for every refresh token that came to no
@@ -165,7 +162,7 @@ func (s *Service) Start(ctx context.Context, userID, clientID string, c Contact,
 	var tag rotation.Tag
 	s.random(tag[:])
 	sess := Session{
-		ID:       marked(s.place(user.ID, s.newID(now)), key != ""),
+		ID:       marked(s.newID(now), key != ""),
 		UserID:   user.ID,
 		ClientID: clientID,
 		Key:      key,
@@ -428,13 +425,6 @@ func (s *Service) undecided(err error) error {
 		s.Undecided(err)
 	}
 	return err
-}
-
-func (s *Service) place(userID string, id rotation.SessionID) rotation.SessionID {
-	if s.Place == nil {
-		return id
-	}
-	return s.Place(userID, id)
 }
 
 func (s *Service) observe(d Decided) {

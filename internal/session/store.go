@@ -53,8 +53,6 @@ type Move struct {
 var (
 	ErrNotFound = errors.New("session: not found")
 	ErrConflict = errors.New("session: the stored state is not the expected one")
-	// ErrIncomplete comes with a list of what could be reached.
-	ErrIncomplete = errors.New("session: not all sessions can be reached")
 )
 
 // Store keeps sessions. Every write that returned nil is durable, and all calls
@@ -75,12 +73,10 @@ type Store interface {
 	End(ctx context.Context, id rotation.SessionID, e End, ev ...events.Event) error
 	// List returns the user's sessions that have not ended, newest first. An
 	// empty userID lists those of all users. Only sessions older than before
-	// (by id order) are returned if it is not zero; at most limit. A store of
-	// several parts may return what it could read with ErrIncomplete.
+	// (by id order) are returned if it is not zero; at most limit.
 	List(ctx context.Context, userID string, before rotation.SessionID, limit int) ([]Session, error)
-	// Sweep looks at up to limit sessions after the id from, in id order (within
-	// each part of a store that has several), deletes those for which dead reports
-	// true, and returns the last id it looked at (the zero id at the end of the
-	// table) and how many it deleted.
+	// Sweep looks at up to limit sessions after the id from, in id order, deletes
+	// those for which dead reports true, and returns the last id it looked at (the
+	// zero id at the end of the table) and how many it deleted.
 	Sweep(ctx context.Context, from rotation.SessionID, limit int, dead func(Session) bool) (next rotation.SessionID, deleted int, err error)
 }

@@ -63,11 +63,11 @@ func (n *node) start() {
 	in := &incarnation{node: n, name: fmt.Sprintf("n%d.%d", n.index, n.begun), killed: make(chan struct{})}
 	overlap := w.overlap
 	if w.mutant.strict {
-		overlap = 1 // 0 means the default
+		overlap = 0
 	}
 	a, err := app.Open(context.Background(), app.Config{
 		PublicURL: origin, MasterKey: master,
-		AccessTTL: w.access, IdleTTL: w.idle + w.mutant.late, AbsoluteTTL: w.absolute + w.mutant.late, Overlap: overlap,
+		AccessTTL: w.access, IdleTTL: w.idle + w.mutant.late, AbsoluteTTL: w.absolute + w.mutant.late, Overlap: new(overlap),
 		OpenStore: func(notify, elsewhere func()) (app.Store, error) {
 			in.store = &handle{store: w.store, node: in, notify: notify, elsewhere: elsewhere, seen: w.store.version}
 			return in.store, nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,6 +13,7 @@ import (
 // these names the database and says what to do.
 var (
 	ErrNewerSchema = errors.New("written by a newer version of tacet")
+	ErrUnreleased  = errors.New("written by a version of tacet from before its first release")
 	ErrOlderSchema = errors.New("its schema is not up to date")
 	ErrFull        = errors.New("no space left for the database")
 	ErrReadOnly    = errors.New("the database cannot be written to")
@@ -38,6 +37,7 @@ type Error struct {
 
 var advice = map[error]string{
 	ErrNewerSchema: "nothing was touched; run the newer version of tacet on it, or take the schema back with it (tacet migrate down)",
+	ErrUnreleased:  "nothing was touched; name an empty database, where users have to be added anew, or go on with the version that wrote it",
 	ErrOlderSchema: "run tacet migrate as a database user that may create tables",
 	ErrFull:        "make room on the server's disk; nothing that was answered is lost, and no restart is needed",
 	ErrReadOnly:    "it is a standby, or it was told to be read-only; name the primary, or several hosts with target_session_attrs=read-write",
@@ -172,7 +172,6 @@ func kindOf(err error) error {
 	case code != "":
 		return nil
 	}
-	var network net.Error
 	switch {
 	case errors.Is(err, errNoConnection):
 		return ErrBusy
@@ -180,8 +179,6 @@ func kindOf(err error) error {
 		return ErrUnreachable
 	case errors.Is(err, context.DeadlineExceeded), pgconn.Timeout(err):
 		return ErrTimeout
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), outcomeOf(err) == undone:
-		return ErrUnreachable
 	}
 	return ErrUnreachable // what is left comes from a broken connection
 }

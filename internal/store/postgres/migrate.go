@@ -24,7 +24,7 @@ func migrations() fs.FS {
 	if err != nil {
 		panic(err) // the name above is wrong
 	}
-	return future(sub)
+	return sub
 }
 
 const (
@@ -102,8 +102,8 @@ func MigrateDown(ctx context.Context, rawURL string, version int64) error {
 		switch {
 		case s.Has > s.Knows:
 			return m.newer(s, "the way back from it is known to the newer program: run tacet migrate down with that one")
-		case version < 0 || version > s.Has:
-			return fmt.Errorf("the schema has version %d: it can be taken back to 0…%d, not to %d", s.Has, s.Has, version)
+		case version != 0 && version < m.first || version > s.Has:
+			return fmt.Errorf("the schema has version %d: it can be taken back to %d…%d, or to 0, which deletes everything, and not to %d", s.Has, m.first, s.Has, version)
 		}
 		return m.patiently(ctx, func() error {
 			_, err := m.goose.DownTo(ctx, version)
@@ -155,7 +155,8 @@ type migrator struct {
 	where string
 	db    *sql.DB
 	goose *goose.Provider
-	knows int64
+	// first and knows are the oldest and the newest version of the migrations.
+	first, knows int64
 }
 
 func openMigrator(cfg *pgx.ConnConfig, where string, files fs.FS) (*migrator, error) {
@@ -171,9 +172,8 @@ func openMigrator(cfg *pgx.ConnConfig, where string, files fs.FS) (*migrator, er
 	if err != nil {
 		return nil, errors.Join(err, m.db.Close())
 	}
-	for _, s := range m.goose.ListSources() {
-		m.knows = max(m.knows, s.Version)
-	}
+	sources := m.goose.ListSources() // in order
+	m.first, m.knows = sources[0].Version, sources[len(sources)-1].Version
 	return m, nil
 }
 
@@ -189,7 +189,25 @@ func (m *migrator) schema(ctx context.Context) (Schema, error) {
 	if state(err) == "42P01" || state(err) == "3F000" {
 		err = nil // an empty database
 	}
+	if err == nil && s.Has > 0 && s.Has < m.first {
+		err = m.unreleased(ctx, s)
+	}
 	return s, err
+}
+
+// unreleased is the error for a database whose schema no release had. It says
+// which part the database played if there were several (shards).
+func (m *migrator) unreleased(ctx context.Context, s Schema) error {
+	why := fmt.Errorf("its schema has version %d, and that of the first release is %d", s.Has, m.first)
+	var shard int
+	switch err := m.db.QueryRowContext(ctx, "SELECT shard FROM tacet_database").Scan(&shard); {
+	case err != nil: // it was the only one
+	case shard == 0:
+		why = fmt.Errorf("%w; it is the first of several databases that shared their sessions (shards), which no release does", why)
+	default:
+		why = fmt.Errorf("%w; it is number %d of several databases that shared their sessions (shards), which no release does", why, shard)
+	}
+	return &Error{Where: m.where, Kind: ErrUnreleased, Err: why}
 }
 
 // runs is an error if the program cannot work on the schema.

@@ -151,28 +151,47 @@ func TestOnlySchemasThatSaySoAreOpenedByOlderPrograms(t *testing.T) {
 func TestMigrationsAddOnly(t *testing.T) {
 	names, err := fs.Glob(migrations(), "*.sql")
 	must(t, err)
+	for _, name := range names[1:] { // nothing is older than the first
+		data, err := fs.ReadFile(migrations(), name)
+		must(t, err)
+		if statement := breaking(string(data)); statement != "" {
+			t.Errorf("%s: older programs could not run after\n%s", name, statement)
+		}
+	}
+	for sql, want := range map[string]string{
+		addColumn: "",
+		"-- +goose Up\nALTER TABLE tacet_sessions DROP COLUMN agent;":                       "ALTER TABLE tacet_sessions DROP COLUMN agent",
+		"-- +goose Up\nALTER TABLE tacet_sessions ADD COLUMN extra bigint NOT NULL;":        "ALTER TABLE tacet_sessions ADD COLUMN extra bigint NOT NULL",
+		"-- +goose Up\nUPDATE tacet_counters SET value = 9 WHERE name = 'compatible_from';": "",
+	} {
+		if got := breaking(sql); got != want {
+			t.Errorf("%s\nis found to break older programs by %q, want %q", sql, got, want)
+		}
+	}
+}
+
+// breaking is the first statement of a migration after which older programs could
+// not run, unless it says itself which ones can.
+func breaking(sql string) string {
 	// A column must come with a value for the rows that older programs insert.
 	additive := regexp.MustCompile(`(?is)^(CREATE TABLE\s.*|CREATE (UNIQUE )?INDEX\s.*|INSERT INTO tacet_\w+ .*|` +
 		`ALTER TABLE \w+ ADD COLUMN( IF NOT EXISTS)? \w+ [^,]*(NOT NULL DEFAULT [^,]+|[^,]*))$`)
 	mandatory := regexp.MustCompile(`(?is)ADD COLUMN[^,;]*NOT NULL`)
-	for _, name := range names {
-		data, err := fs.ReadFile(migrations(), name)
-		must(t, err)
-		up, _, _ := strings.Cut(string(data), "-- +goose Down")
-		up = regexp.MustCompile(`--[^\n]*`).ReplaceAllString(up, "")
-		if strings.Contains(up, "compatible_from") && !strings.Contains(name, "00004") {
-			continue // it says so
+	up, _, _ := strings.Cut(sql, "-- +goose Down")
+	up = regexp.MustCompile(`--[^\n]*`).ReplaceAllString(up, "")
+	if strings.Contains(up, "compatible_from") {
+		return ""
+	}
+	for statement := range strings.SplitSeq(up, ";") {
+		statement = strings.TrimSpace(statement)
+		if statement == "" {
+			continue
 		}
-		for statement := range strings.SplitSeq(up, ";") {
-			statement = strings.TrimSpace(statement)
-			if statement == "" {
-				continue
-			}
-			if !additive.MatchString(statement) || mandatory.MatchString(statement) && !strings.Contains(strings.ToUpper(statement), "DEFAULT") {
-				t.Errorf("%s: older programs could not run after\n%s", name, statement)
-			}
+		if !additive.MatchString(statement) || mandatory.MatchString(statement) && !strings.Contains(strings.ToUpper(statement), "DEFAULT") {
+			return statement
 		}
 	}
+	return ""
 }
 
 // TestMigrationWaitsItsTurn: for a table that somebody reads for long, such as a
@@ -223,8 +242,10 @@ func TestMigrateDownAndUp(t *testing.T) {
 	url := pgtest.Shared(t).Schema(t)
 	must(t, Migrate(t.Context(), url))
 	must(t, Migrate(t.Context(), url))
-	if err := MigrateDown(t.Context(), url, 77); err == nil {
-		t.Error("taken down to a version that it does not have")
+	for _, version := range []int64{-1, 1, 77} {
+		if err := MigrateDown(t.Context(), url, version); err == nil {
+			t.Errorf("taken down to version %d, which it does not have", version)
+		}
 	}
 	must(t, MigrateDown(t.Context(), url, 0))
 	if s, err := SchemaOf(t.Context(), url); err != nil || s.Has != 0 {

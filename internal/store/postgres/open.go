@@ -243,9 +243,6 @@ func (db *DB) Queued() int { return len(db.mover.queue) }
 // Pools are the pool of renewals and that of everything else.
 func (db *DB) Pools() (renewals, others *pgxpool.Stat) { return db.mover.pool.Stat(), db.pool.Stat() }
 
-// Where names the database: hosts, ports and name.
-func (db *DB) Where() string { return db.where }
-
 // Size is how many bytes the tables and their indexes take on the server.
 func (db *DB) Size() (int64, error) {
 	return read(context.Background(), db, func(ctx context.Context, c *pgxpool.Conn) (size int64, err error) {

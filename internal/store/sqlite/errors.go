@@ -14,6 +14,7 @@ import (
 // these names the file and says what to do.
 var (
 	ErrNewerSchema  = errors.New("written by a newer version of tacet")
+	ErrUnreleased   = errors.New("written by a version of tacet from before its first release")
 	ErrCorrupt      = errors.New("not an intact database")
 	ErrFull         = errors.New("no space left for the database")
 	ErrReadOnly     = errors.New("the database cannot be written to")
@@ -34,6 +35,7 @@ type Error struct {
 
 var advice = map[error]string{
 	ErrNewerSchema:  "the file was not touched; run the newer version of tacet on it",
+	ErrUnreleased:   "the file was not touched; name an empty data directory, where users have to be added anew, or go on with the version that wrote it",
 	ErrCorrupt:      "stop tacet, keep a copy of the data directory, and restore it from a backup",
 	ErrFull:         "make room on that disk; nothing that was answered is lost, and no restart is needed",
 	ErrReadOnly:     "make the file and its directory writable for the user that tacet runs as",

@@ -36,7 +36,7 @@ const busyRetry = 20 * time.Millisecond
 // having touched it. Migrations run while no other process has the file open:
 // an older server must not meet a newer schema.
 func migrate(ctx context.Context, path string, busy time.Duration, files fs.FS) error {
-	known, err := knownVersion(files)
+	first, known, err := knownVersions(files)
 	if err != nil {
 		return err
 	}
@@ -49,6 +49,9 @@ func migrate(ctx context.Context, path string, busy time.Duration, files fs.FS) 
 		case has > known:
 			return &Error{Path: path, Kind: ErrNewerSchema,
 				Err: fmt.Errorf("its schema has version %d, this program knows up to %d", has, known)}
+		case has > 0 && has < first:
+			return &Error{Path: path, Kind: ErrUnreleased,
+				Err: fmt.Errorf("its schema has version %d, and that of the first release is %d", has, first)}
 		case has == known: // perhaps because another process was quicker
 			return nil
 		}
@@ -91,17 +94,17 @@ func upgrade(ctx context.Context, path string, files fs.FS) (err error) {
 	return err
 }
 
-// knownVersion is that of the newest migration in files.
-func knownVersion(files fs.FS) (newest int64, err error) {
-	names, err := fs.Glob(files, "*.sql")
-	for _, name := range names {
-		v, err := goose.NumericComponent(name)
-		if err != nil {
-			return 0, err
-		}
-		newest = max(newest, v)
+// knownVersions are those of the oldest and the newest migration in files.
+func knownVersions(files fs.FS) (oldest, newest int64, err error) {
+	names, err := fs.Glob(files, "*.sql") // in order
+	if err != nil {
+		return 0, 0, err
 	}
-	return newest, err
+	oldest, err = goose.NumericComponent(names[0])
+	if err == nil {
+		newest, err = goose.NumericComponent(names[len(names)-1])
+	}
+	return oldest, newest, err
 }
 
 // schemaVersion is that of the newest migration that the file has seen, 0 for a

@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- The first schema. Programs that were never released have used the numbers up to
+-- 4; their databases are refused.
+
 -- One row per session. A renewal must not make it longer, which would split
 -- full pages: hence bytes of fixed length where numbers would grow. It must
 -- touch no index either, so no index may name a column that it changes: head,
@@ -35,8 +38,13 @@ CREATE TABLE users (
     password_hash  TEXT    NOT NULL,
     disabled       INTEGER NOT NULL,
     grants_version INTEGER NOT NULL,
-    created_at     INTEGER NOT NULL
+    created_at     INTEGER NOT NULL,
+    issuer         TEXT    NOT NULL, -- who of an identity provider the user is, '' if nobody
+    subject        TEXT    NOT NULL,
+    provider_roles TEXT    NOT NULL  -- JSON array: those of the roles that the provider gave
 ) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX users_external ON users (issuer, subject) WHERE issuer <> '';
 
 CREATE TABLE user_roles (
     user_id TEXT NOT NULL REFERENCES users (id),
@@ -79,3 +87,38 @@ CREATE TABLE counters (
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO counters (name, value) VALUES ('key_ring', 0), ('checked', 0);
+
+-- What is looked for has a column; the rest is one JSON object.
+CREATE TABLE oauth_clients (
+    id   TEXT NOT NULL PRIMARY KEY,
+    body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE oauth_flows (
+    key        BLOB    NOT NULL PRIMARY KEY, -- SHA-256 of the code
+    user_code  TEXT             UNIQUE,      -- NULL for authorization codes
+    expires_at INTEGER NOT NULL,
+    body       TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX oauth_flows_expiry ON oauth_flows (expires_at);
+
+-- Which sessions began at a provider. Written at sign-in, never by a renewal.
+CREATE TABLE session_links (
+    session BLOB    NOT NULL PRIMARY KEY,
+    issuer  TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
+    sid     TEXT    NOT NULL, -- '' if the provider named none
+    at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX session_links_subject ON session_links (issuer, subject, session);
+CREATE INDEX session_links_sid ON session_links (issuer, sid, session) WHERE sid <> '';
+CREATE INDEX session_links_at ON session_links (at);
+
+CREATE TABLE notes (
+    key   BLOB    NOT NULL PRIMARY KEY, -- SHA-256 of what it is about
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX notes_until ON notes (until);

@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- The first schema. Programs that were never released have used the numbers up to
+-- 4; their databases are refused.
+
 -- One row per session. A renewal changes tag, parent, generation, head_at,
 -- agent and address: no index may name one of these, and the room that
 -- fillfactor leaves on each page takes the new version of the row (HOT; measured:
@@ -41,8 +44,13 @@ CREATE TABLE tacet_users (
     password_hash  text    NOT NULL,
     disabled       boolean NOT NULL,
     grants_version bigint  NOT NULL,
-    created_at     bigint  NOT NULL
+    created_at     bigint  NOT NULL,
+    issuer         text    COLLATE "C" NOT NULL,  -- who of an identity provider the user is, '' if nobody
+    subject        text    COLLATE "C" NOT NULL,
+    provider_roles text[]  NOT NULL               -- those of the roles that the provider gave
 );
+
+CREATE UNIQUE INDEX tacet_users_external ON tacet_users (issuer, subject) WHERE issuer <> '';
 
 CREATE TABLE tacet_user_roles (
     user_id text COLLATE "C" NOT NULL,
@@ -83,7 +91,9 @@ CREATE TABLE tacet_counters (
     value bigint NOT NULL
 );
 
-INSERT INTO tacet_counters (name, value) VALUES ('events', 0), ('directory', 0), ('key_ring', 0), ('checked', 0);
+-- compatible_from: a program that knows the schema of this number can run on this
+-- one, though it is newer. What older programs could not live with raises it.
+INSERT INTO tacet_counters (name, value) VALUES ('events', 0), ('directory', 0), ('key_ring', 0), ('checked', 0), ('compatible_from', 5);
 
 -- Marks of transactions that were committed, for those who could not hear it.
 CREATE TABLE tacet_attempts (
@@ -100,15 +110,43 @@ CREATE TABLE tacet_leases (
 
 INSERT INTO tacet_leases (name, holder, until) VALUES ('sweep', '00000000-0000-0000-0000-000000000000', 0);
 
+-- What is looked for has a column; the rest is one JSON object, as text, which
+-- holds every character.
+CREATE TABLE tacet_oauth_clients (
+    id   text COLLATE "C" NOT NULL PRIMARY KEY,
+    body text             NOT NULL
+);
+
+CREATE TABLE tacet_oauth_flows (
+    key        bytea  NOT NULL PRIMARY KEY,      -- SHA-256 of the code
+    user_code  text   COLLATE "C" UNIQUE,        -- NULL for authorization codes
+    expires_at bigint NOT NULL,
+    body       text   NOT NULL
+);
+
+CREATE INDEX tacet_oauth_flows_expiry ON tacet_oauth_flows (expires_at);
+
+-- Which sessions began at a provider. Written at sign-in, never by a renewal.
+CREATE TABLE tacet_session_links (
+    session uuid   NOT NULL PRIMARY KEY,
+    issuer  text   COLLATE "C" NOT NULL,
+    subject text   COLLATE "C" NOT NULL,
+    sid     text   COLLATE "C" NOT NULL,  -- '' if the provider named none
+    at      bigint NOT NULL
+);
+
+CREATE INDEX tacet_session_links_subject ON tacet_session_links (issuer, subject, session);
+CREATE INDEX tacet_session_links_sid ON tacet_session_links (issuer, sid, session) WHERE sid <> '';
+CREATE INDEX tacet_session_links_at ON tacet_session_links (at);
+
+CREATE TABLE tacet_notes (
+    key   bytea  NOT NULL PRIMARY KEY,    -- SHA-256 of what it is about
+    until bigint NOT NULL
+);
+
+CREATE INDEX tacet_notes_until ON tacet_notes (until);
+
 -- +goose Down
 
-DROP TABLE tacet_leases;
-DROP TABLE tacet_attempts;
-DROP TABLE tacet_counters;
-DROP TABLE tacet_events;
-DROP TABLE tacet_keys;
-DROP TABLE tacet_roles;
-DROP TABLE tacet_user_roles;
-DROP TABLE tacet_users;
-DROP TABLE tacet_texts;
-DROP TABLE tacet_sessions;
+DROP TABLE tacet_notes, tacet_session_links, tacet_oauth_flows, tacet_oauth_clients,
+    tacet_leases, tacet_attempts, tacet_counters, tacet_events, tacet_keys, tacet_roles, tacet_user_roles, tacet_users, tacet_texts, tacet_sessions;
