@@ -2,6 +2,11 @@ package gateway
 
 import "time"
 
+var (
+	Strip             = strip
+	CallersMustNotSet = callersMustNotSet
+)
+
 // OpenStreams is how many streams are watched; nothing is kept when they are
 // over.
 func (g *Gateway) OpenStreams() int {

@@ -102,13 +102,11 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if d.upstream < 0 && d.rule < 0 {
+	who := g.Table.who(d)
+	if d.upstream < 0 && who == nil {
 		return ErrNotFound
 	}
-	c := &call{gateway: g, control: http.NewResponseController(w)}
-	if d.rule >= 0 {
-		c.rule = &g.Table.rules[d.rule]
-	}
+	c := &call{gateway: g, control: http.NewResponseController(w), rule: who}
 	r = c.own(r)
 	if _, encrypted := verify.EncryptedWith(r.Context()); d.encrypted && !encrypted {
 		g.Verifier.WriteError(w, r, verify.ErrEncryptionRequired)

@@ -2,46 +2,74 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// forged reports whether a header is one that callers must not set: our own,
-// and what proxies say or what makes servers take another path for the one that
-// was checked. CGI and its heirs (WSGI, PHP, Rack) see no difference between
-// X_Tacet_User and X-Tacet-User, so neither do we.
+// callersMustNotSet are the headers that an upstream must not get from a caller,
+// because some server or framework believes them: who is calling, from where,
+// which path, method or scheme is meant. Everybody who passes requests on needs
+// this list: the gateway, and the proxies of docs/gateway.md. A star stands for
+// anything.
+var callersMustNotSet = strings.Fields(`
+	x-tacet-*
+
+	*client-ip *clientip *connecting-ip *real-ip *remote-ip *src-ip *originating-ip
+	*remote-addr x-proxyuser-ip cf-connecting-ipv6 cf-pseudo-ipv4
+	forwarded* x-forwarded* x-vercel-* x-envoy-*
+	proxy* x-proxy-* x-host x-http-host-override x-scheme x-proto x-url-scheme https
+	front-end-https http-*
+
+	script-* path-info path-translated request-uri request-method query-string
+	document-* server-* gateway-interface redirect-* x-script-name x-ingress-path
+	x-original-* x-rewrite-* x-waws-unencoded-url
+	x-http-method* x-method-override x-middleware-* x-accel-* x-sendfile*
+
+	*remote-user remote-* auth-type auth-user x-remote-* x-authenticated-* x-auth-request-*
+	x-webauth-* x-ms-client-principal* x-ms-token-* ms-aspnetcore-* x-goog-authenticated-*
+	x-goog-iap-* x-amzn-oidc-* cf-access-* oidc-* tailscale-*
+
+	ssl-* x-ssl-* x-tls-* x-client-cert* x-client-verify* x-client-dn client-cert* x-arr-*
+	x-amzn-mtls-*
+`)
+
+// forged reports whether a header is one that callers must not set. In CGI and
+// its heirs (WSGI, PHP, Rack), SCRIPT_NAME is a variable of the server and
+// X_Tacet_User the same as X-Tacet-User; so a name with anything but letters,
+// digits and hyphens in it is forged, too.
 func forged(name string) bool {
-	n := normal(name)
-	return strings.HasPrefix(n, normal(wire.HeaderIdentityPrefix)) || strings.HasPrefix(n, "x-forwarded-") || forgedNames[n]
+	n := strings.ToLower(name)
+	if strings.ContainsFunc(n, func(c rune) bool { return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') }) {
+		return true
+	}
+	return forgedNames[n] ||
+		slices.ContainsFunc(forgedStarts, func(s string) bool { return strings.HasPrefix(n, s) }) ||
+		slices.ContainsFunc(forgedEnds, func(s string) bool { return strings.HasSuffix(n, s) })
 }
 
-var forgedNames = map[string]bool{
-	"forwarded": true, "x-real-ip": true, "x-client-ip": true, "true-client-ip": true,
-	"x-original-url": true, "x-original-uri": true, "x-original-method": true, "x-original-host": true,
-	"x-rewrite-url": true,
-	"proxy":         true, // becomes HTTP_PROXY in a CGI environment
-}
-
-// normal is a header's name as a CGI environment would have it.
-func normal(name string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'A' && c <= 'Z':
-			return c + 'a' - 'A'
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-			return c
+// callersMustNotSet, as names, beginnings and ends.
+var forgedNames, forgedStarts, forgedEnds = func() (names map[string]bool, starts, ends []string) {
+	names = map[string]bool{}
+	for _, pattern := range callersMustNotSet {
+		if start, ok := strings.CutSuffix(pattern, "*"); ok {
+			starts = append(starts, start)
+		} else if end, ok := strings.CutPrefix(pattern, "*"); ok {
+			ends = append(ends, end)
+		} else {
+			names[pattern] = true
 		}
-		return '-'
-	}, name)
-}
+	}
+	return names, starts, ends
+}()
 
 // strip takes out what callers must not set, and what is between the browser and
 // the session server: the refresh token and the CSRF token.
 func strip(h http.Header) {
 	for name := range h {
-		if forged(name) || normal(name) == normal(wire.HeaderCSRF) {
+		if forged(name) || strings.EqualFold(name, wire.HeaderCSRF) {
 			delete(h, name)
 		}
 	}
@@ -54,22 +82,19 @@ func strip(h http.Header) {
 	}
 }
 
-// ownCookies are never passed on, in either direction; nor is any other that
-// holds a refresh token, because profiles have names of their own for them.
-var ownCookies = []string{wire.CookieRefresh, wire.CookieSecurePrefix + wire.CookieRefresh, wire.CookieCSRF}
-
+// isOwn reports whether a cookie is the session server's, which is never passed
+// on in either direction: every name that begins with tacet_, the CSRF token, and
+// whatever holds a refresh token, because profiles have names of their own for it.
 func isOwn(cookie string) bool {
 	name, value, _ := strings.Cut(cookie, "=")
-	name = strings.Trim(name, " \t\"")
-	if strings.HasPrefix(strings.Trim(value, " \t\""), rotation.Prefix) {
+	name = strings.ToLower(strings.Trim(name, " \t\""))
+	if strings.HasPrefix(strings.Trim(value, " \t\""), rotation.Prefix) || name == strings.ToLower(wire.CookieCSRF) {
 		return true
 	}
-	for _, own := range ownCookies {
-		if strings.EqualFold(name, own) {
-			return true
-		}
+	for _, prefix := range []string{"__host-", "__secure-"} {
+		name = strings.TrimPrefix(name, prefix)
 	}
-	return false
+	return strings.HasPrefix(name, "tacet_")
 }
 
 // withoutOwn is a Cookie line without our cookies, the others untouched.

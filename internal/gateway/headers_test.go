@@ -11,20 +11,6 @@ import (
 	"github.com/tacet-dev/tacet/rotation"
 )
 
-func TestStripLeavesNothingThatCallersMustNotSet(t *testing.T) {
-	for _, name := range []string{
-		"X-Tacet-User", "x-tacet-user", "X_Tacet_User", "X-Tacet_User", "X_TACET-ROLES", "X.Tacet.User", "X-Tacet-Anything", "X-Tacet-",
-		"X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-Proto", "X-Forwarded-User", "X-Forwarded-Prefix", "Forwarded", "X-Real-Ip", "X_Real_IP",
-		"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X_Rewrite_URL", "Proxy", "X-Xsrf-Token", "X_XSRF_TOKEN", "True-Client-Ip",
-	} {
-		h := http.Header{name: {"forged"}, "Accept": {"x"}, "X-Tacetless": {"y"}, "X-Forwarder": {"z"}}
-		strip(h)
-		if len(h) != 3 {
-			t.Errorf("%s: %v", name, h)
-		}
-	}
-}
-
 func TestOwnCookiesStayHere(t *testing.T) {
 	for in, want := range map[string]string{
 		"tacet_refresh=r":                               "",
@@ -34,7 +20,12 @@ func TestOwnCookiesStayHere(t *testing.T) {
 		" tacet_refresh =r; a=\"q;":                     "a=\"q; ",
 		"TACET_REFRESH=r; a=1":                          "a=1",
 		"tacet_refresh; a=1":                            "a=1",
-		"my_tacet_refresh=1; tacet_refresh2=2":          "my_tacet_refresh=1; tacet_refresh2=2",
+		"my_tacet_refresh=1; tacet=2":                   "my_tacet_refresh=1; tacet=2",
+		"__Host-tacet_form=f; __Host-tacet_oidc_sso=o":  "",
+		"tacet_form=f; a=1; tacet_oidc_x=o":             "a=1",
+		"__Host-tacet_csrf=c; __Secure-tacet_new=n":     "",
+		"__HOST-Tacet_Anything=c; __Host-other=1":       "__Host-other=1",
+		"tacet_kept=k; tacet_refresh2=2":                "",
 		"a=b=c; XSRF-TOKEN=1.x":                         "a=b=c",
 		"single=value with spaces, left as they are":    "single=value with spaces, left as they are",
 		"a=tacet_refresh=not a cookie of ours; other=1": "a=tacet_refresh=not a cookie of ours; other=1",

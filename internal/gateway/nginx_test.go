@@ -102,6 +102,14 @@ func TestNginxAsksAboutEachRequest(t *testing.T) {
 		{"/api//admin/x", `error="insufficient_scope"`, bearer(bob), 403},
 		{"/api/x/../admin/x", `error="insufficient_scope"`, bearer(bob), 403},
 		{"/api/%61dmin/x", `error="insufficient_scope"`, bearer(bob), 403},
+		{"/api/admin", `error="insufficient_scope"`, bearer(bob), 403},
+		{"/api/admin.json", `error="insufficient_scope"`, bearer(bob), 403},
+		{"/api/Admin.json", `error="insufficient_scope"`, bearer(bob), 403},
+		{"/api/admin%3fx", `error="insufficient_scope"`, bearer(bob), 403},
+		{"/api/admin%23", `error="insufficient_scope"`, bearer(bob), 403},
+		{"/api/admin;x", `error="insufficient_scope"`, bearer(bob), 403},
+		{"/api/administrators", "", bearer(bob), 200},
+		{"/api/health.json", "Bearer", nil, 401},
 		{"/api/admin/x", "Bearer", nil, 401},
 		{"/api/admin/x", "", bearer(alice), 200},
 		{"/api/health", "", nil, 200},
@@ -133,10 +141,41 @@ func TestNginxAsksAboutEachRequest(t *testing.T) {
 		t.Errorf("without signing in, the API is told %s", raw)
 	}
 
+	forged = nil
+	for _, name := range forgedNames {
+		if name != "X-Tacet-Anything" { // nginx has no wildcards
+			forged = append(forged, name, "forged-value", strings.ReplaceAll(name, "-", "_"), "forged-value")
+		}
+	}
+	for name, values := range h.heardBy(h.do("GET", front+"/api/health", forged...)).Header {
+		if strings.Contains(strings.Join(values, ""), "forged-value") {
+			t.Errorf("the caller says %s", name)
+		}
+	}
+	for cookies, want := range map[string]string{
+		"a=1; tacet_refresh=r; b=2": "a=1; b=2",
+		"__Host-tacet_form=x; a=1; __Host-tacet_oidc_sso=x; XSRF-TOKEN=1; b=2": "a=1; b=2",
+		"my_tacet_x=1; kept=tacet_rt_abc; a=xsrf-token=2":                      "my_tacet_x=1; a=xsrf-token=2",
+		"tacet_a=1; tacet_b=2; tacet_c=3; TACET_d=4; tacet_e=5; a=1":           "",
+	} {
+		if got := h.heardBy(h.do("GET", front+"/api/health", "Cookie", cookies)).Header.Get("Cookie"); got != want {
+			t.Errorf("cookies %q became %q, want %q", cookies, got, want)
+		}
+	}
+
 	// Sign-in and renewal go through nginx, too.
 	resp, body := h.post(front+"/auth/refresh", wire.RefreshRequest{RefreshToken: bob.RefreshToken})
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("renewal through nginx: %d %s", resp.StatusCode, body)
+	}
+}
+
+func TestNginxLeavesTacetItsCookies(t *testing.T) {
+	h := newHarness(t)
+	front := nginx(t, h.api.url, h.api.url)
+	const cookies = "tacet_refresh=r; XSRF-TOKEN=x; a=1"
+	if got := h.heardBy(h.do("POST", front+"/auth/refresh", "Cookie", cookies)).Header.Get("Cookie"); got != cookies {
+		t.Errorf("/auth/ gets %q", got)
 	}
 }
 

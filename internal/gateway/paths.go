@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // ErrPath is returned for paths that could mean another place to the server
@@ -21,8 +23,10 @@ const maxDecodings = 4
 // else is read in every way that servers are known to read it, and refused if
 // one of them falls under another rule: escaped slashes and backslashes as
 // separators, empty segments left out, parameters behind a semicolon cut off,
-// dots and spaces at the end of a segment dropped, case ignored, and escapes
-// left alone or decoded several times.
+// dots and spaces at the end of a segment dropped, case ignored, escapes left
+// alone or decoded several times, what follows an escaped # or ? cut off, names
+// of scripts like index.php left out. Format suffixes are a matter of the rules
+// (covers).
 func (t *Table) match(escaped string) (decision, error) {
 	if !strings.HasPrefix(escaped, "/") {
 		return decision{}, ErrPath
@@ -52,6 +56,14 @@ func (t *Table) match(escaped string) (decision, error) {
 				return decision{}, ErrPath
 			}
 		}
+		// The layer that came in has no ? or #: the server took them for the query.
+		if end := strings.IndexAny(text, "?#"); end >= 0 {
+			for segments, fold := range readings(text[:end]) {
+				if t.decide(segments, fold) != d {
+					return decision{}, ErrPath
+				}
+			}
+		}
 	}
 	for segments, fold := range looser(own) {
 		if t.decide(segments, fold) != d {
@@ -64,15 +76,18 @@ func (t *Table) match(escaped string) (decision, error) {
 // simple reports whether there is only one way to read the path, but for case;
 // upper, whether that matters.
 func simple(p string) (plain, upper bool) {
-	last := byte('/')
+	last, dot := byte('/'), false
 	for i := 1; i < len(p); i++ {
 		c := p[i]
 		switch {
+		case c == '$' && last == ':':
+			return false, false
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', strings.IndexByte("-_~,:@!$&'()*+=", c) >= 0:
 		case c >= 'A' && c <= 'Z':
 			upper = true
 		case c == '.' && last != '/':
-		case c == '/' && last != '/' && last != '.':
+			dot = true
+		case c == '/' && last != '/' && !dot: // what has a dot may be a script
 		default:
 			return false, false
 		}
@@ -81,11 +96,16 @@ func simple(p string) (plain, upper bool) {
 	return last != '.', upper
 }
 
-// decodings are the text, what it decodes to, what that decodes to, and so on.
+// decodings are the text, what it decodes to, what that decodes to, and so on;
+// then what some servers make of letters that look like others: overlong UTF-8,
+// full width and the like.
 func decodings(s string) ([]string, error) {
 	list := []string{s}
 	for {
 		next := decodeOnce(s)
+		if next == s {
+			next = norm.NFKC.String(shortened(s))
+		}
 		if next == s {
 			return list, nil
 		}
@@ -111,6 +131,21 @@ func decodeOnce(s string) string {
 				i += 2
 				continue
 			}
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+// shortened has ASCII in place of its overlong encodings in two bytes, which
+// RFC 3629 §3 forbids and old decoders take.
+func shortened(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i]&^1 == 0xc0 && i+1 < len(s) && s[i+1]&0xc0 == 0x80 {
+			out = append(out, s[i]<<6|s[i+1]&0x3f)
+			i++
+			continue
 		}
 		out = append(out, s[i])
 	}
@@ -155,26 +190,53 @@ func readings(text string) iter.Seq2[[]string, bool] {
 }
 
 // looser are the segments and what lenient servers take for the same, in every
-// combination: parameters cut, ends trimmed, empty segments left out, case
-// ignored.
+// combination: parameters and streams of NTFS cut, ends trimmed, empty segments
+// left out, scripts left out, case ignored.
 func looser(segments []string) iter.Seq2[[]string, bool] {
 	return func(yield func([]string, bool) bool) {
-		for mask := range 8 {
-			s := slices.Clone(segments)
-			for i := range s {
-				if mask&1 != 0 {
-					s[i], _, _ = strings.Cut(s[i], ";")
+		for _, segments := range withoutScripts(segments) {
+			for mask := range 8 {
+				s := slices.Clone(segments)
+				for i := range s {
+					if mask&1 != 0 {
+						s[i], _, _ = strings.Cut(s[i], ";")
+						s[i], _, _ = strings.Cut(s[i], ":$")
+						s[i] = strings.TrimRight(s[i], ":")
+					}
+					if mask&2 != 0 {
+						s[i] = strings.TrimRight(s[i], ". ")
+					}
 				}
-				if mask&2 != 0 {
-					s[i] = strings.TrimRight(s[i], ". ")
+				if mask&4 != 0 {
+					s = slices.DeleteFunc(s, func(s string) bool { return s == "" })
 				}
-			}
-			if mask&4 != 0 {
-				s = slices.DeleteFunc(s, func(s string) bool { return s == "" })
-			}
-			if !yield(s, false) || !yield(s, true) {
-				return
+				if !yield(s, false) || !yield(s, true) {
+					return
+				}
 			}
 		}
 	}
+}
+
+// scripts are file names that servers run with the rest of the path as an
+// argument (PATH_INFO of CGI).
+var scripts = []string{".php", ".phtml", ".cgi", ".fcgi", ".pl", ".py", ".wsgi", ".asp", ".aspx", ".ashx", ".jsp", ".cfm"}
+
+// withoutScripts are the segments, and if there are scripts among them, also the
+// segments without those (/index.php/admin is /admin) and without their suffixes
+// (/api.php/admin is /api/admin).
+func withoutScripts(segments []string) [][]string {
+	var left, cut []string
+	for i, s := range segments {
+		if dot := strings.LastIndexByte(s, '.'); dot >= 0 && i < len(segments)-1 && slices.Contains(scripts, strings.ToLower(s[dot:])) {
+			s = s[:dot]
+		} else {
+			left = append(left, s)
+		}
+		cut = append(cut, s)
+	}
+	if len(left) == len(segments) {
+		return [][]string{segments}
+	}
+	return [][]string{segments, left, cut}
 }

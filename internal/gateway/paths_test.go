@@ -4,8 +4,13 @@ import (
 	"errors"
 	"net/url"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/text/unicode/norm"
+	"pgregory.net/rapid"
 )
 
 func table(t testing.TB, r Rules) *Table {
@@ -30,7 +35,8 @@ func verdict(t *Table, p string) string {
 	if err != nil {
 		return "refused"
 	}
-	if d == (decision{upstream: -1, rule: -1}) {
+	who := t.who(d)
+	if d.upstream < 0 && who == nil {
 		return "nothing"
 	}
 	s := "none"
@@ -38,12 +44,12 @@ func verdict(t *Table, p string) string {
 		s = t.upstreams[d.upstream].text
 	}
 	switch {
-	case d.rule < 0:
+	case who == nil:
 		return s + " token"
-	case t.rules[d.rule].public:
+	case who.public:
 		return s + " public"
 	}
-	return s + " " + strings.Join(t.rules[d.rule].permissions, "+")
+	return s + " " + strings.Join(who.permissions, "+")
 }
 
 func TestLongestPrefixWinsInWholeSegments(t *testing.T) {
@@ -78,6 +84,29 @@ func TestLongestPrefixWinsInWholeSegments(t *testing.T) {
 		"/api/x//y":                 "/api token",
 		"/api/m;v=1/n":              "/api token",
 		"/api/discount/100%25":      "/api token",
+		"/api/admin:disable":        "/api token",
+		// A rule covers its resource in other formats, and both rules count where
+		// two may be meant.
+		"/api/admin.json":              "/api admin:*",
+		"/api/admin.json/":             "/api admin:*",
+		"/api/admin.json%3Fx":          "/api admin:*",
+		"/api/admin.tar.gz":            "/api admin:*",
+		"/api/admin..json":             "/api admin:*",
+		"/api/admin.json;x=1":          "/api admin:*",
+		"/api/admin.php":               "/api admin:*",
+		"/api/admin.json/users":        "/api admin:*",
+		"/api/admin/users.json":        "/api admin:*",
+		"/api/admin/reports.csv":       "/api admin:*+reports:read",
+		"/api/admin/reports.csv/x.csv": "/api admin:*+reports:read",
+		"/api/admin/login.json":        "/api admin:*",
+		"/api/health.json":             "/api token",
+		"/api/v2.json":                 "/api v2:use+v2:more",
+		"/api/v2.1/x":                  "/api v2:use+v2:more",
+		"/api/v2.jsonld":               "/api v2:use+v2:more",
+		"/api/administrators.json":     "/api token",
+		"/api/reports.v1/x.json":       "/api token",
+		"/api/q%3F/x":                  "/api token",
+		"/api/c%23/x":                  "/api token",
 	} {
 		if got := verdict(tab, p); got != want {
 			t.Errorf("%s: %s, want %s", p, got, want)
@@ -105,6 +134,13 @@ func TestPathsThatAreReadInSeveralWaysAreRefused(t *testing.T) {
 		"/api/admin%00", "/api/%00", "/api/x%0a", "/api/x%0d%0aX-Tacet-User:%20root", "/api/x%7f",
 		"/api/%2525252525252525252e", "/api/%", "/api/%zz", "/api/%2",
 		"/api/admin/login%2f..%2fusers", "/api/admin/login;/../users", "/api/admin//login", "/api/admin/login%2fx/%2e%2e",
+		"/api/admin%2ejson", "/api/admin%20.json", "/api/admin%252ejson", "/api/ADMIN.json", "/api/Admin.JSON/x", "/api;x/admin.json", "/api/%61dmin.json",
+		"/api/admin%23", "/api/admin%3f", "/api/admin%3Fx=1", "/api/admin%2523x", "/api/admin%253f", "/api/admin/reports%23", "/api/admin/login%23/../users",
+		"/api%2fadmin%3f", "/api/health%3f", "/api/health%23x", "/api/admin%3f.json",
+		"/api/admin::$DATA", "/api/admin:$i30:$INDEX_ALLOCATION/x", "/api/admin.json;/x/../", "/api/admin;.json",
+		"/api/health/%c0%ae%c0%ae/admin", "/api%c0%afadmin", "/api/%c1%a1dmin", "/api/health/%25c0%25ae./admin",
+		"/api/%EF%BD%81dmin", "/api%EF%BC%8Fadmin", "/api/health/%E2%80%A5/admin", "/api/admin%EF%BC%9Bx",
+		"/index.php/api/admin", "/api/index.php/admin", "/api/index.PHP/admin/x", "/api.php/admin", "/api/cgi.cgi/v2/x",
 		"/api/v2%2fx", "/api//v2/x", "/api/V2/x", "/api/%E2%84%AA/../x",
 	} {
 		if got := verdict(tab, p); got != "refused" {
@@ -153,7 +189,31 @@ var servers = map[string]func(escaped string) string{
 		p = strings.ToLower(strings.ReplaceAll(lenient(lenient(lenient(p))), `\`, "/"))
 		return path.Clean(p)
 	},
+	"format suffix at the end": func(p string) string { return suffix.ReplaceAllString(lenient(p), "") },
+	"format suffix, any case":  func(p string) string { return suffix.ReplaceAllString(strings.ToLower(lenient(p)), "") },
+	"format of Spring": func(p string) string {
+		return anySuffix.ReplaceAllString(path.Clean(lenient(p)), "")
+	},
+	"format before parameters": func(p string) string { return suffix.ReplaceAllString(params.ReplaceAllString(lenient(p), ""), "") },
+	"scripts with a path":      func(p string) string { return script.ReplaceAllString(lenient(p), "$1") },
+	"front controller":         func(p string) string { return strings.Replace(lenient(p), "/index.php/", "/", 1) },
+	"parses again":             func(p string) string { return path.Clean(query.ReplaceAllString(lenient(p), "")) },
+	"parses again, decoded twice": func(p string) string {
+		return path.Clean(query.ReplaceAllString(lenient(lenient(p)), ""))
+	},
+	"parses again, then formats": func(p string) string { return suffix.ReplaceAllString(query.ReplaceAllString(lenient(p), ""), "") },
+	"streams of NTFS":            func(p string) string { return ntfs.ReplaceAllString(lenient(p), "") },
+	"normalises":                 func(p string) string { return norm.NFKC.String(lenient(p)) },
 }
+
+var (
+	anySuffix = regexp.MustCompile(`\.[^/]*/?$`)
+	script    = regexp.MustCompile(`\.php(/|$)`)
+	ntfs      = regexp.MustCompile(`:+\$[^/]*`)
+	suffix    = regexp.MustCompile(`\.[a-zA-Z0-9]+/?$`)
+	params    = regexp.MustCompile(`;[^/]*`)
+	query     = regexp.MustCompile(`(?s)[?#].*`)
+)
 
 func lenient(p string) string {
 	if d, err := url.PathUnescape(p); err == nil {
@@ -170,48 +230,92 @@ func below(p, prefix string) bool { return p == prefix || strings.HasPrefix(p, p
 func FuzzNoServerReadsAProtectedPath(f *testing.F) {
 	for _, s := range []string{
 		"/api/admin", "/api/health", "/api/health/..%2fadmin", "/api/%2561dmin", "/API/Admin;x/..", `/api\admin`, "/api/x/%2e%2e;/admin",
+		"/api/admin.json", "/api/admin%2ejson", "/api/admin.json;x", "/api/admin%3fx", "/api/admin%23", "/api/admin/reports.csv", "/api/admin.json/", "/api/v2.1/x",
+		"/index.php/api/admin", "/api.php/admin", "/api/admin::$DATA", "/api/admin.json%3f", "/api/%EF%BD%81dmin", "/api/%c0%ae%c0%ae/admin", "/api/health%3f.json",
+		"/api/admin%2ftest.php/x", "/api/admin;a.json", "/api/admin.json%252f",
 		"//api//admin", "/api/admin%20/", "/api/a%5c..%5cadmin", "/api%2fadmin%2freports", "/api/health;/admin", "/api/health%2f%2e%2e%2fadmin",
 	} {
 		f.Add(s)
 	}
 	tab := table(f, example)
-	f.Fuzz(func(t *testing.T, p string) {
-		u, err := url.ParseRequestURI(p)
-		if err != nil {
-			return
-		}
-		escaped := u.EscapedPath()
-		d, err := tab.match(escaped)
-		if err != nil {
-			if !errors.Is(err, ErrPath) {
-				t.Fatal(err)
-			}
-			return
-		}
-		if again, _ := tab.match(escaped); again != d {
-			t.Fatalf("%q: %v, then %v", escaped, d, again)
-		}
-		said := verdict(tab, escaped)
-		for name, read := range servers {
-			seen := read(escaped)
-			var want string
-			switch {
-			case below(seen, "/api/v2"):
-				want = "/api/v2 v2:use+v2:more"
-			case below(seen, "/api/admin/reports"):
-				want = "/api reports:read"
-			case below(seen, "/api/admin/login"), below(seen, "/api/health"):
-				want = "/api public"
-			case below(seen, "/api/admin"):
-				want = "/api admin:*"
-			default:
-				continue
-			}
-			if said != want {
-				t.Fatalf("%q was let through as %q, but a server that %s sees %q, which is %q", escaped, said, name, seen, want)
-			}
-		}
+	f.Fuzz(func(t *testing.T, p string) { noServerReads(t, tab, p) })
+}
+
+// TestNoServerReadsAProtectedPath is the same for paths made of what has been
+// used in attacks.
+func TestNoServerReadsAProtectedPath(t *testing.T) {
+	tab := table(t, example)
+	parts := []string{
+		"/", "/", "/", "/api", "/api", "/admin", "/admin", "/reports", "/login", "/health", "/v2", "/x", "api", "admin", ".json", ".php", "/index.php", ".", "..", "%2e", "%2f", "%5c", "\\",
+		"%3f", "%23", ";", ";a=b", "%3b", "%20", "%253f", "%252f", "%252e", "::$DATA", ":$i30", "%00", "Admin", "/API", "%61dmin", "%c0%ae", "%c0%af", "%ef%bc%8f", "%ef%bd%81dmin", "a", ":", "~", "+",
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		noServerReads(t, tab, "/api"+strings.Join(rapid.SliceOfN(rapid.SampledFrom(parts), 1, 6).Draw(t, "path"), ""))
 	})
+}
+
+func noServerReads(t rapid.TB, tab *Table, p string) {
+	u, err := url.ParseRequestURI(p)
+	if err != nil {
+		return
+	}
+	escaped := u.EscapedPath()
+	d, err := tab.match(escaped)
+	if err != nil {
+		if !errors.Is(err, ErrPath) {
+			t.Fatal(err)
+		}
+		return
+	}
+	if again, _ := tab.match(escaped); again != d {
+		t.Fatalf("%q: %v, then %v", escaped, d, again)
+	}
+	who := tab.who(d)
+	for name, read := range servers {
+		seen := read(escaped)
+		var upstream string
+		var want []string // nil: everybody may
+		switch {
+		case below(seen, "/api/v2"):
+			upstream, want = "/api/v2", []string{"v2:use", "v2:more"}
+		case below(seen, "/api/admin/reports"):
+			upstream, want = "/api", []string{"reports:read"}
+		case below(seen, "/api/admin/login"), below(seen, "/api/health"):
+			upstream = "/api"
+		case below(seen, "/api/admin"):
+			upstream, want = "/api", []string{"admin:*"}
+		default:
+			continue
+		}
+		if d.upstream < 0 {
+			continue // 404, whoever asks
+		}
+		for _, p := range want {
+			if who == nil || !slices.Contains(who.permissions, p) {
+				t.Fatalf("%q was let through as %q, but a server that %s sees %q, which needs %s", escaped, verdict(tab, escaped), name, seen, p)
+			}
+		}
+		if got := tab.upstreams[d.upstream].text; got != upstream && !strings.Contains(lenient(lenient(escaped)), ".") {
+			t.Fatalf("%q goes to %s, but a server that %s sees %q", escaped, got, name, seen)
+		}
+		if want == nil && (who == nil || !who.public) && !strings.Contains(lenient(lenient(escaped)), ".") {
+			t.Fatalf("%q needs a token, but a server that %s sees %q, which is public", escaped, name, seen)
+		}
+	}
+	if who != nil && who.public && !publicForAll(escaped) {
+		t.Fatalf("%q is public, but not for all servers", escaped)
+	}
+}
+
+// publicForAll reports whether every server takes the path for a public one.
+func publicForAll(escaped string) bool {
+	for _, read := range servers {
+		seen := read(escaped)
+		if !below(seen, "/api/admin/login") && !below(seen, "/api/health") {
+			return false
+		}
+	}
+	return true
 }
 
 func TestThePathStaysOrIsReplaced(t *testing.T) {

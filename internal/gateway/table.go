@@ -204,24 +204,66 @@ func matches(path, prefix []string, fold bool) bool {
 	return true
 }
 
-// decision is what the table says about a path; -1: nothing.
-type decision struct {
-	upstream, rule int
-	encrypted      bool // requests must be
+// covers is matches with a format suffix on the last segment of the prefix, which
+// Rails, Django REST framework, Spring and PHP serve as the same resource:
+// /admin.json, and what is below it.
+func covers(path, prefix []string, fold bool) bool {
+	n := len(prefix) - 1
+	if n < 0 || len(path) <= n || !matches(path, prefix[:n], fold) {
+		return false
+	}
+	for i, c := range path[n] {
+		if c == '.' && matches([]string{strings.TrimRight(path[n][:i], ". ")}, prefix[n:], fold) && strings.Trim(path[n][i:], ". ") != "" {
+			return true
+		}
+	}
+	return false
 }
 
+// decision is what the table says about a path: indexes of an upstream and of
+// rules; -1: none.
+type decision struct {
+	upstream, rule int
+	// suffixed is a second rule that must be kept, because it covers the path with
+	// a format suffix and has a longer prefix than rule.
+	suffixed  int
+	encrypted bool // requests must be
+}
+
+// decide finds the longest prefixes that match. A public prefix does not cover
+// format suffixes: nothing shows that its owner meant them.
 func (t *Table) decide(path []string, fold bool) decision {
-	d := decision{upstream: -1, rule: -1}
+	d := decision{upstream: -1, rule: -1, suffixed: -1}
 	for i, u := range t.upstreams {
 		if matches(path, u.segments, fold) && (d.upstream < 0 || len(u.segments) > len(t.upstreams[d.upstream].segments)) {
 			d.upstream = i
 		}
 	}
+	longest, suffixed := -1, -1
 	for i, r := range t.rules {
-		if matches(path, r.segments, fold) && (d.rule < 0 || len(r.segments) > len(t.rules[d.rule].segments)) {
-			d.rule = i
+		switch n := len(r.segments); {
+		case matches(path, r.segments, fold) && n > longest:
+			d.rule, longest = i, n
+		case !r.public && covers(path, r.segments, fold) && n > suffixed:
+			d.suffixed, suffixed = i, n
 		}
 	}
-	d.encrypted = slices.ContainsFunc(t.encrypted, func(p prefix) bool { return matches(path, p.segments, fold) })
+	if suffixed <= longest {
+		d.suffixed = -1
+	}
+	d.encrypted = slices.ContainsFunc(t.encrypted, func(p prefix) bool { return matches(path, p.segments, fold) || covers(path, p.segments, fold) })
 	return d
+}
+
+// who is the rule for those who may call; nil: an access token is enough.
+func (t *Table) who(d decision) *rule {
+	switch {
+	case d.suffixed < 0 && d.rule < 0:
+		return nil
+	case d.suffixed < 0:
+		return &t.rules[d.rule]
+	case d.rule < 0 || t.rules[d.rule].public:
+		return &t.rules[d.suffixed]
+	}
+	return &rule{permissions: slices.Concat(t.rules[d.rule].permissions, t.rules[d.suffixed].permissions)}
 }
