@@ -36,15 +36,16 @@ var allowed = map[string][]string{
 	"internal/store/postgres":          {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
 	"internal/store/guard":             {"internal/directory", "internal/events", "internal/gate", "internal/keys", "internal/oauth", "internal/session", "rotation"},
 	"internal/store/postgres/pgtest":   {}, // of tests and benchmarks
+	"internal/store/sharded":           {"internal/events", "internal/session", "internal/store/postgres", "rotation"},
 	"internal/store/storetest":         {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/httpapi":                 {"dpop", "internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
-	"internal/httpapi/profiles":        {"internal/session", "rotation", "verify", "wire"},
+	"internal/httpapi":                 {"dpop", "internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
+	"internal/profiles":        {"internal/session", "rotation", "verify", "wire"},
 	"internal/config":                  {},
 	"internal/gateway":                 {"rotation", "verify", "wire"},
 	"internal/demo":                    {"internal/session", "rotation", "wire"},
 	"internal/sim":                     {}, // tests only
-	"internal/app":                     {"internal/accounts", "internal/directory", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/guard", "internal/store/postgres", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"},
-	"internal/cli":                     {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/httpapi/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/telemetry", "rotation", "wire"},
+	"internal/app":                     {"internal/accounts", "internal/directory", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/guard", "internal/store/postgres", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"},
+	"internal/cli":                     {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/telemetry", "rotation", "wire"},
 
 	"":          {"internal/app", "internal/directory", "internal/idp", "internal/session", "internal/telemetry", "rotation", "verify", "wire"},
 	"cmd/tacet": {"internal/cli"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/encryption"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/gate"
 	"github.com/tacet-dev/tacet/internal/gateway"
@@ -18,6 +19,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/oauth"
+	"github.com/tacet-dev/tacet/internal/profiles"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/guard"
 	"github.com/tacet-dev/tacet/internal/telemetry"
@@ -51,6 +53,7 @@ type App struct {
 	guard *guard.Config
 	gates struct{ renewals, others, signIns *gate.Gate }
 
+	wings  []httpapi.Wing
 	caches atomic.Pointer[directory.Directory]
 	stop   context.CancelFunc
 	work   sync.WaitGroup
@@ -136,21 +139,11 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	a.openGateway()
 	a.openOAuth()
 	a.openProviders()
-	a.Handler, err = httpapi.New(httpapi.Config{
+	a.Handler, a.wings, err = httpapi.New(httpapi.Config{
 		Sessions:       a.Sessions,
 		Directory:      users,
-		Accounts:       a.administered(),
 		Keys:           a.Keys,
-		Protect:        a.Verifier.Middleware,
-		Require:        a.Verifier.Require,
-		Gateway:        a.Gateway,
-		OAuth:          a.OAuth,
-		Providers:      a.Providers,
-		Encryption:     a.Encryption,
-		Profiles:       cfg.profiles,
-		Verify:         a.Verifier.Verify,
-		Issued:         issued(verifier),
-		Known:          a.known(),
+		Verifier:       a.Verifier,
 		Events:         a.Events,
 		FeedToken:      feedToken,
 		BasePath:       cfg.BasePath,
@@ -163,9 +156,25 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Measure:        a.Metrics.Routes(cfg.Tracer),
 		Ready:          a.ready,
 		Logger:         cfg.Logger,
-	})
+	}, a.builders(issued(verifier))...)
 	a.Metrics.Watch(a.state)
 	return a, err
+}
+
+// builders are the wings of this App, in the order in which their middleware is
+// put around the routes.
+func (a *App) builders(issued func(context.Context, string) (*verify.Token, error)) []httpapi.Builder {
+	list := []httpapi.Builder{
+		accounts.Wing(a.administered(), a.Keys),
+		oauth.Wing(a.OAuth),
+		gateway.Wing(a.Gateway),
+		encryption.Wing(a.Encryption),
+		profiles.Wing(a.Config.profiles, issued, a.known()),
+	}
+	if a.Providers != nil {
+		list = append(list, idp.Wing(a.Providers))
+	}
+	return list
 }
 
 // administered is nil if users are kept elsewhere.
@@ -228,6 +237,11 @@ func (a *App) Start() {
 	a.work.Go(func() { a.Keys.Run(ctx) })
 	a.work.Go(func() { a.Events.Run(ctx) })
 	a.work.Go(func() { a.Sessions.RunSweeper(ctx) })
+	for _, w := range a.wings {
+		if w.Run != nil {
+			a.work.Go(func() { w.Run(ctx) })
+		}
+	}
 }
 
 // Close stops the background work and closes the store, after which every

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/tacet-dev/tacet/internal/directory"
-	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/idp"
 )
 
@@ -49,7 +48,7 @@ func readSecret(p *idp.Settings) error {
 
 // ProviderCallback is the URL to which a provider sends browsers back.
 func (c *Config) ProviderCallback(id string) string {
-	return c.Issuer() + httpapi.ProviderCallback(c.BasePath, id)
+	return c.Issuer() + idp.CallbackPath(c.BasePath, id)
 }
 
 func (a *App) openProviders() {

@@ -10,7 +10,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/demo"
 	"github.com/tacet-dev/tacet/internal/directory"
-	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
+	"github.com/tacet-dev/tacet/internal/profiles"
 )
 
 type devCmd struct {

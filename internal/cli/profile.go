@@ -3,7 +3,7 @@ package cli
 import (
 	"fmt"
 
-	"github.com/tacet-dev/tacet/internal/httpapi/profiles"
+	"github.com/tacet-dev/tacet/internal/profiles"
 )
 
 type profileCmd struct {

@@ -7,33 +7,35 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/tacet-dev/tacet/internal/problem"
 )
 
-// readJSON decodes the body into v. An empty body leaves v as it is. Unknown
+// ReadJSON decodes the body into v. An empty body leaves v as it is. Unknown
 // members are ignored: clients of other versions send more.
-func readJSON(r *http.Request, v any) error {
+func ReadJSON(r *http.Request, v any) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return errTooLarge
+			return problem.TooLarge
 		}
-		return errBodyUnreadable
+		return problem.BodyUnreadable
 	}
 	if len(body) == 0 {
 		return nil
 	}
 	if mt, params, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
 		mt != "application/json" || (params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8")) {
-		return errMediaType
+		return problem.MediaType
 	}
 	if err := json.Unmarshal(body, v); err != nil {
-		return errMalformedJSON
+		return problem.MalformedJSON
 	}
 	return nil
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) error {
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err

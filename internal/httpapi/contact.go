@@ -9,9 +9,9 @@ import (
 	"github.com/tacet-dev/tacet/internal/session"
 )
 
-// contact says where a request came from: the peer, or, behind proxies that are
+// Contact says where a request came from: the peer, or, behind proxies that are
 // trusted, the last address in X-Forwarded-For that none of them added.
-func (a *api) contact(r *http.Request) session.Contact {
+func (a *API) Contact(r *http.Request) session.Contact {
 	c := session.Contact{UserAgent: printable(r.UserAgent(), session.MaxUserAgent)}
 	c.Address = peer(r)
 	if !a.trusted(c.Address) {
@@ -42,7 +42,7 @@ func peer(r *http.Request) netip.Addr {
 
 func clean(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-func (a *api) trusted(addr netip.Addr) bool { return among(a.TrustedProxies, addr) }
+func (a *API) trusted(addr netip.Addr) bool { return among(a.TrustedProxies, addr) }
 
 func among(proxies []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(addr) })

@@ -21,7 +21,10 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/tacet-dev/tacet/internal/accounts"
+	"github.com/tacet-dev/tacet/internal/encryption"
 	"github.com/tacet-dev/tacet/internal/httpapi"
+	"github.com/tacet-dev/tacet/internal/idp"
+	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -255,7 +258,11 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 			documented = append(documented, method+" "+path)
 		}
 	}
-	routes := httpapi.Routes(httpapi.Config{BasePath: wire.DefaultBasePath, Accounts: &accounts.Accounts{}})
+	routes, err := httpapi.RouteNames(httpapi.Config{BasePath: wire.DefaultBasePath, FeedToken: "a secret of the feed"},
+		accounts.Wing(&accounts.Accounts{}, nil), oauth.Wing(&oauth.Server{}), idp.Wing(&idp.Service{}), encryption.Wing(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range routes {
 		if !slices.Contains(documented, r) {
 			t.Errorf("%s is a route, but openapi.yaml does not describe it", r)

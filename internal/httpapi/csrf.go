@@ -56,8 +56,8 @@ func csrfMessage(id rotation.SessionID, gen string, nonce []byte) []byte {
 	return append(msg, gen...)
 }
 
-// sameOrigin refuses requests that a foreign page made the browser send.
-func (a *api) sameOrigin(r *http.Request) error {
+// SameOrigin refuses requests that a foreign page made the browser send.
+func (a *API) SameOrigin(r *http.Request) error {
 	if a.origins.Check(r) != nil {
 		return errForeignOrigin
 	}
@@ -66,8 +66,8 @@ func (a *api) sameOrigin(r *http.Request) error {
 
 // checkCSRF guards a state-changing call that the cookie of this session
 // authenticates. Nothing has been changed or consumed before it.
-func (a *api) checkCSRF(r *http.Request, id rotation.SessionID) error {
-	if err := a.sameOrigin(r); err != nil {
+func (a *API) checkCSRF(r *http.Request, id rotation.SessionID) error {
+	if err := a.SameOrigin(r); err != nil {
 		return err
 	}
 	switch h := r.Header.Get(wire.HeaderCSRF); {

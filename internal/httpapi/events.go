@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/problem"
+
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
@@ -35,11 +37,11 @@ type listener struct {
 // Authorization header. The platform's EventSource cannot set one: without it,
 // the refresh cookie is good enough to read with. It is looked at, never
 // renewed and never consumed, so that a GET stays without effect.
-func (a *api) eventsRoute() http.Handler {
-	byToken, byCookie := a.Protect(a.handler((*api).eventsByToken)), a.handler((*api).eventsByCookie)
+func (a *API) eventsRoute() http.Handler {
+	byToken, byCookie := a.Protect(a.Handle(a.eventsByToken)), a.Handle(a.eventsByCookie)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := verify.Bearer(r.Header); errors.Is(err, verify.ErrNoCredential) {
-			if _, err := r.Cookie(a.refreshCookieName()); err == nil {
+			if _, err := r.Cookie(a.RefreshCookieName()); err == nil {
 				byCookie.ServeHTTP(w, r)
 				return
 			}
@@ -48,8 +50,8 @@ func (a *api) eventsRoute() http.Handler {
 	})
 }
 
-func (a *api) eventsByToken(w http.ResponseWriter, r *http.Request) error {
-	sess, _, err := a.caller(r)
+func (a *API) eventsByToken(w http.ResponseWriter, r *http.Request) error {
+	sess, _, err := a.Caller(r)
 	if err != nil {
 		return err
 	}
@@ -58,17 +60,17 @@ func (a *api) eventsByToken(w http.ResponseWriter, r *http.Request) error {
 }
 
 // eventsByCookie lets a stream live as long as with an access token made now.
-func (a *api) eventsByCookie(w http.ResponseWriter, r *http.Request) error {
+func (a *API) eventsByCookie(w http.ResponseWriter, r *http.Request) error {
 	// The check is for state-changing methods; here it keeps pages of other
 	// origins from holding streams of ours.
 	post := *r
 	post.Method = http.MethodPost
-	if err := a.sameOrigin(&post); err != nil {
+	if err := a.SameOrigin(&post); err != nil {
 		return err
 	}
 	t, err := a.Sessions.Open(r.Context(), a.presentedToken(r, "").raw)
 	if errors.Is(err, session.ErrNotAuthentic) {
-		return errInvalidToken
+		return problem.InvalidToken
 	}
 	if err != nil {
 		return err
@@ -78,7 +80,7 @@ func (a *api) eventsByCookie(w http.ResponseWriter, r *http.Request) error {
 		return invalidIfRefused(err)
 	}
 	if _, err := a.Directory.User(r.Context(), sess.UserID); errors.Is(err, session.ErrNoUser) {
-		return errInvalidToken
+		return problem.InvalidToken
 	} else if err != nil {
 		return errors.Join(session.ErrUnavailable, err)
 	}
@@ -87,14 +89,14 @@ func (a *api) eventsByCookie(w http.ResponseWriter, r *http.Request) error {
 
 func invalidIfRefused(err error) error {
 	if errors.As(err, new(*session.Refusal)) {
-		return errInvalidToken
+		return problem.InvalidToken
 	}
 	return err
 }
 
 // events sends a user's events until the session ends, after it has said so, or
 // the credential expires.
-func (a *api) events(w http.ResponseWriter, r *http.Request, who listener) error {
+func (a *API) events(w http.ResponseWriter, r *http.Request, who listener) error {
 	release, err := count(&a.streams, maxStreams)
 	if err != nil {
 		return err
@@ -130,7 +132,7 @@ func (a *api) events(w http.ResponseWriter, r *http.Request, who listener) error
 }
 
 // relay sends what comes until there is a reason to stop.
-func (a *api) relay(r *http.Request, s *stream, sub *events.Subscription, who listener) {
+func (a *API) relay(r *http.Request, s *stream, sub *events.Subscription, who listener) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	expired := time.NewTimer(who.expires.Sub(a.Sessions.Clock()))

@@ -1,27 +1,24 @@
 package httpapi
 
-import (
-	"net/http"
-
-	"github.com/tacet-dev/tacet/internal/idp"
-	"github.com/tacet-dev/tacet/internal/oauth"
-)
-
-// Routes lists "METHOD path" of every route there can be.
-func Routes(cfg Config) []string {
-	through := func(h http.Handler) http.Handler { return h }
-	cfg.Protect, cfg.FeedToken, cfg.OAuth, cfg.Providers = through, "a secret of the feed", &oauth.Server{}, &idp.Service{}
+// RouteNames lists "METHOD path" of every route of the kernel and of wings.
+func RouteNames(cfg Config, builders ...Builder) ([]string, error) {
+	a := &API{Config: cfg}
+	for _, build := range builders {
+		w, err := build(a)
+		if err != nil {
+			return nil, err
+		}
+		a.wings = append(a.wings, w)
+	}
+	routes, _, err := a.allRoutes()
 	var out []string
-	for path, methods := range (&api{Config: cfg}).routes() {
+	for path, methods := range routes {
 		for method := range methods {
 			out = append(out, method+" "+path)
 		}
 	}
-	return out
+	return out, err
 }
-
-// InvalidWords are the words of directory.InvalidError that are translated.
-func InvalidWords() (what, why map[string]string) { return invalidWhat, invalidWhy }
 
 // Document is the served document.
 func Document() string { return document }

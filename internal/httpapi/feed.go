@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/problem"
+
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
@@ -20,7 +22,7 @@ const feedTick = 5 * time.Second
 
 // feed is GET /auth/feed, for resource servers (wire.PathFeed says what it
 // promises).
-func (a *api) feed(w http.ResponseWriter, r *http.Request) error {
+func (a *API) feed(w http.ResponseWriter, r *http.Request) error {
 	if !a.feedAllowed(r) {
 		return errFeedToken
 	}
@@ -37,7 +39,7 @@ func (a *api) feed(w http.ResponseWriter, r *http.Request) error {
 	from, resumed, err := a.feedFrom(r)
 	if err != nil {
 		a.Logger.Error("a feed could not be begun; the resource server will try again", "error", err)
-		return errUnavailable
+		return problem.Unavailable
 	}
 	f := feedWriter{stream: a.openStream(w, r)}
 	defer f.close()
@@ -71,7 +73,7 @@ func (a *api) feed(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (a *api) feedAllowed(r *http.Request) bool {
+func (a *API) feedAllowed(r *http.Request) bool {
 	token, err := verify.Bearer(r.Header)
 	if err != nil {
 		return false
@@ -83,7 +85,7 @@ func (a *api) feedAllowed(r *http.Request) bool {
 
 // feedFrom reads the Last-Event-ID; resumed says whether the reader can go on
 // from there.
-func (a *api) feedFrom(r *http.Request) (from int64, resumed bool, err error) {
+func (a *API) feedFrom(r *http.Request) (from int64, resumed bool, err error) {
 	number, mark, _ := strings.Cut(r.Header.Get("Last-Event-ID"), "-")
 	from, err = strconv.ParseInt(number, 10, 64)
 	if err != nil {

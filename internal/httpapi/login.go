@@ -7,9 +7,9 @@ import (
 )
 
 // login is POST /auth/login.
-func (a *api) login(w http.ResponseWriter, r *http.Request) error {
+func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	var req wire.LoginRequest
-	if err := readJSON(r, &req); err != nil {
+	if err := ReadJSON(r, &req); err != nil {
 		return err
 	}
 	switch req.Delivery {
@@ -21,18 +21,18 @@ func (a *api) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	if req.Delivery == wire.DeliveryCookie {
 		// A foreign page must not sign a visitor in as somebody else.
-		if err := a.sameOrigin(r); err != nil {
+		if err := a.SameOrigin(r); err != nil {
 			return err
 		}
 	}
 	if req.Username == "" || req.Password == "" {
-		return errNoCredentials
+		return ErrNoCredentials
 	}
-	g, err := a.Sessions.SignIn(r.Context(), req.Username, req.Password, a.ClientID, a.contact(r))
+	g, err := a.Sessions.SignIn(r.Context(), req.Username, req.Password, a.ClientID, a.Contact(r))
 	if err != nil {
 		return err
 	}
-	if g.AccessToken, err = a.bound(r, g.AccessToken); err != nil {
+	if g.AccessToken, err = a.Bound(r, g.AccessToken); err != nil {
 		return err
 	}
 	return a.answer(w, g, req.Delivery, true)

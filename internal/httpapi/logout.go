@@ -10,18 +10,18 @@ import (
 )
 
 // logout is POST /auth/logout. It succeeds with dead tokens and with none.
-func (a *api) logout(w http.ResponseWriter, r *http.Request) error {
+func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
 	var req wire.LogoutRequest
-	if err := readJSON(r, &req); err != nil {
+	if err := ReadJSON(r, &req); err != nil {
 		return err
 	}
 	p := a.presentedToken(r, req.RefreshToken)
 	t, err := a.open(r, p)
 	switch {
-	case errors.Is(err, session.ErrNotAuthentic), errors.Is(err, errNoRefreshToken):
+	case errors.Is(err, session.ErrNotAuthentic), errors.Is(err, ErrNoRefreshToken):
 		// Nothing of ours to end; a foreign page could clear the cookies at most.
 		if p.delivery == wire.DeliveryCookie {
-			if err := a.sameOrigin(r); err != nil {
+			if err := a.SameOrigin(r); err != nil {
 				return err
 			}
 		}
@@ -39,7 +39,7 @@ func (a *api) logout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (a *api) signOut(r *http.Request, t rotation.Token, everywhere bool) error {
+func (a *API) signOut(r *http.Request, t rotation.Token, everywhere bool) error {
 	ctx := r.Context()
 	if everywhere {
 		// Only a living session may speak for the user's other ones.

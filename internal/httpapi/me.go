@@ -9,58 +9,60 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tacet-dev/tacet/internal/problem"
+
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// caller is the living session and the user behind a verified access token.
-func (a *api) caller(r *http.Request) (session.Session, session.User, error) {
+// Caller is the living session and the user behind a verified access token.
+func (a *API) Caller(r *http.Request) (session.Session, session.User, error) {
 	token, ok := verify.FromContext(r.Context())
 	if !ok {
-		return session.Session{}, session.User{}, errInvalidToken
+		return session.Session{}, session.User{}, problem.InvalidToken
 	}
-	return a.callerOf(r.Context(), token)
+	return a.CallerOf(r.Context(), token)
 }
 
-// callerOf is caller for a token in hand.
-func (a *api) callerOf(ctx context.Context, token *verify.Token) (session.Session, session.User, error) {
+// CallerOf is caller for a token in hand.
+func (a *API) CallerOf(ctx context.Context, token *verify.Token) (session.Session, session.User, error) {
 	id, err := rotation.ParseSessionID(token.SessionID())
 	if err != nil {
-		return session.Session{}, session.User{}, errInvalidToken
+		return session.Session{}, session.User{}, problem.InvalidToken
 	}
 	sess, err := a.Sessions.Living(ctx, id)
 	var refused *session.Refusal
 	if errors.As(err, &refused) {
-		return session.Session{}, session.User{}, errInvalidToken
+		return session.Session{}, session.User{}, problem.InvalidToken
 	}
 	if err != nil {
 		return session.Session{}, session.User{}, err
 	}
 	user, err := a.Directory.User(ctx, sess.UserID)
 	if errors.Is(err, session.ErrNoUser) {
-		return session.Session{}, session.User{}, errInvalidToken
+		return session.Session{}, session.User{}, problem.InvalidToken
 	}
 	if err != nil {
 		return session.Session{}, session.User{}, errors.Join(session.ErrUnavailable, err)
 	}
 	if token.GrantsVersion() < user.GrantsVersion {
-		return session.Session{}, session.User{}, errGrantsChanged
+		return session.Session{}, session.User{}, ErrGrantsChanged
 	}
 	return sess, user, nil
 }
 
 // me is GET /auth/me, the application configuration.
-func (a *api) me(w http.ResponseWriter, r *http.Request) error {
-	sess, user, err := a.caller(r)
+func (a *API) me(w http.ResponseWriter, r *http.Request) error {
+	sess, user, err := a.Caller(r)
 	if err != nil {
 		return err
 	}
 	body := wire.Me{
 		User:          user.User,
-		Roles:         orEmpty(user.Roles),
-		Permissions:   orEmpty(user.Permissions),
+		Roles:         OrEmpty(user.Roles),
+		Permissions:   OrEmpty(user.Permissions),
 		GrantsVersion: user.GrantsVersion,
 		Session:       wire.TokenSession{ID: sess.ID.String()},
 		Settings:      user.Settings,
@@ -81,8 +83,8 @@ func (a *api) me(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	body.Session.ExpiresAt = timestamp(a.Sessions.Lifetimes.ExpiresAt(sess.State))
-	return writeJSON(w, http.StatusOK, body)
+	body.Session.ExpiresAt = Timestamp(a.Sessions.Lifetimes.ExpiresAt(sess.State))
+	return WriteJSON(w, http.StatusOK, body)
 }
 
 // entityTag is weak (RFC 9110 §8.8.1), because the expiry may differ.
@@ -106,7 +108,7 @@ func matches(headers []string, etag string) bool {
 	return false
 }
 
-func orEmpty(s []string) []string {
+func OrEmpty(s []string) []string {
 	if s == nil {
 		return []string{}
 	}

@@ -16,7 +16,7 @@ import (
 var document string
 
 // openapi is GET /auth/openapi.yaml.
-func (a *api) openapi(w http.ResponseWriter, _ *http.Request) error {
+func (a *API) openapi(w http.ResponseWriter, _ *http.Request) error {
 	h := w.Header()
 	h.Set("Cache-Control", "public, max-age=300")
 	h.Set("Content-Type", "application/yaml") // RFC 9512

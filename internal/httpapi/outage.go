@@ -30,8 +30,8 @@ func (o *outages) note(now time.Time) (silent int, ok bool) {
 	return silent, true
 }
 
-// logOutage notes down that a request could not be served.
-func (a *api) logOutage(r *http.Request, err error) {
+// LogOutage notes down that a request could not be served.
+func (a *API) LogOutage(r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // nobody is there any more
 	}

@@ -8,9 +8,9 @@ import (
 
 // refresh is POST /auth/refresh. A refusal clears no cookie: by the time it
 // arrives the browser may hold the fresh one of another tab or of a new sign-in.
-func (a *api) refresh(w http.ResponseWriter, r *http.Request) error {
+func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	var req wire.RefreshRequest
-	if err := readJSON(r, &req); err != nil {
+	if err := ReadJSON(r, &req); err != nil {
 		return err
 	}
 	p := a.presentedToken(r, req.RefreshToken)
@@ -18,27 +18,27 @@ func (a *api) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	g, err := a.Sessions.Refresh(r.Context(), t, a.contact(r))
+	g, err := a.Sessions.Refresh(r.Context(), t, a.Contact(r))
 	if err != nil {
 		return err
 	}
-	if g.AccessToken, err = a.bound(r, g.AccessToken); err != nil {
+	if g.AccessToken, err = a.Bound(r, g.AccessToken); err != nil {
 		return err
 	}
 	return a.answer(w, g, p.delivery, false)
 }
 
 // confirm is POST /auth/confirm: the client has stored the token.
-func (a *api) confirm(w http.ResponseWriter, r *http.Request) error {
+func (a *API) confirm(w http.ResponseWriter, r *http.Request) error {
 	var req wire.RefreshRequest
-	if err := readJSON(r, &req); err != nil {
+	if err := ReadJSON(r, &req); err != nil {
 		return err
 	}
 	t, err := a.open(r, a.presentedToken(r, req.RefreshToken))
 	if err != nil {
 		return err
 	}
-	if err := a.Sessions.Confirm(r.Context(), t, a.contact(r)); err != nil {
+	if err := a.Sessions.Confirm(r.Context(), t, a.Contact(r)); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -3,14 +3,16 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/tacet-dev/tacet/internal/problem"
+
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
 )
 
 // sessions is GET /auth/sessions: the devices of the caller.
-func (a *api) sessions(w http.ResponseWriter, r *http.Request) error {
-	current, user, err := a.caller(r)
+func (a *API) sessions(w http.ResponseWriter, r *http.Request) error {
+	current, user, err := a.Caller(r)
 	if err != nil {
 		return err
 	}
@@ -20,17 +22,17 @@ func (a *api) sessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := wire.Sessions{Sessions: make([]wire.Session, 0, len(list))}
 	for _, s := range list {
-		out.Sessions = append(out.Sessions, a.wireSession(s, current.ID))
+		out.Sessions = append(out.Sessions, a.WireSession(s, current.ID))
 	}
-	return writeJSON(w, http.StatusOK, out)
+	return WriteJSON(w, http.StatusOK, out)
 }
 
-func (a *api) wireSession(s session.Session, current rotation.SessionID) wire.Session {
+func (a *API) WireSession(s session.Session, current rotation.SessionID) wire.Session {
 	entry := wire.Session{
 		ID:        s.ID.String(),
-		CreatedAt: timestamp(s.State.CreatedAt),
-		LastSeen:  timestamp(s.State.HeadAt),
-		ExpiresAt: timestamp(a.Sessions.Lifetimes.ExpiresAt(s.State)),
+		CreatedAt: Timestamp(s.State.CreatedAt),
+		LastSeen:  Timestamp(s.State.HeadAt),
+		ExpiresAt: Timestamp(a.Sessions.Lifetimes.ExpiresAt(s.State)),
 		UserAgent: s.Contact.UserAgent,
 		Current:   s.ID == current,
 	}
@@ -42,21 +44,21 @@ func (a *api) wireSession(s session.Session, current rotation.SessionID) wire.Se
 
 // endSession is DELETE /auth/sessions/{id}. A session of somebody else is as
 // unknown as one that never was.
-func (a *api) endSession(w http.ResponseWriter, r *http.Request) error {
-	_, user, err := a.caller(r)
+func (a *API) endSession(w http.ResponseWriter, r *http.Request) error {
+	_, user, err := a.Caller(r)
 	if err != nil {
 		return err
 	}
 	id, err := rotation.ParseSessionID(r.PathValue("id"))
 	if err != nil {
-		return errNotFound
+		return problem.NotFound
 	}
 	sess, err := a.Sessions.Living(r.Context(), id)
 	if err != nil {
 		return notFoundIfRefused(err)
 	}
 	if sess.UserID != user.ID {
-		return errNotFound
+		return problem.NotFound
 	}
 	if err := a.Sessions.End(r.Context(), id, wire.ReasonEndedByUser); err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/problem"
+
 	"github.com/tacet-dev/tacet/internal/events"
 )
 
@@ -37,7 +39,7 @@ type stream struct {
 // openStream begins the answer. The server's time limits are for answers that
 // end: the one for reading would cut every stream after a while, so it is
 // lifted, and each write gets a limit of its own.
-func (a *api) openStream(w http.ResponseWriter, r *http.Request) *stream {
+func (a *API) openStream(w http.ResponseWriter, r *http.Request) *stream {
 	s := &stream{w: w, control: http.NewResponseController(w), stopped: a.stops.of(r)}
 	_ = s.control.SetReadDeadline(time.Time{})
 	h := w.Header()
@@ -130,7 +132,7 @@ func (s *stops) of(r *http.Request) <-chan struct{} {
 // hubError translates the errors of a subscription that was not made.
 func hubError(err error) error {
 	if errors.Is(err, events.ErrClosed) {
-		return errUnavailable
+		return problem.Unavailable
 	}
 	return err
 }

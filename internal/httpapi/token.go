@@ -17,11 +17,11 @@ type presented struct {
 
 // presentedToken finds the refresh token of a request: in the body if it is
 // there, else in the cookie. raw is empty if there is none.
-func (a *api) presentedToken(r *http.Request, fromBody string) presented {
+func (a *API) presentedToken(r *http.Request, fromBody string) presented {
 	if fromBody != "" {
 		return presented{fromBody, wire.DeliveryBody}
 	}
-	if c, err := r.Cookie(a.refreshCookieName()); err == nil {
+	if c, err := r.Cookie(a.RefreshCookieName()); err == nil {
 		return presented{c.Value, wire.DeliveryCookie}
 	}
 	return presented{"", wire.DeliveryCookie}
@@ -29,9 +29,9 @@ func (a *api) presentedToken(r *http.Request, fromBody string) presented {
 
 // open authenticates a presented token and checks that the page meant to send
 // it, before anything is read or consumed.
-func (a *api) open(r *http.Request, p presented) (rotation.Token, error) {
+func (a *API) open(r *http.Request, p presented) (rotation.Token, error) {
 	if p.raw == "" {
-		return rotation.Token{}, errNoRefreshToken
+		return rotation.Token{}, ErrNoRefreshToken
 	}
 	t, err := a.Sessions.Open(r.Context(), p.raw)
 	if err != nil {
@@ -46,7 +46,7 @@ func (a *api) open(r *http.Request, p presented) (rotation.Token, error) {
 }
 
 // answer writes the tokens of a sign-in (withUser) or a renewal.
-func (a *api) answer(w http.ResponseWriter, g session.Grant, d wire.Delivery, withUser bool) error {
+func (a *API) answer(w http.ResponseWriter, g session.Grant, d wire.Delivery, withUser bool) error {
 	resp := wire.TokenResponse{
 		AccessToken: g.AccessToken,
 		TokenType:   "Bearer",
@@ -60,18 +60,18 @@ func (a *api) answer(w http.ResponseWriter, g session.Grant, d wire.Delivery, wi
 		if d == wire.DeliveryBody {
 			resp.RefreshToken = g.RefreshToken
 		} else {
-			a.setCookies(w, g, a.Sessions.Clock())
+			a.SetCookies(w, g, a.Sessions.Clock())
 		}
 	}
-	return writeJSON(w, http.StatusOK, resp)
+	return WriteJSON(w, http.StatusOK, resp)
 }
 
 func tokenSession(id rotation.SessionID, expires time.Time) wire.TokenSession {
-	return wire.TokenSession{ID: id.String(), ExpiresAt: timestamp(expires)}
+	return wire.TokenSession{ID: id.String(), ExpiresAt: Timestamp(expires)}
 }
 
-// timestamp is RFC 3339 in UTC, or empty for the zero time.
-func timestamp(t time.Time) string {
+// Timestamp is RFC 3339 in UTC, or empty for the zero time.
+func Timestamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}

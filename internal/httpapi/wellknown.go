@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/tacet-dev/tacet/internal/problem"
 )
 
 // jwksPatience is how long the published key set waits for the stored one.
@@ -12,7 +14,7 @@ const jwksPatience = time.Second
 // jwks is GET /.well-known/jwks.json. New keys are announced well before they
 // sign, so a short public cache is safe. After a rotation at once, whoever has met
 // a new key on one node may ask another one for it: that one looks first.
-func (a *api) jwks(w http.ResponseWriter, r *http.Request) error {
+func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), jwksPatience)
 	defer cancel()
 	_ = a.Keys.Current(ctx) // while the store is away the keys at hand are published
@@ -24,18 +26,18 @@ func (a *api) jwks(w http.ResponseWriter, r *http.Request) error {
 }
 
 // livez says that the process answers; readyz that it can do its work.
-func (a *api) livez(w http.ResponseWriter, _ *http.Request) error {
-	return writeJSON(w, http.StatusOK, health{Status: "ok"})
+func (a *API) livez(w http.ResponseWriter, _ *http.Request) error {
+	return WriteJSON(w, http.StatusOK, health{Status: "ok"})
 }
 
 type health struct {
 	Status string `json:"status"`
 }
 
-func (a *api) readyz(w http.ResponseWriter, r *http.Request) error {
+func (a *API) readyz(w http.ResponseWriter, r *http.Request) error {
 	if err := a.Ready(r.Context()); err != nil {
 		a.Logger.Warn("not ready", "error", err)
-		return errUnavailable
+		return problem.Unavailable
 	}
-	return writeJSON(w, http.StatusOK, health{Status: "ok"})
+	return WriteJSON(w, http.StatusOK, health{Status: "ok"})
 }

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/tacet-dev/tacet/internal/httpapi/form"
+
 	"github.com/tacet-dev/tacet/internal/session"
 )
 
@@ -28,7 +30,7 @@ type Request struct {
 
 // RedirectError is a refusal that the client is told through the browser.
 type RedirectError struct {
-	Refusal  *Error
+	Refusal  *form.Error
 	Location string // of the client, with the refusal in it
 }
 
@@ -42,31 +44,31 @@ var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 
 // Authorization reads an authorization request. A *RedirectError is for the
-// client; an *Error for the user alone, because it is not certain to whom the
+// client; an *form.Error for the user alone, because it is not certain to whom the
 // browser would be sent (RFC 6749 §4.1.2.1).
-func (s *Server) Authorization(ctx context.Context, p Params) (Request, error) {
+func (s *Server) Authorization(ctx context.Context, p form.Params) (Request, error) {
 	r := Request{state: p["state"], nonce: p["nonce"], challenge: p["code_challenge"], proofKey: p["dpop_jkt"], redirectURI: p["redirect_uri"],
 		LoginHint: p["login_hint"], Locales: p["ui_locales"], scope: granted(p["scope"]), issuer: s.Sessions.Issuer}
-	id, err := p.need("client_id")
+	id, err := p.Need("client_id")
 	if err != nil {
 		return Request{}, err
 	}
 	r.Client, err = s.client(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		return Request{}, refuse(CodeInvalidRequest, "there is no client with this client_id")
+		return Request{}, form.Refuse(form.CodeInvalidRequest, "there is no client with this client_id")
 	} else if err != nil {
 		return Request{}, settle(err)
 	}
 	r.Redirect = r.redirectURI
 	switch {
 	case len(r.Client.RedirectURIs) == 0:
-		return Request{}, refuse(CodeInvalidRequest, "the client has no redirect URI registered")
+		return Request{}, form.Refuse(form.CodeInvalidRequest, "the client has no redirect URI registered")
 	case r.Redirect == "" && len(r.Client.RedirectURIs) == 1:
 		r.Redirect = r.Client.RedirectURIs[0] // RFC 6749 §3.1.2.3
 	case r.Redirect == "":
-		return Request{}, refuse(CodeInvalidRequest, "redirect_uri is missing, and the client has registered several")
+		return Request{}, form.Refuse(form.CodeInvalidRequest, "redirect_uri is missing, and the client has registered several")
 	case !allows(r.Client.RedirectURIs, r.Redirect):
-		return Request{}, refuse(CodeInvalidRequest, "redirect_uri is not one that the client has registered; they are compared as a whole")
+		return Request{}, form.Refuse(form.CodeInvalidRequest, "redirect_uri is not one that the client has registered; they are compared as a whole")
 	}
 	if err := r.check(p); err != nil {
 		return Request{}, r.refused(err)
@@ -74,29 +76,29 @@ func (s *Server) Authorization(ctx context.Context, p Params) (Request, error) {
 	return r, nil
 }
 
-func (r Request) check(p Params) error {
+func (r Request) check(p form.Params) error {
 	switch {
 	case p["request"] != "":
-		return refuse(CodeRequestNotSupported, "send the parameters themselves")
+		return form.Refuse(form.CodeRequestNotSupported, "send the parameters themselves")
 	case p["request_uri"] != "":
-		return refuse(CodeRequestURINotSupported, "send the parameters themselves")
+		return form.Refuse(form.CodeRequestURINotSupported, "send the parameters themselves")
 	case p["response_type"] == "":
-		return refuse(CodeInvalidRequest, "the parameter response_type is missing")
+		return form.Refuse(form.CodeInvalidRequest, "the parameter response_type is missing")
 	case p["response_type"] != "code":
-		return refuse(CodeUnsupportedResponseType, "only response_type=code is supported")
+		return form.Refuse(form.CodeUnsupportedResponseType, "only response_type=code is supported")
 	case p["response_mode"] != "" && p["response_mode"] != "query":
-		return refuse(CodeInvalidRequest, "only response_mode=query is supported")
+		return form.Refuse(form.CodeInvalidRequest, "only response_mode=query is supported")
 	case r.challenge == "":
-		return refuse(CodeInvalidRequest, "code challenge required (RFC 7636): send code_challenge and code_challenge_method=S256")
+		return form.Refuse(form.CodeInvalidRequest, "code challenge required (RFC 7636): send code_challenge and code_challenge_method=S256")
 	case p["code_challenge_method"] != "S256":
-		return refuse(CodeInvalidRequest, "transform algorithm not supported: code_challenge_method must be S256")
+		return form.Refuse(form.CodeInvalidRequest, "transform algorithm not supported: code_challenge_method must be S256")
 	case !challengeForm.MatchString(r.challenge):
-		return refuse(CodeInvalidRequest, "code_challenge is not a SHA-256 in base64url without padding")
+		return form.Refuse(form.CodeInvalidRequest, "code_challenge is not a SHA-256 in base64url without padding")
 	case r.proofKey != "" && !challengeForm.MatchString(r.proofKey):
-		return refuse(CodeInvalidRequest, "dpop_jkt is not a SHA-256 in base64url without padding")
+		return form.Refuse(form.CodeInvalidRequest, "dpop_jkt is not a SHA-256 in base64url without padding")
 	case p["prompt"] == "none":
 		// There is no session of the browser with this server, only with clients.
-		return refuse(CodeLoginRequired, "the user has to sign in; renew with the refresh token instead")
+		return form.Refuse(form.CodeLoginRequired, "the user has to sign in; renew with the refresh token instead")
 	}
 	return nil
 }
@@ -113,7 +115,7 @@ func (r Request) response(p url.Values) string {
 
 // refused tells the client; an outage has the code for it (RFC 6749 §4.1.2.1).
 func (r Request) refused(err error) error {
-	var e *Error
+	var e *form.Error
 	if !errors.As(err, &e) {
 		return settle(err)
 	}
@@ -122,7 +124,7 @@ func (r Request) refused(err error) error {
 
 // Deny is where the browser goes when the user does not want to sign in.
 func (r Request) Deny() string {
-	return r.response(url.Values{"error": {CodeAccessDenied}, "error_description": {"the user did not sign in"}})
+	return r.response(url.Values{"error": {form.CodeAccessDenied}, "error_description": {"the user did not sign in"}})
 }
 
 // SignIn checks the password and returns where the browser takes the code. The

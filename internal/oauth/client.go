@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tacet-dev/tacet/internal/httpapi/form"
+
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
@@ -69,7 +71,7 @@ func (s *Server) Client(ctx context.Context, cred Credentials) (Client, error) {
 	case !c.Public() && subtle.ConstantTimeCompare(sum[:], c.SecretHash) == 1:
 		return c, nil
 	}
-	return Client{}, refuse(CodeInvalidClient, "the client is unknown or its authentication is wrong")
+	return Client{}, form.Refuse(form.CodeInvalidClient, "the client is unknown or its authentication is wrong")
 }
 
 // client looks a client up. The one of the native surface is always there.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/httpapi/form"
+
 	"github.com/tacet-dev/tacet/internal/session"
 )
 
@@ -35,12 +37,12 @@ var ErrUserCode = errors.New("oauth: no device waits with this code")
 // nil if the request names none. Anybody can ask, and each request is a row in
 // the store for as long as it lives: a *session.Throttled is for an address that
 // asks too often.
-func (s *Server) StartDevice(ctx context.Context, client *Client, p Params, c session.Contact) (Device, error) {
+func (s *Server) StartDevice(ctx context.Context, client *Client, p form.Params, c session.Contact) (Device, error) {
 	if client == nil {
-		return Device{}, refuse(CodeInvalidRequest, "the parameter client_id is missing")
+		return Device{}, form.Refuse(form.CodeInvalidRequest, "the parameter client_id is missing")
 	}
 	if !client.Device {
-		return Device{}, refuse(CodeUnauthorizedClient, "the client is not registered for the device grant")
+		return Device{}, form.Refuse(form.CodeUnauthorizedClient, "the client is not registered for the device grant")
 	}
 	if s.DeviceStarts != nil {
 		wait, ok := s.DeviceStarts.Allow("", c.Address)
@@ -185,8 +187,8 @@ func (s *Server) settleDevice(ctx context.Context, f Flow, decide func(*Flow)) e
 }
 
 // poll is RFC 8628 §3.4 and §3.5.
-func (s *Server) poll(ctx context.Context, client Client, p Params, c session.Contact) (Answer, error) {
-	code, err := p.need("device_code")
+func (s *Server) poll(ctx context.Context, client Client, p form.Params, c session.Contact) (Answer, error) {
+	code, err := p.Need("device_code")
 	if err != nil {
 		return Answer{}, err
 	}
@@ -196,7 +198,7 @@ func (s *Server) poll(ctx context.Context, client Client, p Params, c session.Co
 	}
 	return s.redeem(ctx, KeyOf(code), c, func(f *Flow) error {
 		if f.UserID == "" {
-			return refuse(CodeAuthorizationPending, "the user has not signed in yet")
+			return form.Refuse(form.CodeAuthorizationPending, "the user has not signed in yet")
 		}
 		return nil
 	})
@@ -211,25 +213,25 @@ func (s *Server) polled(ctx context.Context, client Client, k Key) (ready bool, 
 		ready, refused = false, nil
 		switch {
 		case f.UserCode == "" || f.ClientID != client.ID:
-			return refuse(CodeInvalidGrant, "the device code is not one that was issued to this client")
+			return form.Refuse(form.CodeInvalidGrant, "the device code is not one that was issued to this client")
 		case !f.Used && !f.ExpiresAt.After(now):
-			return refuse(CodeExpiredToken, "the device code has expired: ask for a new one")
+			return form.Refuse(form.CodeExpiredToken, "the device code has expired: ask for a new one")
 		case f.Denied:
-			return refuse(CodeAccessDenied, "the user refused")
+			return form.Refuse(form.CodeAccessDenied, "the user refused")
 		case f.UserID != "":
 			ready = true
 			return nil
 		case !f.PolledAt.IsZero() && now.Sub(f.PolledAt) < f.Interval-tooSoon:
 			f.Interval += DeviceInterval
-			refused = refuse(CodeSlowDown, fmt.Sprintf("wait %d seconds between polls from now on", int(f.Interval.Seconds())))
+			refused = form.Refuse(form.CodeSlowDown, fmt.Sprintf("wait %d seconds between polls from now on", int(f.Interval.Seconds())))
 		default:
-			refused = refuse(CodeAuthorizationPending, "the user has not signed in yet")
+			refused = form.Refuse(form.CodeAuthorizationPending, "the user has not signed in yet")
 		}
 		f.PolledAt = now
 		return nil
 	})
 	if errors.Is(err, ErrNotFound) {
-		err = refuse(CodeInvalidGrant, "the device code is not one of this server")
+		err = form.Refuse(form.CodeInvalidGrant, "the device code is not one of this server")
 	}
 	if err != nil {
 		return false, settle(err)

@@ -17,6 +17,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/tacet-dev/tacet/internal/httpapi/form"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/storetest"
@@ -108,7 +109,7 @@ const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 
 func (w *world) code(ctx context.Context) (string, error) {
 	sum := sha256.Sum256([]byte(verifier))
-	r, err := w.Authorization(ctx, oauth.Params{"client_id": "a", "response_type": "code", "redirect_uri": "https://a.example/cb",
+	r, err := w.Authorization(ctx, form.Params{"client_id": "a", "response_type": "code", "redirect_uri": "https://a.example/cb",
 		"code_challenge": base64.RawURLEncoding.EncodeToString(sum[:]), "code_challenge_method": "S256"})
 	if err != nil {
 		return "", err
@@ -122,7 +123,7 @@ func (w *world) code(ctx context.Context) (string, error) {
 }
 
 func (w *world) exchange(ctx context.Context, client, code, verifier, redirect string) (oauth.Answer, error) {
-	return w.Token(ctx, &oauth.Client{ID: client}, oauth.Params{"grant_type": oauth.GrantCode, "code": code,
+	return w.Token(ctx, &oauth.Client{ID: client}, form.Params{"grant_type": oauth.GrantCode, "code": code,
 		"code_verifier": verifier, "redirect_uri": redirect}, session.Contact{})
 }
 
@@ -156,11 +157,11 @@ func TestCodesAgainstAModel(t *testing.T) {
 			_, err := w.exchange(ctx, client, code, v, redirect)
 			whole := client == "a" && v == verifier && redirect == "https://a.example/cb"
 			granted := whole && !used && age < oauth.CodeLifetime
-			var refused *oauth.Error
+			var refused *form.Error
 			switch {
 			case granted != (err == nil):
 				t.Fatalf("granted: %v, want %v", err, granted)
-			case err != nil && (!errors.As(err, &refused) || refused.Code != oauth.CodeInvalidGrant):
+			case err != nil && (!errors.As(err, &refused) || refused.Code != form.CodeInvalidGrant):
 				t.Fatalf("refused with %v", err)
 			case granted:
 				used, living = true, 1
@@ -259,8 +260,8 @@ func TestClientsAreChecked(t *testing.T) {
 	for cred, want := range map[oauth.Credentials]bool{{ID: "ok", Secret: secret}: true, {ID: "ok"}: false, {ID: "ok", Secret: secret + "x"}: false,
 		{ID: "a"}: true, {ID: "a", Secret: "x"}: false, {ID: "native"}: true, {ID: "native", Secret: "x"}: false, {ID: "gone"}: false, {}: false} {
 		_, err := w.Client(t.Context(), cred)
-		var refused *oauth.Error
-		if (err == nil) != want || err != nil && (!errors.As(err, &refused) || refused.Code != oauth.CodeInvalidClient) {
+		var refused *form.Error
+		if (err == nil) != want || err != nil && (!errors.As(err, &refused) || refused.Code != form.CodeInvalidClient) {
 			t.Errorf("client %q: %v", cred.ID, err)
 		}
 	}

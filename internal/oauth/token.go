@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/tacet-dev/tacet/internal/httpapi/form"
+
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
@@ -20,8 +22,8 @@ const (
 // [Server.Client] found, or nil if the request names none, which only renewals
 // of public clients may do (RFC 6749 §6). With session.WithProof in ctx, the
 // tokens are bound to the key (RFC 9449 §5).
-func (s *Server) Token(ctx context.Context, client *Client, p Params, c session.Contact) (Answer, error) {
-	grant, err := p.need("grant_type")
+func (s *Server) Token(ctx context.Context, client *Client, p form.Params, c session.Contact) (Answer, error) {
+	grant, err := p.Need("grant_type")
 	if err != nil {
 		return Answer{}, err
 	}
@@ -30,19 +32,19 @@ func (s *Server) Token(ctx context.Context, client *Client, p Params, c session.
 		return s.renew(ctx, client, p, c)
 	case GrantCode, GrantDevice:
 		if client == nil {
-			return Answer{}, refuse(CodeInvalidRequest, "the parameter client_id is missing")
+			return Answer{}, form.Refuse(form.CodeInvalidRequest, "the parameter client_id is missing")
 		}
 		if grant == GrantDevice {
 			return s.poll(ctx, *client, p, c)
 		}
 		return s.exchange(ctx, *client, p, c)
 	}
-	return Answer{}, refuse(CodeUnsupportedGrantType, "grant_type must be refresh_token, authorization_code or "+GrantDevice)
+	return Answer{}, form.Refuse(form.CodeUnsupportedGrantType, "grant_type must be refresh_token, authorization_code or "+GrantDevice)
 }
 
 // renew is RFC 6749 §6. Whose token it is, is known before anything is consumed.
-func (s *Server) renew(ctx context.Context, client *Client, p Params, c session.Contact) (Answer, error) {
-	raw, err := p.need("refresh_token")
+func (s *Server) renew(ctx context.Context, client *Client, p form.Params, c session.Contact) (Answer, error) {
+	raw, err := p.Need("refresh_token")
 	if err != nil {
 		return Answer{}, err
 	}
@@ -76,7 +78,7 @@ func (s *Server) renew(ctx context.Context, client *Client, p Params, c session.
 func (s *Server) mayUse(ctx context.Context, client *Client, sess session.Session) error {
 	if client != nil {
 		if client.ID != sess.ClientID {
-			return refuse(CodeInvalidGrant, "the token was issued to another client")
+			return form.Refuse(form.CodeInvalidGrant, "the token was issued to another client")
 		}
 		return nil
 	}
@@ -85,18 +87,18 @@ func (s *Server) mayUse(ctx context.Context, client *Client, sess session.Sessio
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return settle(err)
 	case err != nil || !owner.Public():
-		return refuse(CodeInvalidClient, "the client must authenticate")
+		return form.Refuse(form.CodeInvalidClient, "the client must authenticate")
 	}
 	return nil
 }
 
 // exchange redeems an authorization code (RFC 6749 §4.1.3).
-func (s *Server) exchange(ctx context.Context, client Client, p Params, c session.Contact) (Answer, error) {
-	code, err := p.need("code")
+func (s *Server) exchange(ctx context.Context, client Client, p form.Params, c session.Contact) (Answer, error) {
+	code, err := p.Need("code")
 	if err != nil {
 		return Answer{}, err
 	}
-	verifier, err := p.need("code_verifier")
+	verifier, err := p.Need("code_verifier")
 	if err != nil {
 		return Answer{}, err
 	}
@@ -105,19 +107,19 @@ func (s *Server) exchange(ctx context.Context, client Client, p Params, c sessio
 		case f.Challenge == "" || f.ClientID != client.ID:
 			return errCode
 		case f.RedirectURI != p["redirect_uri"]:
-			return refuse(CodeInvalidGrant, "redirect_uri is not that of the authorization request")
+			return form.Refuse(form.CodeInvalidGrant, "redirect_uri is not that of the authorization request")
 		case !proves(verifier, f.Challenge):
-			return refuse(CodeInvalidGrant, "code_verifier does not fit the code challenge")
+			return form.Refuse(form.CodeInvalidGrant, "code_verifier does not fit the code challenge")
 		case f.ProofKey != "" && f.ProofKey != session.Proven(ctx):
-			return refuse(CodeInvalidGrant, "the code is bound to a key (dpop_jkt): send a DPoP proof of that key")
+			return form.Refuse(form.CodeInvalidGrant, "the code is bound to a key (dpop_jkt): send a DPoP proof of that key")
 		case !f.Used && !f.ExpiresAt.After(s.now()):
-			return refuse(CodeInvalidGrant, "the code has expired")
+			return form.Refuse(form.CodeInvalidGrant, "the code has expired")
 		}
 		return nil
 	})
 }
 
-var errCode = refuse(CodeInvalidGrant, "the code is not one that was issued to this client")
+var errCode = form.Refuse(form.CodeInvalidGrant, "the code is not one that was issued to this client")
 
 // redeem starts the session of a flow, once. check says whether the caller may:
 // until it does, nothing changes. A second redemption by somebody who may means
@@ -172,5 +174,5 @@ func (s *Server) reused(ctx context.Context, f Flow) error {
 			return err
 		}
 	}
-	return refuse(CodeInvalidGrant, "the code has been used already; the session that it was used for is ended")
+	return form.Refuse(form.CodeInvalidGrant, "the code has been used already; the session that it was used for is ended")
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/tacet-dev/tacet/internal/httpapi/form"
+
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
@@ -34,11 +36,11 @@ type State struct {
 // Introspect says what a token is worth now. Only clients that authenticate may
 // ask (RFC 7662 §2.1): about any access token, because they may be resource
 // servers, and about their own refresh tokens.
-func (s *Server) Introspect(ctx context.Context, client *Client, p Params) (State, error) {
+func (s *Server) Introspect(ctx context.Context, client *Client, p form.Params) (State, error) {
 	if client == nil || client.Public() {
-		return State{}, refuse(CodeInvalidClient, "introspection is for clients that authenticate")
+		return State{}, form.Refuse(form.CodeInvalidClient, "introspection is for clients that authenticate")
 	}
-	raw, err := p.need("token")
+	raw, err := p.Need("token")
 	if err != nil {
 		return State{}, err
 	}
@@ -111,8 +113,8 @@ func (s *Server) user(ctx context.Context, sessionID string) (session.User, erro
 // Revoke ends the session of a token (RFC 7009 §2.1). A token that is nobody's
 // or over is no error (§2.2). client is as in [Server.Token]: whoever has the
 // token of a public client may revoke it.
-func (s *Server) Revoke(ctx context.Context, client *Client, p Params) error {
-	raw, err := p.need("token")
+func (s *Server) Revoke(ctx context.Context, client *Client, p form.Params) error {
+	raw, err := p.Need("token")
 	if err != nil {
 		return err
 	}

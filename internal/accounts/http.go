@@ -1,0 +1,130 @@
+package accounts
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/tacet-dev/tacet/internal/httpapi"
+	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/problem"
+
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// Keys is what administrators do with the key ring (keys.Ring).
+type Keys interface {
+	List() []keys.Info
+	Rotate(ctx context.Context, atOnce bool) ([]keys.Info, error)
+}
+
+// surface is the administration over HTTP.
+type surface struct {
+	*httpapi.API
+	accounts *Accounts
+	keys     Keys
+}
+
+// Wing is the administration over HTTP. accounts is nil if users are kept
+// elsewhere: then the calls for them are not there.
+func Wing(accounts *Accounts, ring Keys) httpapi.Builder {
+	return func(api *httpapi.API) (httpapi.Wing, error) {
+		a := &surface{api, accounts, ring}
+		return httpapi.Wing{Routes: a.routes(), Problem: problemOf}, nil
+	}
+}
+
+// routes are the calls for administrators. They take an access token and no
+// cookie, so that a foreign page can't make them.
+func (a *surface) routes() httpapi.Routes {
+	type m = map[string]http.Handler
+	users, roles := a.BasePath+wire.PathAdminUsers, a.BasePath+wire.PathAdminRoles
+	sessions, keys := a.BasePath+wire.PathAdminSessions, a.BasePath+wire.PathAdminKeys
+	routes := httpapi.Routes{
+		sessions:                 {"GET": a.admin(wire.PermissionSessionsRead, a.adminSessions)},
+		sessions + "/{id}":       {"DELETE": a.admin(wire.PermissionSessionsWrite, a.adminEndSession)},
+		users + "/{id}/sessions": {"DELETE": a.admin(wire.PermissionSessionsWrite, a.adminEndSessions)},
+		keys:                     {"GET": a.admin(wire.PermissionKeysRead, a.adminKeys)},
+		keys + "/rotate":         {"POST": a.admin(wire.PermissionKeysWrite, a.adminRotateKeys)},
+	}
+	if a.accounts == nil {
+		return routes
+	}
+	routes[users] = m{
+		"GET":  a.admin(wire.PermissionUsersRead, a.adminUsers),
+		"POST": a.admin(wire.PermissionUsersWrite, a.adminAddUser)}
+	routes[users+"/{id}"] = m{
+		"GET":   a.admin(wire.PermissionUsersRead, a.adminUser),
+		"PATCH": a.admin(wire.PermissionUsersWrite, a.adminChangeUser)}
+	routes[users+"/{id}/password"] = m{
+		"PUT": a.admin(wire.PermissionUsersWrite, a.adminSetPassword)}
+	routes[users+"/{id}/roles/{role}"] = m{
+		"PUT":    a.admin(wire.PermissionRolesWrite, a.adminGrantRole),
+		"DELETE": a.admin(wire.PermissionRolesWrite, a.adminRevokeRole)}
+	routes[roles] = m{
+		"GET":  a.admin(wire.PermissionRolesRead, a.adminRoles),
+		"POST": a.admin(wire.PermissionRolesWrite, a.adminAddRole)}
+	routes[roles+"/{role}"] = m{
+		"GET":    a.admin(wire.PermissionRolesRead, a.adminRole),
+		"PUT":    a.admin(wire.PermissionRolesWrite, a.adminSetRole),
+		"PATCH":  a.admin(wire.PermissionRolesWrite, a.adminChangeRole),
+		"DELETE": a.admin(wire.PermissionRolesWrite, a.adminRemoveRole)}
+	return routes
+}
+
+// administrator is who makes a call: the session it comes from, and the user
+// with the grants of now, not of when the access token was made.
+type administrator struct {
+	session session.Session
+	actor   Actor
+}
+
+// admin lets callers through who have the permission, and notes what they do.
+func (a *surface) admin(permission string, f func(http.ResponseWriter, *http.Request, administrator) error) http.Handler {
+	return a.Protect(a.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		sess, user, err := a.Caller(r)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(user.Permissions, func(p string) bool { return wire.Covers(p, permission) }) {
+			return problem.MissingPermission(permission)
+		}
+		err = f(w, r, administrator{sess, Caller(user.ID, user.Permissions)})
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			outcome := "done"
+			if err != nil {
+				outcome = a.Problem(err).Code
+			}
+			a.Logger.Info("administration", "by", user.ID, "session", sess.ID.String(), "method", r.Method, "path", r.URL.Path, "outcome", outcome)
+		}
+		return err
+	}))
+}
+
+// pageLimit reads the query parameter limit: how many entries a page has.
+func pageLimit(r *http.Request) (int, error) {
+	const normal, most = 100, 1000
+	given := r.URL.Query().Get("limit")
+	if given == "" {
+		return normal, nil
+	}
+	n, err := strconv.Atoi(given)
+	if err != nil || n < 1 || n > most {
+		return 0, problem.BadRequest(problem.Text{EN: "The parameter limit must be a number from 1 to %d.", ZH: "参数 limit 必须是 1 到 %d 之间的整数。"}, most)
+	}
+	return n, nil
+}
+
+func created(w http.ResponseWriter, location string, body any) error {
+	w.Header().Set("Location", location)
+	return httpapi.WriteJSON(w, http.StatusCreated, body)
+}
+
+func noContent(w http.ResponseWriter, err error) error {
+	if err == nil {
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return err
+}

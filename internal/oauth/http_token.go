@@ -1,0 +1,122 @@
+package oauth
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/tacet-dev/tacet/internal/httpapi"
+	"github.com/tacet-dev/tacet/internal/httpapi/form"
+
+	"github.com/tacet-dev/tacet/dpop"
+	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/wire"
+)
+
+// token is POST /oauth/token.
+func (a *surface) token(w http.ResponseWriter, r *http.Request, client *Client, p form.Params) error {
+	ctx, err := a.withProof(r)
+	if err != nil {
+		return err
+	}
+	answer, err := a.server.Token(ctx, client, p, a.Contact(r))
+	if err != nil {
+		return err
+	}
+	return httpapi.WriteJSON(w, http.StatusOK, answer)
+}
+
+// withProof is the context of a request to the token endpoint that may carry a
+// proof of possession (RFC 9449 §5). A replay is refused before the grant is
+// looked at, so that a proof serves one request at most.
+func (a *surface) withProof(r *http.Request) (context.Context, error) {
+	values := r.Header.Values(dpop.Header)
+	if values == nil {
+		return r.Context(), nil
+	}
+	now := a.Sessions.Clock()
+	p, err := dpop.Parse(values, dpop.Request{Method: r.Method, URI: a.PublicOrigin + wire.PathToken}, now)
+	if err == nil {
+		err = a.proofs.Use(p, now)
+	}
+	if err != nil {
+		return nil, &form.Error{Code: form.CodeInvalidProof, Description: dpop.Describe(err)}
+	}
+	return session.WithProof(r.Context(), p.Key), nil
+}
+
+// revoke is POST /oauth/revoke.
+func (a *surface) revoke(w http.ResponseWriter, r *http.Request, client *Client, p form.Params) error {
+	if err := a.server.Revoke(r.Context(), client, p); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// introspect is POST /oauth/introspect.
+func (a *surface) introspect(w http.ResponseWriter, r *http.Request, client *Client, p form.Params) error {
+	state, err := a.server.Introspect(r.Context(), client, p)
+	if err != nil {
+		return err
+	}
+	return httpapi.WriteJSON(w, http.StatusOK, state)
+}
+
+// startDevice is POST /oauth/device_authorization.
+func (a *surface) startDevice(w http.ResponseWriter, r *http.Request, client *Client, p form.Params) error {
+	d, err := a.server.StartDevice(r.Context(), client, p, a.Contact(r))
+	if err != nil {
+		return err
+	}
+	uri := a.PublicOrigin + wire.PathDevice
+	return httpapi.WriteJSON(w, http.StatusOK, wire.DeviceAuthorization{
+		DeviceCode: d.DeviceCode, UserCode: d.UserCode,
+		VerificationURI: uri, VerificationURIComplete: uri + "?" + url.Values{"user_code": {d.UserCode}}.Encode(),
+		ExpiresIn: int64(d.ExpiresIn / time.Second), Interval: int64(d.Interval / time.Second),
+	})
+}
+
+// userInfo is GET and POST /oauth/userinfo.
+func (a *surface) userInfo(w http.ResponseWriter, r *http.Request) error {
+	_, user, err := a.Caller(r)
+	if err != nil {
+		return err
+	}
+	return httpapi.WriteJSON(w, http.StatusOK, UserInfo(user.User))
+}
+
+// metadata is GET /.well-known/oauth-authorization-server and
+// /.well-known/openid-configuration.
+func (a *surface) metadata(w http.ResponseWriter, _ *http.Request) error {
+	at := func(path string) string { return a.PublicOrigin + path }
+	secret := []string{"client_secret_basic", "client_secret_post"}
+	any := append([]string{"none"}, secret...)
+	return httpapi.WriteJSON(w, http.StatusOK, wire.OAuthMetadata{
+		Issuer:                      a.PublicOrigin,
+		AuthorizationEndpoint:       at(wire.PathAuthorize),
+		TokenEndpoint:               at(wire.PathToken),
+		UserInfoEndpoint:            at(wire.PathUserInfo),
+		RevocationEndpoint:          at(wire.PathRevoke),
+		IntrospectionEndpoint:       at(wire.PathIntrospect),
+		DeviceAuthorizationEndpoint: at(wire.PathDeviceAuthorization),
+		EndSessionEndpoint:          at(wire.PathEndSession),
+		JWKSURI:                     at(wire.PathJWKS),
+		ResponseTypes:               []string{"code"},
+		ResponseModes:               []string{"query"},
+		GrantTypes:                  []string{GrantCode, GrantRefreshToken, GrantDevice},
+		CodeChallengeMethods:        []string{"S256"},
+		TokenEndpointAuth:           any,
+		RevocationEndpointAuth:      any,
+		IntrospectionEndpointAuth:   secret,
+		AuthorizationResponseIssuer: true,
+		SubjectTypes:                []string{"public"},
+		IDTokenSigningAlgorithms:    []string{"EdDSA", "ES256"},
+		Scopes:                      Scopes,
+		Claims:                      []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "azp", "sid", "preferred_username", "name", "email"},
+		UILocales:                   []string{"en", "zh-CN"},
+		DPoPAlgorithms:              dpop.Algorithms,
+		PromptValues:                []string{"none", "login"},
+	})
+}
