@@ -1,7 +1,15 @@
 package tacet_test
 
 import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -9,103 +17,314 @@ import (
 
 const module = "github.com/tacet-dev/tacet"
 
-// allowed is the dependency table of ARCHITECTURE.md: what each package may
-// import of this module. A package that is not in it fails the test.
-var allowed = map[string][]string{
-	"rotation":                 {},
-	"wire":                     {},
-	"seal":                     {},
-	"dpop":                     {},
-	"verify":                   {"dpop", "seal", "wire"},
-	"client":                   {"seal", "wire"},
-	"client/internal/fakeauth": {"rotation", "wire"}, // of the client's tests
-	"client/oauth2source":      {"client"},
+var update = flag.Bool("update", false, "write the table of packages into ARCHITECTURE.md")
 
-	"internal/events":                  {},
-	"internal/gate":                    {},
-	"internal/telemetry":               {},
-	"internal/keys":                    {"internal/events", "rotation", "seal", "wire"},
-	"internal/directory":               {"internal/events", "wire"},
-	"internal/session":                 {"internal/events", "rotation", "wire"},
-	"internal/oauth":                   {"internal/session", "rotation", "wire"},
-	"internal/idp":                     {"internal/directory", "internal/session", "wire"},
-	"internal/idp/idptest":             {}, // of tests
-	"internal/accounts":                {"internal/directory", "internal/session", "rotation", "wire"},
-	"internal/store/sqlite":            {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/store/sqlite/sqlitetest": {"internal/store/sqlite"}, // of tests
-	"internal/store/postgres":          {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/store/guard":             {"internal/directory", "internal/events", "internal/gate", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/store/postgres/pgtest":   {}, // of tests and benchmarks
-	"internal/store/sharded":           {"internal/events", "internal/session", "internal/store/postgres", "rotation"},
-	"internal/store/storetest":         {"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"},
-	"internal/httpapi":                 {"dpop", "internal/accounts", "internal/directory", "internal/events", "internal/gateway", "internal/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "rotation", "verify", "wire"},
-	"internal/profiles":        {"internal/session", "rotation", "verify", "wire"},
-	"internal/config":                  {},
-	"internal/gateway":                 {"rotation", "verify", "wire"},
-	"internal/demo":                    {"internal/session", "rotation", "wire"},
-	"internal/sim":                     {}, // tests only
-	"internal/app":                     {"internal/accounts", "internal/directory", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/store/guard", "internal/store/postgres", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"},
-	"internal/cli":                     {"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/profiles", "internal/idp", "internal/keys", "internal/oauth", "internal/session", "internal/telemetry", "rotation", "wire"},
+// layer says who may import a package.
+type layer string
 
-	"":          {"internal/app", "internal/directory", "internal/idp", "internal/session", "internal/telemetry", "rotation", "verify", "wire"},
-	"cmd/tacet": {"internal/cli"},
+const (
+	format layer = "format" // public vocabulary; imports formats only
+	kernel layer = "kernel" // imports formats and the kernel, never a wing
+	wing   layer = "wing"   // one optional feature; imports formats and the kernel, no other wing
+	face   layer = "face"   // puts everything together, or shows it
+	proof  layer = "proof"  // of tests and measurements; part of no program
+)
+
+// may says which layers a package of each layer may import.
+var may = map[layer][]layer{
+	format: {format},
+	kernel: {format, kernel},
+	wing:   {format, kernel},
+	face:   {format, kernel, wing, face},
+	proof:  {format, kernel, wing, face, proof},
 }
 
-// outside may use what they test or show.
-var outside = []string{"e2e/", "examples/", "faults", "spec"}
+// pkg is one row of the table of packages.
+type pkg struct {
+	layer   layer
+	duty    string
+	imports []string // of this module; each must also be of a layer that may be imported
+}
 
-func TestDependencyTable(t *testing.T) {
+// packages is the table of ARCHITECTURE.md. A package that is not in it fails the
+// test.
+var packages = map[string]pkg{
+	"wire": {format, "names that both sides share: claims, paths, error codes, JSON bodies, the rule for permissions", nil},
+	"seal": {format, "encrypted bodies: JWE, its keys, the memory of replays; no HTTP", nil},
+	"dpop": {format, "proofs of possession (RFC 9449): check, remember, make", nil},
+
+	"rotation":         {kernel, "the protocol: a pure decision; keys, time and random bits are arguments", nil},
+	"verify":           {kernel, "resource servers: check access tokens, permissions, live revocation; decrypt requests", []string{"dpop", "seal", "wire"}},
+	"client":           {kernel, "Go clients: one `Source.Token(ctx)`, one `Transport`", []string{"seal", "wire"}},
+	"internal/events":  {kernel, "committed changes with a sequence number", nil},
+	"internal/gate":    {kernel, "bounds on work under way", nil},
+	"internal/keys":    {kernel, "signing and MAC keys: announce → sign → retire → drop; sealing; the master key", []string{"internal/events", "rotation", "seal", "wire"}},
+	"internal/session": {kernel, "load → decide → apply → sign: sign in, refresh, confirm, end, list, sweep", []string{"internal/events", "rotation", "wire"}},
+	"internal/directory": {kernel, "users, roles, permissions, passwords, throttling of failed sign-ins",
+		[]string{"internal/events", "wire"}},
+	"internal/problem":      {kernel, "the catalogue of errors in English and Chinese; which language a caller reads", []string{"wire"}},
+	"internal/httpapi":      {kernel, "the session calls over HTTP, and the seam that wings are put on", []string{"internal/events", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "verify", "wire"}},
+	"internal/httpapi/form": {kernel, "parameters of OAuth requests and the errors they are answered with", []string{"internal/problem"}},
+	"internal/httpapi/page": {kernel, "pages for people: one template, forms that no foreign site can send", []string{"internal/problem", "wire"}},
+	"internal/store/sqlite": {kernel, "the embedded store: one writer with group commit", []string{"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
+	"internal/store/postgres": {kernel, "a database that nodes share; refreshes in batches",
+		[]string{"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
+	"internal/store/guard": {kernel, "between domains and stores: gates, time limits, measurements", []string{"internal/directory", "internal/events", "internal/gate", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
+
+	"internal/accounts":   {wing, "administration: what spans users, roles and sessions, and who may do what to whom", []string{"internal/directory", "internal/httpapi", "internal/keys", "internal/problem", "internal/session", "rotation", "wire"}},
+	"internal/oauth":      {wing, "OAuth and OpenID provider: clients, codes, devices, ID tokens; every grant ends in a session", []string{"dpop", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire"}},
+	"internal/idp":        {wing, "sign-in at identity providers, roles from their claims, back-channel logout", []string{"internal/directory", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "wire"}},
+	"internal/gateway":    {wing, "reverse proxy and forward-auth: rules by path, identity headers, streams that end with their session", []string{"internal/httpapi", "internal/problem", "rotation", "verify", "wire"}},
+	"internal/encryption": {wing, "encrypted bodies at the session calls", []string{"internal/httpapi", "internal/problem", "verify", "wire"}},
+	"internal/profiles":   {wing, "dialects of existing front-ends as data; all end in the same session calls", []string{"internal/httpapi", "internal/problem", "internal/session", "rotation", "verify", "wire"}},
+	"internal/demo":       {wing, "the page of `tacet dev`, and its fault injection", []string{"internal/session", "rotation", "wire"}},
+	"internal/telemetry":  {wing, "metrics and traces; knows no domain", nil},
+
+	"internal/config": {face, "settings from the environment and one file", nil},
+	"internal/app": {face, "the composition: the only place that constructs concrete types", []string{"internal/accounts", "internal/directory", "internal/encryption", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/idp", "internal/keys", "internal/oauth", "internal/profiles", "internal/session",
+		"internal/store/guard", "internal/store/postgres", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"}},
+	"internal/cli":        {face, "the commands", []string{"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/idp", "internal/keys", "internal/oauth", "internal/profiles", "internal/session", "internal/telemetry", "rotation", "wire"}},
+	"cmd/tacet":           {face, "the program; main.go only", []string{"internal/cli"}},
+	"":                    {face, "package tacet: the server inside a Go program", []string{"internal/app", "internal/directory", "internal/idp", "internal/session", "internal/telemetry", "rotation", "verify", "wire"}},
+	"client/oauth2source": {face, "an x/oauth2 token source", []string{"client"}},
+
+	"client/internal/fakeauth":         {proof, "a server for the client's tests", []string{"rotation", "wire"}},
+	"internal/idp/idptest":             {proof, "an identity provider with 36 defects", nil},
+	"internal/store/storetest":         {proof, "the contract of all stores as a suite, with a reference store in memory", []string{"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
+	"internal/store/sqlite/sqlitetest": {proof, "empty databases", []string{"internal/store/sqlite"}},
+	"internal/store/postgres/pgtest":   {proof, "PostgreSQL clusters for tests", nil},
+	"internal/sim":                     {proof, "the whole server over simulated time, network and store, from a seed", nil},
+}
+
+// outside are trees that may use what they test or show.
+var outside = []string{"e2e/", "examples/", "faults", "security", "spec"}
+
+// imported is what each package of the module imports.
+func imported(t *testing.T) map[string][]string {
+	t.Helper()
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	seen := 0
+	all := map[string][]string{}
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)
-		pkg := strings.TrimPrefix(strings.TrimPrefix(fields[0], module), "/")
-		if slices.ContainsFunc(outside, func(p string) bool { return strings.HasPrefix(pkg, p) }) {
-			continue
+		name := strings.TrimPrefix(strings.TrimPrefix(fields[0], module), "/")
+		if !slices.ContainsFunc(outside, func(p string) bool { return strings.HasPrefix(name, p) }) {
+			all[name] = fields[1:]
 		}
-		may, ok := allowed[pkg]
+	}
+	return all
+}
+
+// breaches says where imports break the table.
+func breaches(table map[string]pkg, all map[string][]string) []string {
+	var out []string
+	for name, imports := range all {
+		row, ok := table[name]
 		if !ok {
-			t.Errorf("package %q is not in the dependency table of ARCHITECTURE.md and arch_test.go", pkg)
+			out = append(out, fmt.Sprintf("package %q is not in the table", name))
 			continue
 		}
-		seen++
-		for _, imp := range fields[1:] {
-			imp, ours := strings.CutPrefix(imp, module+"/")
-			if ours && !slices.Contains(may, imp) {
-				t.Errorf("%q imports %q, which the dependency table does not allow", pkg, imp)
+		for _, i := range imports {
+			i, ours := strings.CutPrefix(i, module+"/")
+			if !ours {
+				continue
+			}
+			if to := table[i].layer; !slices.Contains(may[row.layer], to) && !(i == "internal/oauth" && strings.HasPrefix(name, "internal/store/")) {
+				out = append(out, fmt.Sprintf("%q is a %s and imports %q, a %s", name, row.layer, i, to))
+			}
+			if !slices.Contains(row.imports, i) {
+				out = append(out, fmt.Sprintf("%q imports %q, which its row does not allow", name, i))
 			}
 		}
 	}
-	if seen != len(allowed) {
-		t.Errorf("%d packages found, the table has %d: take out what is gone", seen, len(allowed))
+	for name := range table {
+		if _, ok := all[name]; !ok {
+			out = append(out, fmt.Sprintf("the table has %q, which is gone", name))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestPackagesKeepToTheTable(t *testing.T) {
+	for _, b := range breaches(packages, imported(t)) {
+		t.Error(b)
 	}
 }
 
-// The protocol decides from its arguments alone, and the public packages pull
-// nothing of the server into other programs.
-func TestPurePackagesStayPure(t *testing.T) {
-	for pkg, forbidden := range map[string][]string{
-		"rotation": {"os", "net", "log", "log/slog", "crypto/rand", "math/rand", "math/rand/v2", "context", "database/sql"},
-		"verify":   {"database/sql", module + "/internal", "modernc.org"},
-		"client":   {"database/sql", module + "/internal", "modernc.org"},
+// Each kind of breach is found, in a small world.
+func TestBreachesAreFound(t *testing.T) {
+	table := map[string]pkg{"core": {kernel, "", nil}, "plus": {wing, "", []string{"core"}}, "more": {wing, "", []string{"core"}}}
+	good := func() map[string][]string {
+		return map[string][]string{"core": {"fmt"}, "plus": {module + "/core"}, "more": {module + "/core"}}
+	}
+	if b := breaches(table, good()); len(b) > 0 {
+		t.Fatalf("nothing is wrong, but: %q", b)
+	}
+	for want, change := range map[string]func(map[string][]string){
+		`"core" is a kernel and imports "plus", a wing`: func(m map[string][]string) { m["core"] = []string{module + "/plus"} },
+		`"plus" is a wing and imports "more", a wing`:   func(m map[string][]string) { m["plus"] = []string{module + "/more"} },
+		`package "new" is not in the table`:             func(m map[string][]string) { m["new"] = nil },
+		`the table has "more", which is gone`:           func(m map[string][]string) { delete(m, "more") },
 	} {
-		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "./"+pkg).Output()
-		if pkg != "rotation" {
-			out, err = exec.Command("go", "list", "-deps", "./"+pkg).Output()
+		all := good()
+		change(all)
+		if b := breaches(table, all); !slices.Contains(b, want) {
+			t.Errorf("found %q, want %q among it", b, want)
 		}
-		if err != nil {
-			t.Fatalf("go list %s: %v", pkg, err)
+	}
+}
+
+// pure lists every package of the standard library that a pure package imports.
+// Neither has a way to a clock, a network, a file, a process or a lock.
+var pure = map[string][]string{
+	"rotation": {"crypto/sha256", "crypto/subtle", "encoding/base64", "encoding/binary", "encoding/hex", "errors", "time"},
+	"wire":     {"strconv", "strings"},
+}
+
+// clockReaders are the functions of package time that read the clock or wait.
+var clockReaders = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
+
+// The protocol decides from its arguments alone.
+func TestPurePackagesStayPure(t *testing.T) {
+	all := imported(t)
+	for name, allowed := range pure {
+		for _, i := range all[name] {
+			if !slices.Contains(allowed, i) {
+				t.Errorf("%s imports %s, which is not on its list", name, i)
+			}
 		}
-		for imp := range strings.Lines(string(out)) {
-			imp = strings.TrimSpace(imp)
-			for _, f := range forbidden {
-				if imp == f || strings.HasPrefix(imp, f+"/") && strings.Contains(f, ".") {
-					t.Errorf("%s depends on %s", pkg, imp)
-				}
+		files, err := filepath.Glob(filepath.Join(name, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatal("no files of", name, err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			src, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, call := range clockCalls(t, file, src) {
+				t.Errorf("%s reads the clock: %s", file, call)
 			}
 		}
 	}
+}
+
+// clockCalls are the uses of clockReaders in a file.
+func clockCalls(t *testing.T, name string, src []byte) []string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), name, src, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := ""
+	for _, i := range f.Imports {
+		if i.Path.Value == `"time"` {
+			local = "time"
+			if i.Name != nil {
+				local = i.Name.Name
+			}
+		}
+	}
+	var out []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok || local == "" {
+			return true
+		}
+		if x, ok := s.X.(*ast.Ident); ok && x.Name == local && slices.Contains(clockReaders, s.Sel.Name) {
+			out = append(out, "time."+s.Sel.Name)
+		}
+		return true
+	})
+	if local == "." {
+		out = append(out, "package time is imported with a dot")
+	}
+	return out
+}
+
+func TestClockCallsAreFound(t *testing.T) {
+	for src, want := range map[string]int{
+		"package p\nimport \"time\"\nvar x = time.Now()":                1,
+		"package p\nimport clock \"time\"\nvar x = clock.Now":           1,
+		"package p\nimport . \"time\"\nvar x = Now()":                   1,
+		"package p\nimport \"time\"\nvar x = time.Second":               0,
+		"package p\nimport \"time\"\nfunc f(time struct{ Now int }) {}": 0,
+	} {
+		if got := clockCalls(t, "p.go", []byte(src)); len(got) != want {
+			t.Errorf("%q: found %q", src, got)
+		}
+	}
+}
+
+// The public packages pull nothing of the server into other programs.
+func TestPublicPackagesStaySmall(t *testing.T) {
+	for _, name := range []string{"verify", "client", "rotation", "wire", "seal", "dpop"} {
+		out, err := exec.Command("go", "list", "-deps", "./"+name).Output()
+		if err != nil {
+			t.Fatalf("go list %s: %v", name, err)
+		}
+		for dep := range strings.Lines(string(out)) {
+			dep = strings.TrimSpace(dep)
+			if dep == "database/sql" || strings.HasPrefix(dep, module+"/internal/") || strings.HasPrefix(dep, "modernc.org/") {
+				t.Errorf("%s depends on %s", name, dep)
+			}
+		}
+	}
+}
+
+// ARCHITECTURE.md shows the table of this test, word by word:
+// go test -run Documented -update . writes it.
+func TestTheTableIsDocumented(t *testing.T) {
+	const file, begin, end = "ARCHITECTURE.md", "<!-- packages: made by arch_test.go -->\n", "<!-- end of packages -->\n"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(data), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s lacks the lines %q and %q", file, begin, end)
+	}
+	want := before + begin + table() + end + after
+	if want == string(data) {
+		return
+	}
+	if !*update {
+		t.Fatalf("the table in %s is not that of this test: go test -run Documented -update . writes it", file)
+	}
+	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// table is the table of packages in Markdown.
+func table() string {
+	var b strings.Builder
+	b.WriteString("| layer | package | duty | imports |\n| --- | --- | --- | --- |\n")
+	for _, l := range []layer{format, kernel, wing, face, proof} {
+		for _, name := range slices.Sorted(maps.Keys(packages)) {
+			row := packages[name]
+			if row.layer != l {
+				continue
+			}
+			if name == "" {
+				name = "tacet"
+			}
+			imports := make([]string, len(row.imports))
+			for i, p := range row.imports {
+				imports[i] = strings.TrimPrefix(p, "internal/")
+			}
+			if l == face && len(imports) > 6 {
+				imports = []string{"what it puts together"}
+			}
+			fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", l, name, row.duty, strings.Join(imports, ", "))
+		}
+	}
+	return b.String()
 }
