@@ -17,6 +17,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -135,15 +136,7 @@ type Server struct{ app *app.App }
 // New opens the data directory, creating what is missing, and starts the
 // background work. Errors name the setting or the file, and what to do.
 func New(ctx context.Context, c Config) (*Server, error) {
-	ac := app.Config{
-		PublicURL: c.PublicURL, BasePath: c.BasePath, DataDir: c.DataDir, DatabaseURL: c.DatabaseURL,
-		AccessTTL: c.AccessTTL, IdleTTL: c.IdleTTL, AbsoluteTTL: c.AbsoluteTTL, Overlap: c.Overlap,
-		SameSite: c.SameSite, Algorithm: c.Algorithm, Audience: c.Audience, ClientID: c.ClientID,
-		CORSOrigins: c.CORSOrigins, TrustedProxies: c.TrustedProxies, InsecureHTTP: c.InsecureHTTP, Profiles: c.Profiles,
-		Encryption: c.Encryption,
-		MasterKey:  c.MasterKey, MasterKeyFile: c.MasterKeyFile, FeedToken: c.FeedToken,
-		Logger: c.Logger, Clock: c.Clock,
-	}
+	ac := settings(c)
 	for _, p := range c.Providers {
 		ac.Providers = append(ac.Providers, idp.Settings(p))
 	}
@@ -165,6 +158,22 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	a.Start()
 	return &Server{a}, nil
+}
+
+// settings is the configuration of the same settings: fields of one name are one
+// setting.
+func settings(c Config) app.Config {
+	var ac app.Config
+	from, to := reflect.ValueOf(c), reflect.ValueOf(&ac).Elem()
+	for i := range from.NumField() {
+		f := to.FieldByName(from.Type().Field(i).Name)
+		if f.IsValid() && from.Field(i).Type().AssignableTo(f.Type()) {
+			f.Set(from.Field(i))
+		}
+	}
+	ac.Profiles.Names = c.Profiles
+	ac.Encryption.Encryption = c.Encryption
+	return ac
 }
 
 // ServeHTTP answers everything below BasePath, the key set at

@@ -29,6 +29,8 @@ import (
 	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/encryption"
+	"github.com/tacet-dev/tacet/internal/profiles"
 	"github.com/tacet-dev/tacet/internal/session"
 )
 
@@ -70,7 +72,7 @@ func run(ctx context.Context) error {
 	apps := flag.String("apps", "", "directory of built applications, served under /apps/")
 	accessTTL := flag.Duration("access-ttl", 15*time.Minute, "lifetime of an access token")
 	profile := flag.String("profile", "", "dialects to speak, separated by commas")
-	encryption := flag.Bool("encryption", false, "take encrypted bodies")
+	encrypt := flag.Bool("encryption", false, "take encrypted bodies")
 	data := flag.String("data", "", "data directory (default: a temporary one)")
 	flag.Parse()
 
@@ -102,7 +104,7 @@ func run(ctx context.Context) error {
 	s := &server{clock: &movingClock{}}
 	s.app, err = app.Open(ctx, app.Config{
 		PublicURL: "http://" + front.Addr().String(), DataDir: dir, AccessTTL: *accessTTL, Clock: s.clock.Now,
-		TrustedProxies: []string{"127.0.0.0/8"}, Observe: s.observe, Encryption: *encryption, Profiles: strings.FieldsFunc(*profile, func(c rune) bool { return c == ',' }), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		TrustedProxies: []string{"127.0.0.0/8"}, Observe: s.observe, Encryption: encryption.Settings{Encryption: *encrypt}, Profiles: profiles.Settings{Names: strings.FieldsFunc(*profile, func(c rune) bool { return c == ',' })}, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		return err
@@ -121,7 +123,7 @@ func run(ctx context.Context) error {
 		mux.Handle(path, s.app.Handler)
 	}
 	decrypted := func(h http.Handler) http.Handler { return h }
-	if *encryption {
+	if *encrypt {
 		decrypted = s.app.Encryption.Middleware
 	}
 	mux.Handle("/api/", decrypted(s.app.Verifier.Middleware(api())))

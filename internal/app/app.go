@@ -201,7 +201,7 @@ func (a *App) openKeys(ctx context.Context) error {
 	a.Keys, err = keys.Open(ctx, keys.Config{
 		Store:  a.guard.Keys(a.DB.Keys()),
 		Master: master,
-		Policy: keys.Policy{Algorithm: a.Config.Algorithm, Encryption: a.Config.Encryption, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
+		Policy: keys.Policy{Algorithm: a.Config.Algorithm, Encryption: a.Config.Encryption.Encryption, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
 		Clock:  a.Config.Clock,
 		Rand:   rand.Reader,
 		Logger: a.Config.Logger,

@@ -13,6 +13,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tacet-dev/tacet/internal/encryption"
 	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/keys"
@@ -22,63 +23,62 @@ import (
 )
 
 // Config is everything that can be set. Zero values mean the defaults that
-// [Config.Normalize] fills in.
+// [Config.Normalize] fills in. Fields with a help text are settings: flags of
+// tacet serve, TACET_… variables and keys of its file, by the same name. Wings
+// declare their own.
 type Config struct {
-	PublicURL string
-	BasePath  string
-	DataDir   string
+	BasePath       string         `help:"Path that the session calls lie under (${default})." placeholder:"PATH" default:"/auth"`
+	AccessTTL      time.Duration  `name:"access-ttl" help:"Lifetime of an access token (${default})." placeholder:"TIME" default:"15m"`
+	IdleTTL        time.Duration  `name:"idle-ttl" help:"A session that is not renewed for this long is over (${default})." placeholder:"TIME" default:"336h"`
+	AbsoluteTTL    time.Duration  `name:"absolute-ttl" help:"A session is over this long after its sign-in (${default})." placeholder:"TIME" default:"2160h"`
+	Overlap        *time.Duration `help:"How long a slow duplicate of a refresh still gets a response (${default})." placeholder:"TIME" default:"10s"` // zero: none; nil: DefaultOverlap
+	SameSite       string         `help:"SameSite of the cookies: ${enum}." enum:"lax,strict" default:"lax"`
+	Algorithm      string         `help:"Signature of access tokens: ${enum}." enum:"EdDSA,ES256" default:"EdDSA"`
+	Audience       string         `help:"aud of access tokens (default: the public URL)." placeholder:"NAME"`
+	ClientID       string         `name:"client-id" help:"client_id of access tokens (${default})." placeholder:"ID" default:"tacet-web"`
+	CORSOrigins    []string       `name:"cors-origin" help:"Other origins whose pages may call with credentials." placeholder:"URL"`
+	TrustedProxies []string       `name:"trusted-proxy" help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
+	FeedTokenFile  string         `name:"feed-token-file" help:"File with the secret that resource servers present for the feed of ended sessions and changed grants; the secret itself may be given in TACET_FEED_TOKEN. Without either there is no feed." placeholder:"FILE" type:"path"`
+	InsecureHTTP   bool           `name:"insecure-http" help:"Allow plain http on hosts that are not loopback."`
+
+	Profiles   profiles.Settings   `embed:""`
+	Gateway    gateway.Settings    `embed:""`
+	Encryption encryption.Settings `embed:""`
+	Provider   idp.Flags           `embed:""` // of the command line; Go programs set Providers
+
+	PublicURL string `kong:"-"`
+	DataDir   string `kong:"-"`
 	// DatabaseURL, or the file that holds it, is that of a PostgreSQL database
 	// which takes the place of the store in DataDir (internal/store/postgres).
-	DatabaseURL, DatabaseURLFile string
-	DatabaseConns                int           // of this node, at most
-	DatabaseTimeout              time.Duration // of one call to the database
-	AccessTTL                    time.Duration
-	IdleTTL                      time.Duration
-	AbsoluteTTL                  time.Duration
-	Overlap                      *time.Duration // zero: none; nil: DefaultOverlap
-	SameSite                     string
-	Algorithm                    string
-	Audience                     string
-	ClientID                     string
-	CORSOrigins                  []string
-	TrustedProxies               []string
-	// What the gateway passes on, and to whom (gateway.Rules).
-	Upstreams, Require, Public []string
-	UpstreamTimeout            time.Duration
-	IdentitySignature          bool
-	// Encryption takes encrypted requests (docs/encryption.md); below the prefixes
-	// of Encrypt, the gateway takes no others.
-	Encryption    bool
-	Encrypt       []string
-	MasterKey     string // text of the key; takes precedence over the file
-	MasterKeyFile string
-	// Profiles are dialects of front-ends that exist, by name or path.
-	Profiles      []string
-	FeedToken     string // secret of resource servers for the feed; takes precedence over the file
-	FeedTokenFile string // neither: there is no feed
-	InsecureHTTP  bool
+	DatabaseURL     string        `kong:"-"`
+	DatabaseURLFile string        `kong:"-"`
+	DatabaseConns   int           `kong:"-"` // of this node, at most
+	DatabaseTimeout time.Duration `kong:"-"` // of one call to the database
+	MasterKey       string        `kong:"-"` // text of the key; takes precedence over the file
+	MasterKeyFile   string        `kong:"-"`
+	FeedToken       string        `kong:"-"` // takes precedence over FeedTokenFile
 	// Providers are identity providers by which users sign in. ProviderUsers
 	// takes their people in; nil: the embedded directory does.
-	Providers     []idp.Settings
-	ProviderUsers idp.Users
+	Providers     []idp.Settings `kong:"-"`
+	ProviderUsers idp.Users      `kong:"-"`
 
 	// Directory and Authenticator replace the embedded directory, together.
-	Directory     session.Directory
-	Authenticator session.Authenticator
+	Directory     session.Directory     `kong:"-"`
+	Authenticator session.Authenticator `kong:"-"`
 	// OpenStore, if set, opens the store, in place of those that the program has:
 	// internal/sim has one without files. Its arguments are those of a store's
 	// options of these names.
-	OpenStore func(notify, elsewhere func()) (Store, error)
+	OpenStore func(notify, elsewhere func()) (Store, error) `kong:"-"`
 	// EventPoll is how often the store is asked for what other nodes have
 	// committed. Zero: events.DefaultPoll.
-	EventPoll time.Duration
+	EventPoll time.Duration `kong:"-"`
 	// Observe is told of every decision (session.Config.Observe).
-	Observe func(session.Decided)
+	Observe func(session.Decided) `kong:"-"`
 	// Tracer makes spans. Nil: none.
-	Tracer  trace.Tracer
-	Version string // of the program, for metrics
-	Logger  *slog.Logger
-	Clock   func() time.Time
+	Tracer  trace.Tracer     `kong:"-"`
+	Version string           `kong:"-"` // of the program, for metrics
+	Logger  *slog.Logger     `kong:"-"`
+	Clock   func() time.Time `kong:"-"`
 
 	publicURL *url.URL
 	proxies   []netip.Prefix
@@ -107,7 +107,7 @@ func (c *Config) Normalize() error {
 	def(&c.AccessTTL, DefaultAccessTTL)
 	def(&c.IdleTTL, DefaultIdleTTL)
 	def(&c.AbsoluteTTL, DefaultAbsoluteTTL)
-	def(&c.UpstreamTimeout, DefaultUpstreamTimeout)
+	def(&c.Gateway.UpstreamTimeout, DefaultUpstreamTimeout)
 	if c.Overlap == nil {
 		c.Overlap = new(DefaultOverlap)
 	}

@@ -15,17 +15,17 @@ import (
 )
 
 func (c *Config) checkGateway() error {
-	if c.UpstreamTimeout < time.Millisecond {
-		return fmt.Errorf("upstream-timeout %s: must be longer than nothing; it is how long an API may take to begin its answer, like 1m", c.UpstreamTimeout)
+	g := c.Gateway
+	if g.UpstreamTimeout < time.Millisecond {
+		return fmt.Errorf("upstream-timeout %s: must be longer than nothing; it is how long an API may take to begin its response, like 1m", g.UpstreamTimeout)
 	}
-	if len(c.Encrypt) > 0 {
-		c.Encryption = true
-	}
-	if len(c.Upstreams)+len(c.Require)+len(c.Public)+len(c.Encrypt) == 0 {
+	e := &c.Encryption
+	e.Encryption = e.Encryption || len(e.Encrypt) > 0
+	if len(g.Upstreams)+len(g.Require)+len(g.Public)+len(e.Encrypt) == 0 {
 		return nil
 	}
 	table, warnings, err := gateway.NewTable(gateway.Rules{
-		Upstreams: c.Upstreams, Require: c.Require, Public: c.Public, Encrypt: c.Encrypt,
+		Upstreams: g.Upstreams, Require: g.Require, Public: g.Public, Encrypt: e.Encrypt,
 		Base: c.BasePath, Own: httpapi.OwnPaths,
 	})
 	for _, w := range warnings {
@@ -48,12 +48,12 @@ func (a *App) openGateway() {
 		Trusted:  func(r *http.Request) bool { return httpapi.FromTrusted(c.proxies, r) },
 		Scheme:   c.publicURL.Scheme,
 		CORS:     len(c.CORSOrigins) > 0,
-		Timeout:  c.UpstreamTimeout,
+		Timeout:  c.Gateway.UpstreamTimeout,
 		Recheck:  c.AccessTTL,
 		Clock:    c.Clock,
 		Logger:   c.Logger,
 	}
-	if c.IdentitySignature {
+	if c.Gateway.IdentitySignature {
 		cfg.Sign = func(claims wire.AccessClaims) (string, error) {
 			return a.Keys.SignAs(wire.IdentityTokenType, claims)
 		}

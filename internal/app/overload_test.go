@@ -21,6 +21,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/oauth"
+	"github.com/tacet-dev/tacet/internal/profiles"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/storetest"
 	"github.com/tacet-dev/tacet/rotation"
@@ -117,7 +118,7 @@ func openOverloaded(t *testing.T) *overloaded {
 	o := &overloaded{T: t, store: &hanging{Stores: storetest.Memory()}, people: &slowPeople{}}
 	var err error
 	o.app, err = Open(t.Context(), Config{PublicURL: "http://localhost", MasterKey: strings.Repeat("0123456789abcdef", 4),
-		Profiles: []string{"envelope", "soybean"}, TrustedProxies: []string{"192.0.2.0/24"}, Directory: o.people, Authenticator: o.people, Logger: slog.New(slog.DiscardHandler),
+		Profiles: profiles.Settings{Names: []string{"envelope", "soybean"}}, TrustedProxies: []string{"192.0.2.0/24"}, Directory: o.people, Authenticator: o.people, Logger: slog.New(slog.DiscardHandler),
 		OpenStore: func(_, _ func()) (Store, error) { return o.store, nil }})
 	must(t, err)
 	return o

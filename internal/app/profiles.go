@@ -15,7 +15,7 @@ import (
 
 // checkProfiles loads the dialects that are switched on.
 func (c *Config) checkProfiles() (err error) {
-	c.profiles, err = profiles.Open(c.Profiles...)
+	c.profiles, err = profiles.Open(c.Profiles.Names...)
 	return err
 }
 

@@ -46,7 +46,7 @@ func (c *devCmd) Run(e *env) (err error) {
 	cfg := dataFlags{Data: dir}.config(e)
 	cfg.PublicURL = publicURL(c.PublicURL, ln)
 	cfg.AccessTTL = c.AccessTTL
-	cfg.Profiles = profiles.Names()
+	cfg.Profiles.Names = profiles.Names()
 	var decisions demo.Decisions
 	cfg.Observe = decisions.Observe
 	a, err := app.Open(e.ctx, cfg)

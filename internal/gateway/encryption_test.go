@@ -110,7 +110,7 @@ func (s *sealing) want(method, path, content string, status int, part string) st
 }
 
 func newEncryptedHarness(t *testing.T, change ...func(*app.Config)) *harness {
-	return newHarness(t, append([]func(*app.Config){func(c *app.Config) { c.Encrypt = []string{"/api/secret"} }}, change...)...)
+	return newHarness(t, append([]func(*app.Config){func(c *app.Config) { c.Encryption.Encrypt = []string{"/api/secret"} }}, change...)...)
 }
 
 // A client signs in, agrees on encryption, and calls APIs through the gateway.

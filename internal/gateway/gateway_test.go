@@ -184,7 +184,7 @@ func TestNoTunnelButWebSocket(t *testing.T) {
 }
 
 func TestSignedIdentity(t *testing.T) {
-	h := newHarness(t, func(c *app.Config) { c.IdentitySignature = true })
+	h := newHarness(t, func(c *app.Config) { c.Gateway.IdentitySignature = true })
 	bob := h.login("bob")
 	got := h.heardBy(h.get("/api/x", bearer(bob)...))
 	jwt := got.Header.Get(wire.HeaderIdentity)
@@ -226,8 +226,8 @@ func TestUpstreamsThatFail(t *testing.T) {
 	addr := down.Addr().String()
 	_ = down.Close()
 	h := newHarness(t, func(c *app.Config) {
-		c.Upstreams = append(c.Upstreams, "/down=http://"+addr)
-		c.UpstreamTimeout = 50 * time.Millisecond
+		c.Gateway.Upstreams = append(c.Gateway.Upstreams, "/down=http://"+addr)
+		c.Gateway.UpstreamTimeout = 50 * time.Millisecond
 	})
 	release := make(chan struct{})
 	defer close(release)

@@ -72,7 +72,7 @@ func gunicorn(t *testing.T) (url string) {
 func TestGunicornIsToldNoOtherPath(t *testing.T) {
 	api := gunicorn(t)
 	h := newHarness(t, func(c *app.Config) {
-		c.Upstreams = []string{"/api=" + api}
+		c.Gateway.Upstreams = []string{"/api=" + api}
 	})
 	environ := func(resp *http.Response, body string) (env map[string]string) {
 		t.Helper()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/wire"
@@ -101,10 +102,12 @@ func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 	h.url = "http://" + ln.Addr().String()
 	cfg := app.Config{
 		PublicURL: h.url, DataDir: sqlitetest.Dir(t), Directory: h.people, Authenticator: h.people,
-		Upstreams: []string{"/api=" + h.api.url, "/strip=" + h.api.url + "/"},
-		Require:   []string{"/api/admin=admin:users"},
-		Public:    []string{"/api/health"},
-		Logger:    slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Gateway: gateway.Settings{
+			Upstreams: []string{"/api=" + h.api.url, "/strip=" + h.api.url + "/"},
+			Require:   []string{"/api/admin=admin:users"},
+			Public:    []string{"/api/health"},
+		},
+		Logger: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {
 		f(&cfg)

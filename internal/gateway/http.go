@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"time"
+
 	"github.com/tacet-dev/tacet/internal/httpapi"
 
 	"errors"
@@ -11,6 +13,15 @@ import (
 
 	"github.com/tacet-dev/tacet/wire"
 )
+
+// Settings are the settings of this wing.
+type Settings struct {
+	Upstreams         []string      `name:"upstream" help:"Pass requests below a path on to an API, if they carry a good access token; like /api=http://127.0.0.1:9000. A path in the URL takes the place of the prefix." placeholder:"PREFIX=URL"`
+	Require           []string      `help:"Below this path, the access token must also grant a permission; like /admin=admin:*. The longest prefix counts." placeholder:"PREFIX=PERMISSION"`
+	Public            []string      `help:"Below this path, an upstream is reached without an access token." placeholder:"PREFIX"`
+	UpstreamTimeout   time.Duration `help:"How long an upstream may take to begin its response (${default})." placeholder:"TIME" default:"1m"`
+	IdentitySignature bool          `help:"Add a signed header that upstreams can check, X-Tacet-Identity."`
+}
 
 // surface is the gateway, and what other proxies ask instead of it, over HTTP.
 type surface struct {

@@ -369,7 +369,7 @@ func TestWebSocketsEndWhenAnotherProcessEndsTheirSession(t *testing.T) {
 	conn := dial(h, bob.AccessToken)
 	say(h, conn, "hello")
 	cfg := h.app.Config
-	cfg.Upstreams, cfg.Require, cfg.Public = nil, nil, nil
+	cfg.Gateway.Upstreams, cfg.Gateway.Require, cfg.Gateway.Public = nil, nil, nil
 	other, err := app.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

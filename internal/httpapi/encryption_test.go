@@ -17,7 +17,7 @@ func TestAgreeingOnEncryption(t *testing.T) {
 	token := off.login(off.client, "alice").AccessToken
 	off.call(off.client, "POST", path, "", "Authorization", "Bearer "+token).problem(404, wire.CodeNotFound)
 
-	h := newHarness(t, func(c *app.Config) { c.Encryption = true })
+	h := newHarness(t, func(c *app.Config) { c.Encryption.Encryption = true })
 	token = h.login(h.client, "alice").AccessToken
 	h.call(h.client, "POST", path, "").problem(401, wire.CodeInvalidToken)
 	h.call(h.client, "POST", path, "", "Authorization", "Bearer "+token).problem(415, wire.CodeEncryptionRequired)

@@ -128,7 +128,7 @@ func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(srv.Close)
 	cfg := app.Config{PublicURL: srv.URL, DataDir: sqlitetest.Dir(t), Directory: h.people, Authenticator: h.people,
-		Profiles: profiles.Names(), AccessTTL: accessTTL, Clock: h.clock,
+		Profiles: profiles.Settings{Names: profiles.Names()}, AccessTTL: accessTTL, Clock: h.clock,
 		Logger: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(&cfg)

@@ -76,7 +76,7 @@ func TestTheGatewayRenewsToo(t *testing.T) {
 		fmt.Fprint(w, `{"code":0,"data":"from the API","msg":""}`)
 	}))
 	t.Cleanup(api.Close)
-	h := newHarness(t, func(c *app.Config) { c.Upstreams = []string{"/menu=" + api.URL} })
+	h := newHarness(t, func(c *app.Config) { c.Gateway.Upstreams = []string{"/menu=" + api.URL} })
 	g := h.gva("alice")
 	for range 3 {
 		h.advance(accessTTL * 4 / 5)

@@ -246,7 +246,7 @@ func TestAProfileOfYourOwn(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h := newHarness(t, func(c *app.Config) { c.Profiles = []string{file} })
+	h := newHarness(t, func(c *app.Config) { c.Profiles.Names = []string{file} })
 	a := h.call(http.DefaultClient, "POST", "/my/login", `{"user":"alice","pass":"alice"}`)
 	a = h.call(http.DefaultClient, "POST", "/my/refresh", fmt.Sprintf(`{"refreshToken":"%s"}`, a.text("data.refresh")))
 	if !code(0)(a) || a.text("data.name") != "Alice" {
@@ -277,7 +277,7 @@ func TestProfilesStandBesideTheNativeSurface(t *testing.T) {
 		if err := os.WriteFile(file, []byte(change(good)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		a, err := app.Open(t.Context(), app.Config{PublicURL: "http://localhost", DataDir: sqlitetest.Dir(t), Profiles: []string{file}, Logger: slog.New(slog.DiscardHandler)})
+		a, err := app.Open(t.Context(), app.Config{PublicURL: "http://localhost", DataDir: sqlitetest.Dir(t), Profiles: profiles.Settings{Names: []string{file}}, Logger: slog.New(slog.DiscardHandler)})
 		if err == nil {
 			_ = a.Close()
 		}
@@ -296,8 +296,8 @@ func TestAPIsAreRefusedInTheDialect(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `"from the API"`) }))
 	t.Cleanup(api.Close)
 	upstreams := func(c *app.Config) {
-		c.Upstreams = []string{"/orders=" + api.URL, "/admin-api/orders=" + api.URL, "/api/v1/orders=" + api.URL}
-		c.Require = []string{"/orders/secret=nobody:has"}
+		c.Gateway.Upstreams = []string{"/orders=" + api.URL, "/admin-api/orders=" + api.URL, "/api/v1/orders=" + api.URL}
+		c.Gateway.Require = []string{"/orders/secret=nobody:has"}
 	}
 	for _, c := range []struct {
 		profiles []string
@@ -313,7 +313,7 @@ func TestAPIsAreRefusedInTheDialect(t *testing.T) {
 		{profiles.Names(), "/api/v1/orders", func(a answer) bool { return a.StatusCode == 401 && a.at("code") == "A0230" }},
 		{[]string{"soybean"}, "/auth/me", func(a answer) bool { return a.StatusCode == 401 && a.text("code") == "invalid_token" }},
 	} {
-		h := newHarness(t, upstreams, func(cfg *app.Config) { cfg.Profiles = c.profiles })
+		h := newHarness(t, upstreams, func(cfg *app.Config) { cfg.Profiles.Names = c.profiles })
 		for _, token := range []string{"", "Bearer garbage"} {
 			a := h.call(http.DefaultClient, "GET", c.path, "", "Authorization", token)
 			if !c.ok(a) || a.Header.Get("WWW-Authenticate") == "" != (a.StatusCode == 200) {
@@ -326,12 +326,12 @@ func TestAPIsAreRefusedInTheDialect(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, names := range [][]string{{"yudao", mine}, {mine, "yudao"}} {
-		h := newHarness(t, upstreams, func(cfg *app.Config) { cfg.Profiles = names })
+		h := newHarness(t, upstreams, func(cfg *app.Config) { cfg.Profiles.Names = names })
 		if a := h.call(http.DefaultClient, "GET", "/admin-api/orders/1", ""); a.StatusCode != 401 || a.at("data") != nil || a.at("msg") == "账号未登录" {
 			t.Errorf("%v: %d %s", names, a.StatusCode, a.raw)
 		}
 	}
-	h := newHarness(t, upstreams, func(cfg *app.Config) { cfg.Profiles = []string{"soybean"} })
+	h := newHarness(t, upstreams, func(cfg *app.Config) { cfg.Profiles.Names = []string{"soybean"} })
 	c := h.open(styles[3])
 	c.signIn("alice")
 	if a := h.call(http.DefaultClient, "GET", "/orders", "", "Authorization", "Bearer "+c.access); string(a.raw) != `"from the API"` {

@@ -16,6 +16,12 @@ import (
 	"github.com/tacet-dev/tacet/verify"
 )
 
+// Settings are the settings of this wing.
+type Settings struct {
+	// Names are those of built-in profiles, or paths of files.
+	Names []string `name:"profile" help:"Also speak the dialects of front-ends that exist, so that they need no change: names as tacet profile list has them, or paths of files of your own." placeholder:"NAME"`
+}
+
 // binding is the set of profiles of one server.
 type binding struct {
 	*httpapi.API
