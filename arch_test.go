@@ -97,7 +97,7 @@ var packages = map[string]pkg{
 }
 
 // outside are trees that may use what they test or show.
-var outside = []string{"e2e/", "examples/", "faults", "security", "spec"}
+var outside = []string{"e2e/", "examples/", "faults", "scripts/", "security", "spec"}
 
 // imported is what each package of the module imports.
 func imported(t *testing.T) map[string][]string {
