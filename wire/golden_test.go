@@ -41,8 +41,8 @@ var confirmation = wire.Confirmation{KeyThumbprint: "0ZcOCORZNYy-DWpqq30jZyJGHTN
 
 var bodies = []any{
 	wire.LoginRequest{Username: "alice", Password: "alice-password", Delivery: wire.DeliveryBody},
-	wire.RefreshRequest{RefreshToken: "tacet_rt_…"},
-	wire.LogoutRequest{RefreshToken: "tacet_rt_…", Everywhere: true},
+	wire.RefreshRequest{RefreshToken: "tacet_rt_…", Session: "0197a9c4-6f1e-7b52-9d0a-3c5e8f214b67"},
+	wire.LogoutRequest{RefreshToken: "tacet_rt_…", Everywhere: true, Session: "0197a9c4-6f1e-7b52-9d0a-3c5e8f214b67"},
 	wire.TokenResponse{AccessToken: "eyJ…", TokenType: "Bearer", ExpiresIn: 881, RefreshToken: "tacet_rt_…", Session: inSession, User: &user},
 	inSession, user,
 	wire.Me{User: user, Roles: []string{"viewer"}, Permissions: []string{"orders:read"}, GrantsVersion: 3, Session: inSession, Settings: map[string]any{"theme": "dark"}},

@@ -25,17 +25,20 @@ const (
 
 // Cookies and headers.
 const (
-	// CookieRefresh carries the refresh token: HttpOnly, SameSite, Path = base
-	// path. Under TLS its name starts with [CookieSecurePrefix] and it is Secure.
-	CookieRefresh      = "tacet_refresh"
-	CookieSecurePrefix = "__Secure-"
-	// CookieCSRF is readable by scripts (Path=/). It changes with every renewal
-	// and starts with the generation of the refresh cookie that was set beside
-	// it, in decimal, followed by a dot.
-	CookieCSRF = "XSRF-TOKEN"
+	// Cookies have the path / and no domain. Under TLS their names start with
+	// CookieSecurePrefix, so that no other host can set them (RFC 6265bis §4.1.3.2),
+	// and they are Secure.
+	CookieSecurePrefix = "__Host-"
+	// CookieRefresh carries the refresh token: HttpOnly, SameSite.
+	CookieRefresh = "tacet_refresh"
+	// CookieCSRF is readable by scripts. It changes with every renewal and starts
+	// with the generation of the refresh cookie that was set beside it, in decimal,
+	// followed by a dot.
+	CookieCSRF = "tacet_csrf"
 	// HeaderCSRF must repeat CookieCSRF on every state-changing call that a
-	// cookie authenticates.
-	HeaderCSRF = "X-XSRF-TOKEN"
+	// cookie authenticates. HeaderXSRF, which axios knows, is taken too.
+	HeaderCSRF = "X-CSRF-Token"
+	HeaderXSRF = "X-XSRF-TOKEN"
 )
 
 // Delivery says where the refresh token travels.
@@ -57,12 +60,16 @@ type LoginRequest struct {
 // token travels in the body.
 type RefreshRequest struct {
 	RefreshToken string `json:"refresh_token,omitempty"`
+	// Session is the id of the session that the caller means. If the token is
+	// another one's, nothing changes (CodeOtherSession).
+	Session string `json:"session,omitempty"`
 }
 
 // LogoutRequest is the body of POST /auth/logout.
 type LogoutRequest struct {
 	RefreshToken string `json:"refresh_token,omitempty"`
 	Everywhere   bool   `json:"everywhere,omitempty"`
+	Session      string `json:"session,omitempty"` // as in RefreshRequest
 }
 
 // TokenResponse answers login (with User) and refresh (without).
@@ -145,6 +152,7 @@ const (
 	CodeAccessDenied       = "access_denied"           // 403: of a sign-in at a provider
 	CodeNotFound           = "not_found"               // 404
 	CodeMethodNotAllowed   = "method_not_allowed"      // 405
+	CodeOtherSession       = "other_session"           // 409: the cookie is not of the session that the request names; nothing changed
 	CodeExists             = "already_exists"          // 409
 	CodeOwnAccess          = "own_access"              // 409: it would take administration from the caller
 	CodeLastAdmin          = "last_admin"              // 409: nobody would be left who has admin:*

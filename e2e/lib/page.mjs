@@ -48,12 +48,12 @@ export function allEqual(list, value) {
 /** True when the refresh cookie in the browser's jar still renews: the session lives. */
 export async function sessionLives(context, url) {
   const cookies = await context.cookies(`${url}/auth/refresh`)
-  const csrf = cookies.find((c) => c.name === 'XSRF-TOKEN')
+  const csrf = cookies.find((c) => c.name === 'tacet_csrf')
   const refresh = cookies.find((c) => c.name === 'tacet_refresh')
   if (!csrf || !refresh) return false
   const r = await fetch(`${url}/auth/refresh`, {
     method: 'POST',
-    headers: { cookie: `tacet_refresh=${refresh.value}`, 'x-xsrf-token': csrf.value },
+    headers: { cookie: `tacet_refresh=${refresh.value}`, 'x-csrf-token': csrf.value },
   })
   return r.status === 200
 }

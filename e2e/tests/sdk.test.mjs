@@ -261,7 +261,7 @@ test('a sign-out without a network is carried out later', async () => {
   assert.equal(await page.evaluate(() => session.signOut()), false)
   assert.equal(await page.evaluate(() => session.status), 'signedout')
   await context.setOffline(false)
-  await page.waitForFunction(() => !document.cookie.includes('XSRF-TOKEN'), null, { timeout: 15_000 })
+  await page.waitForFunction(() => !document.cookie.includes('tacet_csrf'), null, { timeout: 15_000 })
   assert.equal(await sessionLives(context, server.url), false)
 })
 
@@ -286,7 +286,7 @@ describe('a thief with a copy of the refresh token', () => {
   async function thief() {
     const cookies = await context.cookies(`${server.url}/auth/refresh`)
     let refresh = cookies.find((c) => c.name === 'tacet_refresh').value
-    const csrf = cookies.find((c) => c.name === 'XSRF-TOKEN').value
+    const csrf = cookies.find((c) => c.name === 'tacet_csrf').value
     return async () => {
       const r = await fetch(`${server.url}/auth/refresh`, {
         method: 'POST',

@@ -64,9 +64,9 @@ func routes(auth *tacet.Server) http.Handler {
 const page = `<!doctype html><title>Company</title>
 <p id="who"><a href="/auth/oidc/company/start?return_to=/">Sign in with Company</a></p>
 <script type="module">
-const csrf = document.cookie.match(/(?:^|; )XSRF-TOKEN=([^;]*)/)?.[1]
+const csrf = document.cookie.match(/(?:^|; )(?:__Host-)?tacet_csrf=([^;]*)/)?.[1]
 if (csrf) {
-  const renewed = await fetch('/auth/refresh', {method: 'POST', headers: {'X-XSRF-TOKEN': decodeURIComponent(csrf)}})
+  const renewed = await fetch('/auth/refresh', {method: 'POST', headers: {'X-CSRF-Token': decodeURIComponent(csrf)}})
   if (renewed.ok) {
     const {access_token} = await renewed.json()
     const me = await fetch('/auth/me', {headers: {Authorization: 'Bearer ' + access_token}})

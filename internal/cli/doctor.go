@@ -102,7 +102,7 @@ func checkCookies(cfg app.Config) []finding {
 	if !cfg.Secure() {
 		out = append(out, finding{check, statusOK, "plain http on loopback: the refresh cookie is tacet_refresh, without Secure", ""})
 	} else {
-		out = append(out, finding{check, statusOK, "https: the refresh cookie is __Secure-tacet_refresh, with Secure", ""})
+		out = append(out, finding{check, statusOK, "https: the refresh cookie is __Host-tacet_refresh, with Secure", ""})
 	}
 	public, _ := url.Parse(cfg.PublicURL)
 	for _, origin := range cfg.CORSOrigins {

@@ -66,7 +66,7 @@ func TestOnlyThoseWhoMayGetThrough(t *testing.T) {
 func TestWhatTheAPIIsTold(t *testing.T) {
 	h := newHarness(t)
 	strange := h.login("é,李%")
-	resp, body := h.get("/api/orders/a%2Fb?x=1;y&z=%zz", append(bearer(strange), "Host", "app.example.com", "X-Custom", "kept", "Cookie", "a=1; tacet_refresh=secret; XSRF-TOKEN=s")...)
+	resp, body := h.get("/api/orders/a%2Fb?x=1;y&z=%zz", append(bearer(strange), "Host", "app.example.com", "X-Custom", "kept", "Cookie", "a=1; tacet_refresh=secret; tacet_csrf=s")...)
 	got := h.heardBy(resp, body)
 	for name, want := range map[string]string{
 		wire.HeaderUser:          "%C3%A9%2C%E6%9D%8E%25",

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/tacet-dev/tacet/rotation"
-	"github.com/tacet-dev/tacet/wire"
 )
 
 // callersMustNotSet are the headers that an upstream must not get from a caller,
@@ -66,10 +65,10 @@ var forgedNames, forgedStarts, forgedEnds = func() (names map[string]bool, start
 }()
 
 // strip takes out what callers must not set, and what is between the browser and
-// the session server: the refresh token and the CSRF token.
+// the session server: its cookies.
 func strip(h http.Header) {
 	for name := range h {
-		if forged(name) || strings.EqualFold(name, wire.HeaderCSRF) {
+		if forged(name) {
 			delete(h, name)
 		}
 	}
@@ -83,12 +82,11 @@ func strip(h http.Header) {
 }
 
 // isOwn reports whether a cookie is the session server's, which is never passed
-// on in either direction: every name that begins with tacet_, the CSRF token, and
-// whatever holds a refresh token, because profiles have names of their own for it.
+// on in either direction: every name that begins with tacet_, and whatever holds a refresh token, because profiles have names of their own for it.
 func isOwn(cookie string) bool {
 	name, value, _ := strings.Cut(cookie, "=")
 	name = strings.ToLower(strings.Trim(name, " \t\""))
-	if strings.HasPrefix(strings.Trim(value, " \t\""), rotation.Prefix) || name == strings.ToLower(wire.CookieCSRF) {
+	if strings.HasPrefix(strings.Trim(value, " \t\""), rotation.Prefix) {
 		return true
 	}
 	for _, prefix := range []string{"__host-", "__secure-"} {

@@ -14,7 +14,8 @@ import (
 func TestOwnCookiesStayHere(t *testing.T) {
 	for in, want := range map[string]string{
 		"tacet_refresh=r":                               "",
-		"__Secure-tacet_refresh=r; XSRF-TOKEN=x":        "",
+		"__Host-tacet_refresh=r; tacet_csrf=x":          "",
+		"XSRF-TOKEN=of another app; tacet_csrf=x":       "XSRF-TOKEN=of another app",
 		"a=1; tacet_refresh=r; b=2":                     "a=1; b=2",
 		"a=1;tacet_refresh=r;b=2":                       "a=1; b=2",
 		" tacet_refresh =r; a=\"q;":                     "a=\"q; ",
@@ -26,7 +27,7 @@ func TestOwnCookiesStayHere(t *testing.T) {
 		"__Host-tacet_csrf=c; __Secure-tacet_new=n":     "",
 		"__HOST-Tacet_Anything=c; __Host-other=1":       "__Host-other=1",
 		"tacet_kept=k; tacet_refresh2=2":                "",
-		"a=b=c; XSRF-TOKEN=1.x":                         "a=b=c",
+		"a=b=c; tacet_csrf=1.x":                         "a=b=c",
 		"single=value with spaces, left as they are":    "single=value with spaces, left as they are",
 		"a=tacet_refresh=not a cookie of ours; other=1": "a=tacet_refresh=not a cookie of ours; other=1",
 	} {
@@ -36,12 +37,12 @@ func TestOwnCookiesStayHere(t *testing.T) {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
 	}
-	h := http.Header{"Cookie": {"a=1", "tacet_refresh=r", "b=2; XSRF-TOKEN=c"}}
+	h := http.Header{"Cookie": {"a=1", "tacet_refresh=r", "b=2; tacet_csrf=c"}}
 	strip(h)
 	if got := strings.Join(h["Cookie"], "|"); got != "a=1|b=2" {
 		t.Errorf("several lines: %q", got)
 	}
-	set := http.Header{"Set-Cookie": {"tacet_refresh=evil; Path=/auth", "own=1", "__Secure-tacet_refresh=evil", "XSRF-TOKEN=evil; Path=/"}}
+	set := http.Header{"Set-Cookie": {"tacet_refresh=evil; Path=/auth", "own=1", "__Host-tacet_refresh=evil", "tacet_csrf=evil; Path=/"}}
 	withoutOwnSet(set)
 	if got := strings.Join(set["Set-Cookie"], "|"); got != "own=1" {
 		t.Errorf("an upstream sets %q", got)

@@ -154,7 +154,7 @@ func TestNginxAsksAboutEachRequest(t *testing.T) {
 	}
 	for cookies, want := range map[string]string{
 		"a=1; tacet_refresh=r; b=2": "a=1; b=2",
-		"__Host-tacet_form=x; a=1; __Host-tacet_oidc_sso=x; XSRF-TOKEN=1; b=2": "a=1; b=2",
+		"__Host-tacet_form=x; a=1; __Host-tacet_oidc_sso=x; XSRF-TOKEN=1; b=2": "a=1; XSRF-TOKEN=1; b=2",
 		"my_tacet_x=1; kept=tacet_rt_abc; a=xsrf-token=2":                      "my_tacet_x=1; a=xsrf-token=2",
 		"tacet_a=1; tacet_b=2; tacet_c=3; TACET_d=4; tacet_e=5; a=1":           "",
 	} {
@@ -173,7 +173,7 @@ func TestNginxAsksAboutEachRequest(t *testing.T) {
 func TestNginxLeavesTacetItsCookies(t *testing.T) {
 	h := newHarness(t)
 	front := nginx(t, h.api.url, h.api.url)
-	const cookies = "tacet_refresh=r; XSRF-TOKEN=x; a=1"
+	const cookies = "tacet_refresh=r; tacet_csrf=x; a=1"
 	if got := h.heardBy(h.do("POST", front+"/auth/refresh", "Cookie", cookies)).Header.Get("Cookie"); got != cookies {
 		t.Errorf("/auth/ gets %q", got)
 	}

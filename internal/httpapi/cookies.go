@@ -8,13 +8,25 @@ import (
 	"github.com/tacet-dev/tacet/wire"
 )
 
-func (a *API) RefreshCookieName() string {
+// CookieName is the name of one of our cookies: under TLS no other host can set it.
+func (a *API) CookieName(name string) string {
 	if a.Secure {
-		return wire.CookieSecurePrefix + wire.CookieRefresh
+		return wire.CookieSecurePrefix + name
 	}
-	return wire.CookieRefresh
+	return name
 }
 
+// refreshCookies are the values of all refresh cookies of a request. Without TLS
+// another host of the domain can have set one.
+func (a *API) refreshCookies(r *http.Request) []string {
+	var values []string
+	for _, c := range r.CookiesNamed(a.CookieName(wire.CookieRefresh)) {
+		values = append(values, c.Value)
+	}
+	return values
+}
+
+// Cookie makes a cookie of this host.
 func (a *API) Cookie(name, value, path string, httpOnly bool, maxAge int) *http.Cookie {
 	return &http.Cookie{Name: name, Value: value, Path: path, MaxAge: maxAge,
 		Secure: a.Secure, HttpOnly: httpOnly, SameSite: a.SameSite}
@@ -27,11 +39,12 @@ func (a *API) SetCookies(w http.ResponseWriter, g session.Grant, now time.Time) 
 	if !g.ExpiresAt.IsZero() {
 		maxAge = max(1, int(g.ExpiresAt.Sub(now)/time.Second))
 	}
-	http.SetCookie(w, a.Cookie(a.RefreshCookieName(), g.RefreshToken, a.BasePath, true, maxAge))
-	http.SetCookie(w, a.Cookie(wire.CookieCSRF, a.csrf.mint(g.Session.ID, g.Generation), "/", false, maxAge))
+	http.SetCookie(w, a.Cookie(a.CookieName(wire.CookieRefresh), g.RefreshToken, "/", true, maxAge))
+	http.SetCookie(w, a.Cookie(a.CookieName(wire.CookieCSRF), a.csrf.mint(g.Session.ID, g.Generation), "/", false, maxAge))
 }
 
-func (a *API) clearCookies(w http.ResponseWriter) {
-	http.SetCookie(w, a.Cookie(a.RefreshCookieName(), "", a.BasePath, true, -1))
-	http.SetCookie(w, a.Cookie(wire.CookieCSRF, "", "/", false, -1))
+// ClearCookies takes back what SetCookies has delivered.
+func (a *API) ClearCookies(w http.ResponseWriter) {
+	http.SetCookie(w, a.Cookie(a.CookieName(wire.CookieRefresh), "", "/", true, -1))
+	http.SetCookie(w, a.Cookie(a.CookieName(wire.CookieCSRF), "", "/", false, -1))
 }

@@ -64,17 +64,25 @@ func (a *API) SameOrigin(r *http.Request) error {
 	return nil
 }
 
-// checkCSRF guards a state-changing call that the cookie of this session
-// authenticates. Nothing has been changed or consumed before it.
-func (a *API) checkCSRF(r *http.Request, id rotation.SessionID) error {
+// tokenOfPage guards a state-changing call that a cookie authenticates: of the
+// refresh tokens in the request it returns the one that the CSRF token belongs to.
+// Nothing has been changed or consumed before it.
+func (a *API) tokenOfPage(r *http.Request, tokens []rotation.Token) (rotation.Token, error) {
 	if err := a.SameOrigin(r); err != nil {
-		return err
+		return rotation.Token{}, err
 	}
-	switch h := r.Header.Get(wire.HeaderCSRF); {
-	case h == "":
-		return errCSRFMissing
-	case !a.csrf.valid(id, h):
-		return errCSRFWrong
+	given := false
+	// The second name may be taken: axios fills it from another application's cookie.
+	for _, h := range []string{r.Header.Get(wire.HeaderCSRF), r.Header.Get(wire.HeaderXSRF)} {
+		given = given || h != ""
+		for _, t := range tokens {
+			if h != "" && a.csrf.valid(t.Session, h) {
+				return t, nil
+			}
+		}
 	}
-	return nil
+	if !given {
+		return rotation.Token{}, errCSRFMissing
+	}
+	return rotation.Token{}, errCSRFWrong
 }

@@ -41,7 +41,7 @@ func (a *API) eventsRoute() http.Handler {
 	byToken, byCookie := a.Protect(a.Handle(a.eventsByToken)), a.Handle(a.eventsByCookie)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := verify.Bearer(r.Header); errors.Is(err, verify.ErrNoCredential) {
-			if _, err := r.Cookie(a.RefreshCookieName()); err == nil {
+			if len(a.refreshCookies(r)) > 0 {
 				byCookie.ServeHTTP(w, r)
 				return
 			}
@@ -68,14 +68,17 @@ func (a *API) eventsByCookie(w http.ResponseWriter, r *http.Request) error {
 	if err := a.SameOrigin(&post); err != nil {
 		return err
 	}
-	t, err := a.Sessions.Open(r.Context(), a.presentedToken(r, "").raw)
+	tokens, err := a.Sessions.OpenAll(r.Context(), a.refreshCookies(r))
 	if errors.Is(err, session.ErrNotAuthentic) {
 		return problem.InvalidToken
 	}
 	if err != nil {
 		return err
 	}
-	sess, err := a.Sessions.Peek(r.Context(), t)
+	if len(tokens) > 1 {
+		return problem.InvalidToken // which one is the page's, only an access token can say
+	}
+	sess, err := a.Sessions.Peek(r.Context(), tokens[0])
 	if err != nil {
 		return invalidIfRefused(err)
 	}

@@ -15,7 +15,7 @@ func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
 	if err := ReadJSON(r, &req); err != nil {
 		return err
 	}
-	p := a.presentedToken(r, req.RefreshToken)
+	p := a.presentedToken(r, req.RefreshToken, req.Session)
 	t, err := a.open(r, p)
 	switch {
 	case errors.Is(err, session.ErrNotAuthentic), errors.Is(err, ErrNoRefreshToken):
@@ -33,7 +33,7 @@ func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if p.delivery == wire.DeliveryCookie {
-		a.clearCookies(w)
+		a.ClearCookies(w)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -102,10 +102,13 @@ var (
 	ErrForeignUser    = invalidGrant(problem.Text{EN: "The refresh token does not belong to the user that the request names. Nothing was changed.", ZH: "刷新令牌不属于请求中指明的用户。未作任何更改。"})
 	ErrReused         = invalidGrant(problem.Text{EN: "A refresh token of this session was used by two parties, so the session was ended. Sign in again.", ZH: "此会话的刷新令牌被两方使用，会话已被终止，请重新登录。"})
 
-	errCSRFMissing   = csrf(problem.Text{EN: "The header X-XSRF-TOKEN is missing; send the value of the cookie XSRF-TOKEN in it. Nothing was changed.", ZH: "缺少请求头 X-XSRF-TOKEN；请填入 Cookie XSRF-TOKEN 的值。未作任何更改。"})
-	errCSRFWrong     = csrf(problem.Text{EN: "The header X-XSRF-TOKEN does not belong to this session; send the present value of the cookie XSRF-TOKEN. Nothing was changed.", ZH: "请求头 X-XSRF-TOKEN 不属于此会话；请填入 Cookie XSRF-TOKEN 的当前值。未作任何更改。"})
+	errCSRFMissing   = csrf(problem.Text{EN: "The header X-CSRF-Token is missing; send the value of the cookie tacet_csrf in it (__Host-tacet_csrf under TLS). Nothing was changed.", ZH: "缺少请求头 X-CSRF-Token；请填入 Cookie tacet_csrf（TLS 下为 __Host-tacet_csrf）的值。未作任何更改。"})
+	errCSRFWrong     = csrf(problem.Text{EN: "The header X-CSRF-Token does not belong to the session of the cookie; send the present value of the cookie tacet_csrf (__Host-tacet_csrf under TLS). Nothing was changed.", ZH: "请求头 X-CSRF-Token 不属于 Cookie 中的会话；请填入 Cookie tacet_csrf（TLS 下为 __Host-tacet_csrf）的当前值。未作任何更改。"})
 	errForeignOrigin = csrf(problem.Text{EN: "The request comes from another origin, which is not one of the configured ones. Nothing was changed.", ZH: "请求来自未在配置中允许的来源。未作任何更改。"})
 
+	errOtherSession = &problem.Problem{Status: http.StatusConflict, Code: wire.CodeOtherSession,
+		Title:  problem.Text{EN: "The browser holds another session", ZH: "浏览器中是另一个会话"},
+		Detail: problem.Text{EN: "The refresh token does not belong to the session that the request names: somebody has signed in anew in this browser. Nothing was changed. Load the page again.", ZH: "刷新令牌不属于请求中指明的会话：此浏览器中已重新登录。未作任何更改，请重新加载页面。"}}
 	errInvalidCredentials = &problem.Problem{Status: http.StatusBadRequest, Code: wire.CodeInvalidCredentials,
 		Title:  problem.Text{EN: "Sign-in failed", ZH: "登录失败"},
 		Detail: problem.Text{EN: "The username or the password is wrong.", ZH: "用户名或密码错误。"}}

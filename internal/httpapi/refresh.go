@@ -13,7 +13,7 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err := ReadJSON(r, &req); err != nil {
 		return err
 	}
-	p := a.presentedToken(r, req.RefreshToken)
+	p := a.presentedToken(r, req.RefreshToken, req.Session)
 	t, err := a.open(r, p)
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (a *API) confirm(w http.ResponseWriter, r *http.Request) error {
 	if err := ReadJSON(r, &req); err != nil {
 		return err
 	}
-	t, err := a.open(r, a.presentedToken(r, req.RefreshToken))
+	t, err := a.open(r, a.presentedToken(r, req.RefreshToken, req.Session))
 	if err != nil {
 		return err
 	}

@@ -11,36 +11,38 @@ import (
 
 // presented is a refresh token as it came in.
 type presented struct {
-	raw      string
+	raw      []string // one from the body, or what the cookies hold
 	delivery wire.Delivery
+	session  string // the id of the session that the caller means; empty: it does not say
 }
 
 // presentedToken finds the refresh token of a request: in the body if it is
-// there, else in the cookie. raw is empty if there is none.
-func (a *API) presentedToken(r *http.Request, fromBody string) presented {
+// there, else in the cookies.
+func (a *API) presentedToken(r *http.Request, fromBody, session string) presented {
 	if fromBody != "" {
-		return presented{fromBody, wire.DeliveryBody}
+		return presented{[]string{fromBody}, wire.DeliveryBody, session}
 	}
-	if c, err := r.Cookie(a.RefreshCookieName()); err == nil {
-		return presented{c.Value, wire.DeliveryCookie}
-	}
-	return presented{"", wire.DeliveryCookie}
+	return presented{a.refreshCookies(r), wire.DeliveryCookie, session}
 }
 
 // open authenticates a presented token and checks that the page meant to send
 // it, before anything is read or consumed.
 func (a *API) open(r *http.Request, p presented) (rotation.Token, error) {
-	if p.raw == "" {
+	if len(p.raw) == 0 {
 		return rotation.Token{}, ErrNoRefreshToken
 	}
-	t, err := a.Sessions.Open(r.Context(), p.raw)
+	tokens, err := a.Sessions.OpenAll(r.Context(), p.raw)
 	if err != nil {
 		return rotation.Token{}, err
 	}
+	t := tokens[0]
 	if p.delivery == wire.DeliveryCookie {
-		if err := a.checkCSRF(r, t.Session); err != nil {
+		if t, err = a.tokenOfPage(r, tokens); err != nil {
 			return rotation.Token{}, err
 		}
+	}
+	if p.session != "" && p.session != t.Session.String() {
+		return rotation.Token{}, errOtherSession
 	}
 	return t, nil
 }

@@ -240,7 +240,7 @@ func (a *API) corsOptions() cors.Options {
 		AllowedOrigins:   a.CORSOrigins,
 		AllowCredentials: true,
 		AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders:   []string{"Authorization", "Content-Type", "Accept-Language", "If-None-Match", "Last-Event-ID", wire.HeaderCSRF},
+		AllowedHeaders:   []string{"Authorization", "Content-Type", "Accept-Language", "If-None-Match", "Last-Event-ID", wire.HeaderCSRF, wire.HeaderXSRF},
 		ExposedHeaders:   append([]string{"ETag", "Location"}, a.exposedHeaders()...),
 		MaxAge:           600,
 	}

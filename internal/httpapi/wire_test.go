@@ -31,8 +31,8 @@ func TestLoginCookieDelivery(t *testing.T) {
 	for _, c := range a.Cookies() {
 		byName[c.Name] = c
 	}
-	ref, csrf := byName["tacet_refresh"], byName["XSRF-TOKEN"]
-	if ref == nil || !ref.HttpOnly || ref.SameSite != http.SameSiteLaxMode || ref.Secure || ref.Path != "/auth" || ref.MaxAge < 1209500 {
+	ref, csrf := byName["tacet_refresh"], byName["tacet_csrf"]
+	if ref == nil || !ref.HttpOnly || ref.SameSite != http.SameSiteLaxMode || ref.Secure || ref.Path != "/" || ref.Domain != "" || ref.MaxAge < 1209500 {
 		t.Errorf("refresh cookie %+v", ref)
 	}
 	if csrf == nil || csrf.HttpOnly || csrf.Path != "/" || !strings.HasPrefix(csrf.Value, "1.") {
@@ -51,8 +51,11 @@ func TestCookiesUnderTLS(t *testing.T) {
 			t.Errorf("cookie %s is not Secure and Strict", c.Name)
 		}
 	}
-	if a.Cookies()[0].Name != "__Secure-tacet_refresh" {
-		t.Errorf("refresh cookie is called %s", a.Cookies()[0].Name)
+	// What a browser asks of this prefix: Secure, the path /, no domain.
+	for i, name := range []string{"__Host-tacet_refresh", "__Host-tacet_csrf"} {
+		if c := a.Cookies()[i]; c.Name != name || c.Path != "/" || c.Domain != "" {
+			t.Errorf("cookie %s has path %q and domain %q; want %s for this host", c.Name, c.Path, c.Domain, name)
+		}
 	}
 }
 
@@ -123,7 +126,7 @@ func TestRefreshByCookie(t *testing.T) {
 	h := newHarness(t)
 	first := h.login(h.client, "alice")
 	before := h.cookie(h.client, "tacet_refresh")
-	csrf := h.cookie(h.client, "XSRF-TOKEN")
+	csrf := h.cookie(h.client, "tacet_csrf")
 	r := h.refresh(h.client).tokens()
 	if r.User != nil || r.RefreshToken != "" || r.Session.ID != first.Session.ID || r.AccessToken == first.AccessToken {
 		t.Errorf("refresh answered %+v", r)
@@ -131,7 +134,7 @@ func TestRefreshByCookie(t *testing.T) {
 	if h.cookie(h.client, "tacet_refresh") == before {
 		t.Error("the refresh cookie was not rotated")
 	}
-	if now := h.cookie(h.client, "XSRF-TOKEN"); now == csrf || !strings.HasPrefix(now, "2.") {
+	if now := h.cookie(h.client, "tacet_csrf"); now == csrf || !strings.HasPrefix(now, "2.") {
 		t.Error("the CSRF cookie does not carry the new generation")
 	}
 }
@@ -142,11 +145,12 @@ func TestCSRF(t *testing.T) {
 	other := h.newClient()
 	h.login(other, "bob")
 	before, _ := h.app.DB.Sessions().List(t.Context(), "alice", rotation.SessionID{}, 10)
-	good := h.cookie(h.client, "XSRF-TOKEN")
+	good := h.cookie(h.client, "tacet_csrf")
 	for name, headers := range map[string][]string{
 		"missing":              nil,
+		"of another app":       {"X-XSRF-TOKEN", "eyJpdiI6Im1ZMFhXb3c9PSIsInZhbHVlIjoiIn0="},
 		"garbage":              {"X-XSRF-TOKEN", "1.garbage"},
-		"of another session":   {"X-XSRF-TOKEN", h.cookie(other, "XSRF-TOKEN")},
+		"of another session":   {"X-XSRF-TOKEN", h.cookie(other, "tacet_csrf")},
 		"altered generation":   {"X-XSRF-TOKEN", "9" + good},
 		"foreign origin":       {"X-XSRF-TOKEN", good, "Origin", "https://evil.example"},
 		"cross-site by header": {"X-XSRF-TOKEN", good, "Sec-Fetch-Site", "cross-site"},
@@ -240,7 +244,7 @@ func TestConfirmMakesTheChildTheHead(t *testing.T) {
 	h.refreshBody(r).problem(400, "invalid_grant") // the stolen parent is dead
 
 	h.login(h.client, "bob")
-	h.call(h.client, "POST", "/auth/confirm", "", "X-XSRF-TOKEN", h.cookie(h.client, "XSRF-TOKEN")).want(204)
+	h.call(h.client, "POST", "/auth/confirm", "", "X-XSRF-TOKEN", h.cookie(h.client, "tacet_csrf")).want(204)
 }
 
 func TestLifetimes(t *testing.T) {
@@ -267,7 +271,7 @@ func TestStoreGoneSignsNobodyOut(t *testing.T) {
 	}
 	for _, a := range []answer{
 		h.refresh(h.client),
-		h.call(h.client, "POST", "/auth/logout", "{}", "X-XSRF-TOKEN", h.cookie(h.client, "XSRF-TOKEN")),
+		h.call(h.client, "POST", "/auth/logout", "{}", "X-XSRF-TOKEN", h.cookie(h.client, "tacet_csrf")),
 		h.call(http.DefaultClient, "POST", "/auth/login", `{"username":"alice","password":"alice"}`),
 		h.call(http.DefaultClient, "GET", "/auth/me", "", bearer(access)...),
 		h.call(http.DefaultClient, "GET", "/readyz", ""),
@@ -295,7 +299,7 @@ func TestLogout(t *testing.T) {
 	h.login(h.client, "alice")
 	elsewhere := h.loginBody("alice")
 	stale := h.cookie(h.client, "tacet_refresh")
-	a := h.call(h.client, "POST", "/auth/logout", "", "X-XSRF-TOKEN", h.cookie(h.client, "XSRF-TOKEN")).want(204)
+	a := h.call(h.client, "POST", "/auth/logout", "", "X-XSRF-TOKEN", h.cookie(h.client, "tacet_csrf")).want(204)
 	cleared := 0
 	for _, c := range a.Cookies() {
 		if c.MaxAge < 0 {
@@ -462,7 +466,7 @@ func TestCORS(t *testing.T) {
 	const page = "https://app.example.com"
 	h := newHarness(t, func(c *app.Config) { c.CORSOrigins = []string{page} })
 	pre := h.call(http.DefaultClient, "OPTIONS", "/auth/refresh", "", "Origin", page,
-		"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type,x-xsrf-token")
+		"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type,x-csrf-token,x-xsrf-token")
 	if pre.Header.Get("Access-Control-Allow-Origin") != page || pre.Header.Get("Access-Control-Allow-Credentials") != "true" {
 		t.Errorf("preflight of a configured origin: %v", pre.Header)
 	}
@@ -499,7 +503,7 @@ func TestJWKS(t *testing.T) {
 func TestLogsHoldNoSecrets(t *testing.T) {
 	h := newHarness(t)
 	r := h.login(h.client, "alice")
-	cookie, csrf := h.cookie(h.client, "tacet_refresh"), h.cookie(h.client, "XSRF-TOKEN")
+	cookie, csrf := h.cookie(h.client, "tacet_refresh"), h.cookie(h.client, "tacet_csrf")
 	b := h.loginBody("bob")
 	h.refresh(h.client)
 	h.call(http.DefaultClient, "POST", "/auth/login", `{"username":"alice","password":"hunter22-secret"}`)

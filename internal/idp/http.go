@@ -275,11 +275,7 @@ const (
 )
 
 func (a *surface) pendingCookieName(state string) string {
-	name := pendingName + page.Mark(state)[:8]
-	if a.Secure {
-		return "__Host-" + name // no other host can set it
-	}
-	return name
+	return a.CookieName(pendingName + page.Mark(state)[:8])
 }
 
 func (a *surface) pendingCookie(state, value string, maxAge int) *http.Cookie {

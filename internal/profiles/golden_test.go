@@ -24,6 +24,7 @@ var random = []struct {
 }{
 	{regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`), "<access token>"},
 	{regexp.MustCompile(`tacet_rt_[\w-]+`), "<refresh token>"},
+	{regexp.MustCompile(`tacet_csrf=(\d+\.)[\w-]+`), "tacet_csrf=$1<CSRF token>"},
 	{regexp.MustCompile(`kept-in-cookie\.[\w-]+`), "kept-in-cookie.<session>"},
 	{regexp.MustCompile(`Retry-After: [1-3]\n`), "Retry-After: <1 to 3>\n"},
 }

@@ -2,18 +2,18 @@ package profiles
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
-	"github.com/tacet-dev/tacet/wire"
 )
 
 // A slow duplicate of a renewal is answered without a refresh token, because the
 // browser holds a newer one already (PROTOCOL.md). Clients of the dialects whose
 // token travels in the body store whatever the answer has, or lacks, and would
 // lose the newer one that way: two tabs are enough. Hence each new token is also
-// kept in an HttpOnly cookie, for the one path that renews, and the slow
+// kept in an HttpOnly cookie, and the slow
 // duplicate is given a name for it instead of a token. A client that comes back
 // with the name renews with what its cookie jar holds, the newest. The name is no
 // secret: it is worth nothing without the cookie, and to a foreign page nothing
@@ -23,22 +23,14 @@ import (
 // keptPrefix begins such a name; the id of the session follows.
 const keptPrefix = "kept-in-cookie."
 
-// keptCookie is the cookie, without the prefix of secure ones.
 const keptCookie = "tacet_kept"
 
 func (d *dialect) keeps() bool { return d.p.Refresh.Body != "" || d.p.Refresh.Query != "" }
 
-func (d *dialect) keptCookieName() string {
-	if prefix, ok := strings.CutSuffix(d.DefaultCookie, wire.CookieRefresh); ok {
-		return prefix + keptCookie
-	}
-	return keptCookie
-}
-
 // keep puts a new refresh token into the cookie beside the body.
 func (d *dialect) keep(w http.ResponseWriter, value string, maxAge int) {
-	if rt := d.p.routeOf(OpRefresh); rt != nil && d.keeps() {
-		http.SetCookie(w, d.Cookie(d.keptCookieName(), value, rt.Path, maxAge))
+	if d.p.routeOf(OpRefresh) != nil && d.keeps() {
+		http.SetCookie(w, d.Cookie(d.CookieName(keptCookie), value, "/", maxAge))
 	}
 }
 
@@ -50,32 +42,29 @@ func (d *dialect) keptName(r *http.Request, g session.Grant) string {
 	return ""
 }
 
-// resolve replaces the name of a kept token by the token, and says whether it did.
-func (d *dialect) resolve(r *http.Request, presented string) (raw string, kept bool) {
+// resolve finds the kept token of a name, and says whether it did.
+func (d *dialect) resolve(r *http.Request, presented string) (t rotation.Token, kept bool) {
 	name, ok := strings.CutPrefix(presented, keptPrefix)
 	if !ok || !d.keeps() {
-		return presented, false
+		return rotation.Token{}, false
 	}
 	id, err := rotation.ParseSessionID(name)
 	if err != nil {
-		return presented, false
+		return rotation.Token{}, false
 	}
-	if raw, ok = d.keptToken(r, id); !ok {
-		return presented, false
-	}
-	return raw, true
+	return d.keptToken(r, id)
 }
 
 // keptToken is the token in the cookie, if it is one of this session: the cookie
 // of another sign-in must not take the place of the caller's.
-func (d *dialect) keptToken(r *http.Request, id rotation.SessionID) (string, bool) {
-	c, err := r.Cookie(d.keptCookieName())
+func (d *dialect) keptToken(r *http.Request, id rotation.SessionID) (rotation.Token, bool) {
+	tokens, err := d.Sessions.OpenAll(r.Context(), cookieValues(r, d.CookieName(keptCookie)))
 	if err != nil {
-		return "", false
+		return rotation.Token{}, false
 	}
-	t, err := d.Sessions.Open(r.Context(), c.Value)
-	if err != nil || t.Session != id {
-		return "", false
+	i := slices.IndexFunc(tokens, func(t rotation.Token) bool { return t.Session == id })
+	if i < 0 {
+		return rotation.Token{}, false
 	}
-	return c.Value, true
+	return tokens[i], true
 }

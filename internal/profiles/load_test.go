@@ -155,12 +155,12 @@ func TestCookiePathIsTheLongestThatCoversItsRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"/api/Auth", "/api/auth", "", ""} {
+	for i, want := range []string{"/", "/api/auth", "", ""} {
 		if got := set.Profiles[i].CookiePath(); got != want {
 			t.Errorf("%s: %q, want %q", set.Profiles[i].Name, got, want)
 		}
 	}
-	cookie := strings.NewReplacer("body: refreshToken", "cookie: default", `, refresh: "${refresh.token}"`, "").Replace(good)
+	cookie := strings.NewReplacer("body: refreshToken", "cookie: own", `, refresh: "${refresh.token}"`, "").Replace(good)
 	for path, want := range map[string]string{"/my/logout": "/my", "/my/deeper/logout": "/my", "/mine/logout": "/", "/logout": "/"} {
 		p, err := profiles.Load("x.yaml", []byte(strings.Replace(cookie, "/my/logout", path, 1)))
 		if err != nil {

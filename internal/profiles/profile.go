@@ -117,11 +117,15 @@ type constraint struct {
 	line   int
 }
 
-// CookiePath is the longest path that covers the routes which set, read or clear
-// the refresh cookie; empty for dialects without one.
+// CookiePath is the path of the refresh cookie: of one with a name of its own the
+// longest that covers the routes which set, read or clear it; empty for dialects
+// without one.
 func (p *Profile) CookiePath() string {
-	if !p.Refresh.inCookie() {
+	switch p.Refresh.Cookie {
+	case "":
 		return ""
+	case DefaultCookie:
+		return "/"
 	}
 	var common []string
 	first := true

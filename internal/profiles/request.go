@@ -6,8 +6,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -84,20 +86,54 @@ func bodyError(err, other error) error {
 	return other
 }
 
-// presented is the refresh token of a request, or empty, and whether a cookie
-// brought it.
-func (d *dialect) presented(r *http.Request, in map[string]string) (raw string, byCookie bool) {
+// presented is the refresh token of a request, and whether a cookie brought it. The
+// error is ErrNoRefreshToken, or one of session.Service.OpenAll.
+func (d *dialect) presented(r *http.Request, in map[string]string) (t rotation.Token, byCookie bool, err error) {
+	var raw []string
 	switch t := d.p.Refresh; {
 	case t.Body != "":
-		return d.resolve(r, in[t.Body])
+		raw = []string{in[t.Body]}
 	case t.Query != "":
-		return d.resolve(r, r.URL.Query().Get(t.Query))
+		raw = []string{r.URL.Query().Get(t.Query)}
 	case t.inCookie():
-		if c, err := r.Cookie(d.cookieName()); err == nil {
-			return c.Value, true
+		raw, byCookie = cookieValues(r, d.cookieName()), true
+	}
+	if !slices.ContainsFunc(raw, func(s string) bool { return s != "" }) {
+		return rotation.Token{}, false, ErrNoRefreshToken
+	}
+	if t, kept := d.resolve(r, raw[0]); kept {
+		return t, true, nil
+	}
+	tokens, err := d.Sessions.OpenAll(r.Context(), raw)
+	if err != nil {
+		return rotation.Token{}, byCookie, err
+	}
+	return d.ofPage(r, tokens), byCookie, nil
+}
+
+// cookieValues are the values of all cookies of a name. Another host of the domain can
+// have set one.
+func cookieValues(r *http.Request, name string) []string {
+	var list []string
+	for _, c := range r.CookiesNamed(name) {
+		list = append(list, c.Value)
+	}
+	return list
+}
+
+// ofPage is that of several tokens whose session the page has an access token of,
+// however old; the first, if it has none.
+func (d *dialect) ofPage(r *http.Request, tokens []rotation.Token) rotation.Token {
+	if len(tokens) > 1 {
+		if access, err := d.Issued(r.Context(), d.credential(r)); err == nil {
+			for _, t := range tokens {
+				if t.Session.String() == access.SessionID() {
+					return t
+				}
+			}
 		}
 	}
-	return "", false
+	return tokens[0]
 }
 
 // credential is the access token of a request, or empty.

@@ -45,7 +45,7 @@ var styles = []style{
 		logout: [3]string{"POST", "/api/Auth/Logout", `{}`},
 		user:   "/api/Auth/UserInfo",
 		access: "data.accessToken", renewedAccess: "data.accessToken",
-		cookieName: "tacet_refresh", cookiePath: "/api/Auth",
+		cookieName: "tacet_refresh", cookiePath: "/",
 		ok:       func(a answer) bool { return a.StatusCode == 200 && a.at("isSuccess") == true },
 		renews:   status(401),
 		signsOut: func(a answer) bool { return a.StatusCode != 200 || a.at("isSuccess") != true },

@@ -9,6 +9,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
+	"github.com/tacet-dev/tacet/wire"
 )
 
 // Config is what the dialects share with the native surface. All fields but
@@ -33,10 +34,13 @@ type Config struct {
 	Explain func(r *http.Request, err error) Problem
 	// Language is the caller's, as explained in.
 	Language func(*http.Request) string
-	// Cookie makes an HttpOnly cookie; DefaultCookie is its usual name.
-	Cookie        func(name, value, path string, maxAge int) *http.Cookie
-	DefaultCookie string
-	ClientID      string
+	// Cookie makes an HttpOnly cookie; CookieName is how one of ours is called here.
+	Cookie     func(name, value, path string, maxAge int) *http.Cookie
+	CookieName func(name string) string
+	// SetCookies and ClearCookies are for the cookies of the native surface.
+	SetCookies   func(http.ResponseWriter, session.Grant)
+	ClearCookies func(http.ResponseWriter)
+	ClientID     string
 }
 
 // Errors that the interpreter adds to those of session and verify. Explain must
@@ -156,11 +160,7 @@ func (d *dialect) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	raw, byCookie := d.presented(r, in)
-	if raw == "" {
-		return ErrNoRefreshToken
-	}
-	t, err := d.Sessions.Open(r.Context(), raw)
+	t, byCookie, err := d.presented(r, in)
 	if err != nil {
 		return err
 	}
@@ -224,12 +224,11 @@ func (d *dialect) logout(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	var ids []rotation.SessionID
-	raw, _ := d.presented(r, in)
-	t, err := d.Sessions.Open(r.Context(), raw)
+	t, _, err := d.presented(r, in)
 	switch {
 	case err == nil:
 		ids = append(ids, t.Session)
-	case !errors.Is(err, session.ErrNotAuthentic):
+	case !errors.Is(err, session.ErrNotAuthentic) && !errors.Is(err, ErrNoRefreshToken):
 		return err
 	}
 	if raw := d.credential(r); raw != "" {
@@ -248,8 +247,11 @@ func (d *dialect) logout(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if d.p.Refresh.inCookie() {
-		http.SetCookie(w, d.Cookie(d.cookieName(), "", d.p.CookiePath(), -1))
+	switch {
+	case d.p.Refresh.Cookie == DefaultCookie:
+		d.ClearCookies(w)
+	case d.p.Refresh.inCookie():
+		http.SetCookie(w, d.Cookie(d.p.Refresh.Cookie, "", d.p.CookiePath(), -1))
 	}
 	d.keep(w, "", -1)
 	d.write(w, &d.route.answer, &values{language: d.Language(r)})
@@ -297,8 +299,11 @@ func (d *dialect) grant(w http.ResponseWriter, r *http.Request, g session.Grant)
 		if !g.ExpiresAt.IsZero() {
 			maxAge = max(1, int(g.ExpiresAt.Sub(d.Sessions.Clock())/time.Second))
 		}
-		if d.p.Refresh.inCookie() {
-			http.SetCookie(w, d.Cookie(d.cookieName(), g.RefreshToken, d.p.CookiePath(), maxAge))
+		switch {
+		case d.p.Refresh.Cookie == DefaultCookie:
+			d.SetCookies(w, g)
+		case d.p.Refresh.inCookie():
+			http.SetCookie(w, d.Cookie(d.p.Refresh.Cookie, g.RefreshToken, d.p.CookiePath(), maxAge))
 		}
 		d.keep(w, g.RefreshToken, maxAge)
 	} else {
@@ -315,7 +320,7 @@ func (s *Surface) granted(g *session.Grant) *values {
 
 func (d *dialect) cookieName() string {
 	if d.p.Refresh.Cookie == DefaultCookie {
-		return d.DefaultCookie
+		return d.CookieName(wire.CookieRefresh)
 	}
 	return d.p.Refresh.Cookie
 }

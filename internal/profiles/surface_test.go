@@ -131,7 +131,7 @@ func TestSharedPaths(t *testing.T) {
 	// Signing out natively, while soybean has the same path.
 	b := newBrowser()
 	h.call(b, "POST", "/auth/login", `{"username":"alice","password":"alice"}`)
-	a := h.call(b, "POST", "/auth/logout", "", "X-XSRF-TOKEN", h.cookie(b, "/auth", "XSRF-TOKEN"))
+	a := h.call(b, "POST", "/auth/logout", "", "X-XSRF-TOKEN", h.cookie(b, "/auth", "tacet_csrf"))
 	if a.StatusCode != http.StatusNoContent || h.cookie(b, "/auth/refresh", "tacet_refresh") != "" {
 		t.Fatalf("%d %s", a.StatusCode, a.raw)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/problem"
-
+	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/verify"
 )
 
@@ -46,8 +46,10 @@ func Wing(set *Set, issued func(context.Context, string) (*verify.Token, error),
 			Cookie: func(name, value, path string, maxAge int) *http.Cookie {
 				return b.Cookie(name, value, path, true, maxAge)
 			},
-			DefaultCookie: b.RefreshCookieName(),
-			ClientID:      b.ClientID,
+			CookieName:   b.CookieName,
+			SetCookies:   func(w http.ResponseWriter, g session.Grant) { b.SetCookies(w, g, b.Sessions.Clock()) },
+			ClearCookies: b.ClearCookies,
+			ClientID:     b.ClientID,
 		})
 		return httpapi.Wing{
 			Overlay:         s.overlay,
@@ -90,7 +92,7 @@ func (s *Surface) overlay(routes httpapi.Routes) (theirs []string, err error) {
 }
 
 // nativeMembers are those of the bodies of our own calls.
-var nativeMembers = map[string]bool{"username": true, "password": true, "delivery": true, "refresh_token": true, "everywhere": true}
+var nativeMembers = map[string]bool{"username": true, "password": true, "delivery": true, "refresh_token": true, "everywhere": true, "session": true}
 
 // either serves a path that several dialects have.
 type either struct {

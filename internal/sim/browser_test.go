@@ -160,7 +160,7 @@ func (b *browser) cookies() (cookies, csrf, body string) {
 	if b.kind >= native {
 		return "", "", `{"refresh_token":"` + b.jar.refresh + `"}`
 	}
-	return "__Secure-tacet_refresh=" + b.jar.refresh + "; XSRF-TOKEN=" + b.jar.csrf, b.jar.csrf, "{}"
+	return "__Host-tacet_refresh=" + b.jar.refresh + "; __Host-tacet_csrf=" + b.jar.csrf, b.jar.csrf, "{}"
 }
 
 func (b *browser) timeout() time.Duration {
@@ -300,9 +300,9 @@ func (w *world) tokens(a answer) (j jar, whole, ok bool) {
 		c, err := http.ParseSetCookie(line)
 		switch {
 		case err != nil:
-		case c.Name == "__Secure-tacet_refresh":
+		case c.Name == "__Host-tacet_refresh":
 			j.refresh = c.Value
-		case c.Name == "XSRF-TOKEN":
+		case c.Name == "__Host-tacet_csrf":
 			j.csrf = c.Value
 		}
 	}

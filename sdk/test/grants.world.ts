@@ -34,7 +34,7 @@ export interface TabOptions extends GrantsOptions {
 export class Browser {
   tabs: Tab[] = []
   disk: Record<string, string> = {}
-  cookie = 'XSRF-TOKEN=1.a'
+  cookie = 'tacet_csrf=1.a'
   locks = true
   // The server.
   user = 'bob'

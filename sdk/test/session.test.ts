@@ -472,6 +472,6 @@ describe('races that are rare', () => {
     await pass(100)
     tab.close()
     await pass(1000)
-    expect(world.jar['XSRF-TOKEN']).toMatch(/^2\./)
+    expect(world.jar['tacet_csrf']).toMatch(/^2\./)
   })
 })

@@ -104,7 +104,7 @@ export class Server {
     if (child && delivery === 'body') body.refresh_token = this.encode(child)
     else if (child) {
       cookies.refresh = this.encode(child)
-      cookies['XSRF-TOKEN'] = `${child.gen}.${held.id}-${this.tag()}`
+      cookies['tacet_csrf'] = `${child.gen}.${held.id}-${this.tag()}`
     }
     return [200, body, cookies]
   }
@@ -119,7 +119,7 @@ export class Server {
         return {}
       }
     }
-    const csrf = () => !cookies.refresh || (cookies['XSRF-TOKEN'] && headers.get('x-xsrf-token') === cookies['XSRF-TOKEN'])
+    const csrf = () => !cookies.refresh || (cookies['tacet_csrf'] && headers.get('x-csrf-token') === cookies['tacet_csrf'])
     if (path === '/auth/login') {
       const { username, password, delivery } = json()
       if (password !== 'right') return [400, { code: 'invalid_credentials', title: 'Wrong name or password', status: 400 }, {}]
@@ -140,7 +140,7 @@ export class Server {
       const r = this.decode(refresh_token ?? cookies.refresh ?? '')
       const held = r && this.sessions.get(r.sid)
       for (const s of this.sessions.values()) if (held && (s === held || (everywhere && s.user === held.user))) s.over ??= 'signed_out'
-      return [204, undefined, refresh_token ? {} : { refresh: '', 'XSRF-TOKEN': '' }]
+      return [204, undefined, refresh_token ? {} : { refresh: '', 'tacet_csrf': '' }]
     }
     const token = headers.get('authorization')?.replace(/^Bearer /, '')
     const known = token ? this.access.get(token) : undefined
@@ -156,7 +156,7 @@ export class Server {
     const held = p && this.sessions.get(p.sid)
     const refused: [number, object, Record<string, string>] = [400, { code: 'invalid_grant', status: 400 }, {}]
     if (!held) return refused
-    if (held.over) return [400, { code: 'invalid_grant', status: 400 }, delivery === 'cookie' ? { refresh: '', 'XSRF-TOKEN': '' } : {}]
+    if (held.over) return [400, { code: 'invalid_grant', status: 400 }, delivery === 'cookie' ? { refresh: '', 'tacet_csrf': '' } : {}]
     const { head } = held
     if (p.tag === head.tag) return this.answer(held, this.child(p), delivery, false)
     if ((p.gen === head.gen + 1 && p.parent === head.tag) || p.gen > head.gen + 1) {
@@ -268,7 +268,7 @@ export class World {
           return tab.hidden
         },
         get cookie() {
-          return ['theme=dark', ...(world.jar['XSRF-TOKEN'] ? ['XSRF-TOKEN=' + world.jar['XSRF-TOKEN']] : [])].join('; ')
+          return ['theme=dark', ...(world.jar['tacet_csrf'] ? ['tacet_csrf=' + world.jar['tacet_csrf']] : [])].join('; ')
         },
       },
       navigator: this.without.has('locks') ? {} : { locks: { request: this.lock(tab) } },

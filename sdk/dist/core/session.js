@@ -45,7 +45,7 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
             // Full or forbidden: other tabs and the next load go without.
         }
     };
-    const mark = () => (body ? load()?.g : /(^|; )XSRF-TOKEN=([^;]*)/.exec(document.cookie)?.[2]) ?? '';
+    const mark = () => (body ? load()?.g : /\btacet_csrf=([^;]*)/.exec(document.cookie)?.[1]) ?? '';
     const now = () => performance.now();
     let token;
     /** The mark of `token`, or of the session that is over: another one means that another tab knows more. */
@@ -121,7 +121,7 @@ export const createSession = ({ baseURL = '/auth', storage, delivery, origins = 
         try {
             const res = await fetch(base + path, {
                 method: 'POST',
-                headers: { 'content-type': 'application/json', 'x-xsrf-token': body ? '' : mark() },
+                headers: { 'content-type': 'application/json', 'x-csrf-token': body ? '' : mark() },
                 body: JSON.stringify(data),
                 credentials: body ? 'omit' : 'include',
                 keepalive: true,

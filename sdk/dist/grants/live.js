@@ -58,7 +58,7 @@ export const follow = (session, base, name, to) => {
                 try {
                     // The server lets the refresh cookie read events and does not renew it for that: a page that is
                     // only open does not keep its session alive. Where there is none, the access token is sent.
-                    const cookie = !byToken && /(^|; )XSRF-TOKEN=/.test(document.cookie);
+                    const cookie = !byToken && /\btacet_csrf=/.test(document.cookie);
                     const r = await session.fetch(base + '/events', {
                         headers: { accept: 'text/event-stream', ...(id && { 'last-event-id': id }) },
                         cache: 'no-store',

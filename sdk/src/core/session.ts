@@ -62,7 +62,7 @@ export const createSession: (options?: SessionOptions) => Session = ({
       // Full or forbidden: other tabs and the next load go without.
     }
   }
-  const mark = (): string => (body ? load()?.g : /(^|; )XSRF-TOKEN=([^;]*)/.exec(document.cookie)?.[2]) ?? ''
+  const mark = (): string => (body ? load()?.g : /\btacet_csrf=([^;]*)/.exec(document.cookie)?.[1]) ?? ''
   const now = () => performance.now()
 
   let token: Token | undefined
@@ -142,7 +142,7 @@ export const createSession: (options?: SessionOptions) => Session = ({
     try {
       const res = await fetch(base + path, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'x-xsrf-token': body ? '' : mark() },
+        headers: { 'content-type': 'application/json', 'x-csrf-token': body ? '' : mark() },
         body: JSON.stringify(data),
         credentials: body ? 'omit' : 'include',
         keepalive: true,

@@ -1,0 +1,57 @@
+package profiles_test
+
+import (
+	"net/http"
+	"testing"
+)
+
+// A host of the same domain can set a cookie of any name without the prefix
+// __Host-. What is not authentic is as if it were not there, and of several
+// sessions' tokens the one counts whose access token the page has.
+func TestTossedCookies(t *testing.T) {
+	forEach(t, func(t *testing.T, s style) {
+		if s.cookieName == "" {
+			t.Skip("the token does not travel in a cookie")
+		}
+		h := newHarness(t)
+		mallory := h.open(s)
+		mallory.signIn("bob")
+		for name, value := range map[string]string{"garbage": "garbage", "empty": "", "another user's": mallory.refresh} {
+			for _, ours := range []bool{true, false} {
+				c := h.open(s)
+				c.signIn("alice")
+				line := s.cookieName + "=" + value + "; " + s.cookieName + "=" + c.refresh
+				if !ours {
+					line = s.cookieName + "=" + c.refresh + "; " + s.cookieName + "=" + value
+				}
+				send := func(call [3]string) answer {
+					return h.call(&http.Client{}, call[0], call[1], call[2], "Cookie", line, "Authorization", "Bearer "+c.access)
+				}
+				a := send(s.renew)
+				if !s.ok(a) {
+					t.Fatalf("%s: %d %s", name, a.StatusCode, a.raw)
+				}
+				access := a.text(s.renewedAccess)
+				if s.renewedAccess == "" {
+					access = string(a.raw)
+				}
+				if who := h.whoIs(access); who != "alice" {
+					t.Fatalf("%s: the page of alice got tokens of %q", name, who)
+				}
+				send(s.logout)
+				if who := h.whoIs(access); who != "" {
+					t.Fatalf("%s: alice did not get out", name)
+				}
+			}
+		}
+		if !mallory.renewed(mallory.present(mallory.refresh)) {
+			t.Error("another session was touched")
+		}
+	})
+}
+
+// whoIs asks the native surface whose an access token is; empty: nobody's.
+func (h *harness) whoIs(access string) string {
+	h.Helper()
+	return h.call(http.DefaultClient, "GET", "/auth/me", "", "Authorization", "Bearer "+access).text("user.id")
+}
