@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -254,6 +255,67 @@ func TestReplaysAreBounded(t *testing.T) {
 	if err := r.Use(first, now.Add(time.Hour)); err != nil {
 		t.Errorf("an hour later, Parse refuses it by its age, and nothing is kept: %v", err)
 	}
+}
+
+// What one key does changes nothing for another, however often it does it.
+func TestAKeyMakesRoomForItsOwnReplaysOnly(t *testing.T) {
+	var r dpop.Replays
+	of := dpop.ProofOf
+	if err := r.Use(of("victim", "1"), now); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 300_000 {
+		if err := r.Use(of("busy", strconv.Itoa(i)), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Use(of("victim", "1"), now); !errors.Is(err, dpop.ErrReplay) {
+		t.Errorf("another key made room for a replay: %v", err)
+	}
+	if err := r.Use(of("busy", "299999"), now); !errors.Is(err, dpop.ErrReplay) {
+		t.Errorf("its own latest: %v", err)
+	}
+	if n := r.Remembered(); n > 10_000 {
+		t.Errorf("%d proofs of two keys are remembered", n)
+	}
+	// Many keys, too, are bounded, and those that use several give way first.
+	for i := range 40 {
+		for j := range 8000 {
+			if err := r.Use(of("key "+strconv.Itoa(i), strconv.Itoa(j)), now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := r.Remembered(); n > 1<<18 {
+		t.Errorf("%d proofs are remembered", n)
+	}
+	if err := r.Use(of("victim", "1"), now); !errors.Is(err, dpop.ErrReplay) {
+		t.Errorf("other keys made room for a replay: %v", err)
+	}
+	if _ = r.Use(of("victim", "2"), now.Add(time.Hour)); r.Remembered() != 1 {
+		t.Errorf("after an hour %d proofs are remembered", r.Remembered())
+	}
+}
+
+func TestWhatIsReleasedIsNotRemembered(t *testing.T) {
+	var r dpop.Replays
+	for i := range 100 {
+		p := dpop.ProofOf("key "+strconv.Itoa(i%3), strconv.Itoa(i))
+		if err := r.Use(p, now); err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			r.Release(p)
+			r.Release(p)
+		}
+	}
+	if n := r.Remembered(); n != 1 {
+		t.Errorf("%d are remembered", n)
+	}
+	if err := r.Use(dpop.ProofOf("key 0", "0"), now); !errors.Is(err, dpop.ErrReplay) {
+		t.Errorf("%v", err)
+	}
+	r.Release(dpop.ProofOf("never seen", "0"))
 }
 
 func FuzzParse(f *testing.F) {

@@ -76,7 +76,7 @@ func runNode(file string) error {
 		return err
 	}
 	a.Start()
-	return errors.Join(app.Serve(ctx, ln, a.Handler, log, a.Gateway.Close), a.Close())
+	return errors.Join(a.Serve(ctx, ln, a.Handler), a.Close())
 }
 
 // people is a directory of everybody whose name begins with "u"; the name is the

@@ -138,7 +138,7 @@ func run(ctx context.Context) error {
 
 	var work sync.WaitGroup
 	for ln, h := range map[net.Listener]http.Handler{front: s.proxy, secure: s.proxy, back: mux, control: s.control()} {
-		work.Go(func() { _ = app.Serve(ctx, ln, h, s.app.Config.Logger) })
+		work.Go(func() { _ = s.app.Serve(ctx, ln, h) })
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(map[string]string{
 		"url": "http://" + front.Addr().String(), "tls": "https://" + secure.Addr().String(), "control": "http://" + control.Addr().String()})

@@ -7,16 +7,30 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 )
 
 // shutdownTimeout is how long requests that are running may take to end.
 const shutdownTimeout = 20 * time.Second
 
-// Serve answers on ln until ctx is done; then it takes no new connections and
-// lets the requests that are running end. onStop is called first, to close those
-// that would not.
-func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger, onStop ...func()) error {
+// Serve answers requests on ln with h, which passes them to a.Handler, until ctx
+// is done; then it takes no new connections and lets the requests that are running
+// end. What callers can hold open is bounded.
+func (a *App) Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
+	all := min(maxConns, openFiles()/4*3) // the rest is for the database, upstreams and files
+	return a.serve(ctx, limit(ln, connLimits{all: all, ofAddress: all / 4, exempt: a.speaksForMany, stall: writeStall}, a.Config.Logger), h)
+}
+
+// speaksForMany reports whether connections of an address may be those of many
+// callers.
+func (a *App) speaksForMany(addr netip.Addr) bool {
+	return addr.IsLoopback() || slices.ContainsFunc(a.Config.proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+func (a *App) serve(ctx context.Context, ln net.Listener, h http.Handler) error {
+	log := a.Config.Logger
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -25,9 +39,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	for _, f := range onStop {
-		srv.RegisterOnShutdown(f)
-	}
+	srv.RegisterOnShutdown(a.Gateway.Close) // its streams would not end
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()
 	select {

@@ -91,7 +91,7 @@ func run(e *env, a *app.App, h http.Handler, ln net.Listener) error {
 	}
 	a.Start()
 	e.log.Info("listening", "addr", ln.Addr().String(), "public_url", a.Config.Issuer(), "base_path", a.Config.BasePath, "data", a.Config.Storage(), "pid", os.Getpid())
-	err := app.Serve(e.ctx, ln, h, e.log, a.Gateway.Close)
+	err := a.Serve(e.ctx, ln, h)
 	if cerr := a.Close(); err == nil {
 		err = cerr
 	}

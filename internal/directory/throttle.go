@@ -117,6 +117,7 @@ func (t *Throttle) Allow(name string, from netip.Addr) (retryAfter time.Duration
 		if pair.full(t.freeFor(name, pair, now), t.cfg.Forgive, now) {
 			full = pair
 		} else if !address.full(t.cfg.PerAddress, t.cfg.ForgiveAddress, now) {
+			t.keep(name, from, pair, address)
 			pair.reserve(now)
 			address.reserve(now)
 			return 0, true
@@ -152,10 +153,14 @@ func (t *Throttle) Failed(name string, from netip.Addr) {
 	defer t.mu.Unlock()
 	now := t.cfg.Clock()
 	pair, address := t.tallies(name, from)
+	t.keep(name, from, pair, address)
 	free := t.freeFor(name, pair, now) // as it was when the attempt was let through
 	t.fail(pair, free, t.cfg.Forgive, now)
 	t.fail(address, t.cfg.PerAddress, t.cfg.ForgiveAddress, now)
-	get(t.names, t.key(name, netip.Prefix{})).add(t.cfg.ForgiveAddress, now)
+	key := t.key(name, netip.Prefix{})
+	attacked := get(t.names, key)
+	t.names.Add(key, attacked)
+	attacked.add(t.cfg.ForgiveAddress, now)
 }
 
 // Succeeded settles an attempt with the right password: the address is
@@ -267,18 +272,24 @@ func (e *tally) pendingAt(now time.Time) int {
 	return e.pending
 }
 
+// tallies are those of a name with an address, and of the address. New ones are
+// not kept: an attempt that is turned away must push no other's out of memory.
 func (t *Throttle) tallies(name string, from netip.Addr) (pair, address *tally) {
 	p := network(from)
 	return get(t.pairs, t.key(name, p)), get(t.addresses, t.key("", p))
+}
+
+func (t *Throttle) keep(name string, from netip.Addr, pair, address *tally) {
+	p := network(from)
+	t.pairs.Add(t.key(name, p), pair)
+	t.addresses.Add(t.key("", p), address)
 }
 
 func get(m *simplelru.LRU[uint64, *tally], key uint64) *tally {
 	if e, ok := m.Get(key); ok {
 		return e
 	}
-	e := &tally{}
-	m.Add(key, e)
-	return e
+	return &tally{}
 }
 
 // network is what counts as one address: whoever has one IPv6 address has the

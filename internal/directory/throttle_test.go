@@ -367,3 +367,32 @@ func BenchmarkThrottle(b *testing.B) {
 		th.Succeeded("alice", ip(1))
 	}
 }
+
+// Attempts that are turned away push nobody's failures out of memory.
+func TestAttemptsThatAreTurnedAwayFillNoMemory(t *testing.T) {
+	th, c := newThrottle(func(cfg *ThrottleConfig) { cfg.Entries = 100; cfg.PerAddress = 10 })
+	for range 6 {
+		guess(th, c, "alice", ip(1))
+	}
+	if _, ok := th.Allow("alice", ip(1)); ok {
+		t.Fatal("alice's guesser is not held up")
+	}
+	for i := range 11 {
+		guess(th, c, fmt.Sprint("a", i), ip(2))
+	}
+	if _, ok := th.Allow("b", ip(2)); ok {
+		t.Fatal("the second address is not held up")
+	}
+	pairs, addresses := th.pairs.Len(), th.addresses.Len()
+	for i := range 1000 {
+		if _, ok := th.Allow(fmt.Sprint("c", i), ip(2)); ok {
+			t.Fatal("the second address was let through")
+		}
+	}
+	if th.pairs.Len() != pairs || th.addresses.Len() != addresses {
+		t.Errorf("%d pairs and %d addresses became %d and %d", pairs, addresses, th.pairs.Len(), th.addresses.Len())
+	}
+	if pair, _ := th.tallies("alice", ip(1)); pair.level == 0 {
+		t.Error("the failures for alice are forgotten")
+	}
+}

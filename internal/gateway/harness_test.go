@@ -118,7 +118,7 @@ func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 	h.app.Start()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- app.Serve(ctx, ln, h.app.Handler, cfg.Logger, h.app.Gateway.Close) }()
+	go func() { served <- h.app.Serve(ctx, ln, h.app.Handler) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-served; err != nil {

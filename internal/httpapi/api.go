@@ -79,9 +79,10 @@ type API struct {
 	origins *http.CrossOriginProtection
 	wings   []Wing
 
-	outages        outages
-	streams, feeds atomic.Int64 // open ones
-	stops          stops
+	outages           outages
+	streams, feeds    atomic.Int64 // open ones
+	ofUser, ofSession shares       // of the streams
+	stops             stops
 }
 
 // New returns the handler of the native surface (wire.md §1) with its wings, and

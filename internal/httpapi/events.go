@@ -100,14 +100,11 @@ func invalidIfRefused(err error) error {
 // events sends a user's events until the session ends, after it has said so, or
 // the credential expires.
 func (a *API) events(w http.ResponseWriter, r *http.Request, who listener) error {
-	release, err := count(&a.streams, maxStreams)
+	release, err := a.place(who)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if a.Events.Listeners(who.user) >= maxUserStreams {
-		return errTooManyStreams
-	}
 	after, given := lastEventID(r)
 	sub, reset, err := a.Events.Subscribe(who.user, after)
 	if err != nil {

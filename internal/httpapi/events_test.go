@@ -249,17 +249,33 @@ func TestThePlatformsEventSource(t *testing.T) {
 	h.call(http.DefaultClient, "GET", "/auth/events", "", cookie(now)...).problem(401, wire.CodeInvalidToken)
 }
 
-func TestOneUserCannotTakeAllStreams(t *testing.T) {
+func TestOneSessionCannotTakeAllStreamsOfItsUser(t *testing.T) {
 	h := running(t)
-	g, bob := h.begin("alice"), h.begin("bob")
-	for range 64 {
-		h.events(g.AccessToken)
+	refused := func(g session.Grant) {
+		t.Helper()
+		a := h.call(http.DefaultClient, "GET", "/auth/events", "", bearer(g.AccessToken)...)
+		if p := a.problem(503, wire.CodeUnavailable); !strings.Contains(p.Detail, "streams") || a.Header.Get("Retry-After") == "" {
+			t.Errorf("%+v", p)
+		}
 	}
-	a := h.call(http.DefaultClient, "GET", "/auth/events", "", bearer(g.AccessToken)...)
-	if p := a.problem(503, wire.CodeUnavailable); !strings.Contains(p.Detail, "streams") || a.Header.Get("Retry-After") == "" {
-		t.Errorf("%+v", p)
+	var last *reader
+	for range 4 {
+		g := h.begin("alice")
+		for range 16 {
+			last = h.events(g.AccessToken)
+		}
+		refused(g)
 	}
+	fifth, bob := h.begin("alice"), h.begin("bob")
+	refused(fifth) // 64 are all that a user has
 	h.events(bob.AccessToken)
+	last.cancel()
+	for i := 0; h.call(http.DefaultClient, "HEAD", "/auth/events", "", bearer(fifth.AccessToken)...).StatusCode != http.StatusOK; i++ {
+		if i == 2000 {
+			t.Fatal("the place of a stream that ended is not free")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 func TestAThousandSubscribers(t *testing.T) {
@@ -309,7 +325,7 @@ func TestStreamsEndWhenTheServerStops(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
-	go func() { stopped <- app.Serve(ctx, ln, h.app.Handler, slog.New(slog.DiscardHandler)) }()
+	go func() { stopped <- h.app.Serve(ctx, ln, h.app.Handler) }()
 	h.url = "http://" + ln.Addr().String()
 	s, feed := h.events(g.AccessToken), h.stream("/auth/feed", bearer(feedToken)...)
 	stop()

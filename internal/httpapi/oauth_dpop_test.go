@@ -174,6 +174,11 @@ func TestRFC9449_11_1_ReplayAtTheTokenEndpoint(t *testing.T) {
 			h.form(wire.PathToken, p, dpop.Header, proof).oauthError(400, "invalid_dpop_proof")
 		})
 	}
+	// Who is refused for another reason fills no memory of proofs.
+	fresh := h.proof(key, "POST", wire.PathToken)
+	h.form(wire.PathToken, values("grant_type", "refresh_token", "refresh_token", "nonsense", "client_id", "spa"), dpop.Header, fresh).oauthError(400, "invalid_grant")
+	h.form(wire.PathToken, p, dpop.Header, fresh).bound()
+	h.form(wire.PathToken, p, dpop.Header, fresh).oauthError(400, "invalid_dpop_proof")
 	old := h.proof(key, "POST", wire.PathToken)
 	h.clock.advance(dpop.MaxAge + time.Second)
 	h.form(wire.PathToken, p, dpop.Header, old).oauthError(400, "invalid_dpop_proof")

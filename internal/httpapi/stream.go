@@ -18,11 +18,13 @@ const (
 	// writeTimeout is how long a peer may leave us sitting on what we want to
 	// send before it counts as dead.
 	writeTimeout = 10 * time.Second
-	// maxStreams bounds the streams of browsers, maxUserStreams those of one
-	// user, maxFeeds those of resource servers.
-	maxStreams     = 20_000
-	maxUserStreams = 64
-	maxFeeds       = 256
+	// maxStreams bounds the streams of browsers, maxUserStreams those of one user,
+	// maxSessionStreams those of one session, so that none of them takes all that
+	// the user has, and maxFeeds those of resource servers.
+	maxStreams        = 20_000
+	maxUserStreams    = 64
+	maxSessionStreams = 16
+	maxFeeds          = 256
 
 	flushAt = 16 << 10 // bytes
 )
@@ -93,6 +95,52 @@ func count(n *atomic.Int64, limit int64) (release func(), err error) {
 		return nil, errTooManyStreams
 	}
 	return func() { n.Add(-1) }, nil
+}
+
+// shares counts who has how many streams open.
+type shares struct {
+	mu   sync.Mutex
+	open map[string]int
+}
+
+// take takes a place among at most limit of this holder.
+func (s *shares) take(holder string, limit int) (release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[holder] >= limit {
+		return nil, errTooManyStreams
+	}
+	if s.open == nil {
+		s.open = map[string]int{}
+	}
+	s.open[holder]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[holder]--; s.open[holder] == 0 {
+			delete(s.open, holder)
+		}
+	}, nil
+}
+
+// place takes a place for a stream of a browser.
+func (a *API) place(who listener) (release func(), err error) {
+	all, err := count(&a.streams, maxStreams)
+	if err != nil {
+		return nil, err
+	}
+	ofUser, err := a.ofUser.take(who.user, maxUserStreams)
+	if err != nil {
+		all()
+		return nil, err
+	}
+	ofSession, err := a.ofSession.take(who.session.String(), maxSessionStreams)
+	if err != nil {
+		ofUser()
+		all()
+		return nil, err
+	}
+	return func() { ofSession(); ofUser(); all() }, nil
 }
 
 // stops tells streams that the server which they run on is being shut down:

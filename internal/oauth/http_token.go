@@ -16,12 +16,13 @@ import (
 
 // token is POST /oauth/token.
 func (a *surface) token(w http.ResponseWriter, r *http.Request, client *Client, p form.Params) error {
-	ctx, err := a.withProof(r)
+	ctx, refused, err := a.withProof(r)
 	if err != nil {
 		return err
 	}
 	answer, err := a.server.Token(ctx, client, p, a.Contact(r))
 	if err != nil {
+		refused()
 		return err
 	}
 	return httpapi.WriteJSON(w, http.StatusOK, answer)
@@ -29,11 +30,12 @@ func (a *surface) token(w http.ResponseWriter, r *http.Request, client *Client, 
 
 // withProof is the context of a request to the token endpoint that may carry a
 // proof of possession (RFC 9449 §5). A replay is refused before the grant is
-// looked at, so that a proof serves one request at most.
-func (a *surface) withProof(r *http.Request) (context.Context, error) {
+// looked at, so that a proof serves one request at most. refused must be called
+// when the grant is refused: only those who have one fill the memory of proofs.
+func (a *surface) withProof(r *http.Request) (ctx context.Context, refused func(), err error) {
 	values := r.Header.Values(dpop.Header)
 	if values == nil {
-		return r.Context(), nil
+		return r.Context(), func() {}, nil
 	}
 	now := a.Sessions.Clock()
 	p, err := dpop.Parse(values, dpop.Request{Method: r.Method, URI: a.PublicOrigin + wire.PathToken}, now)
@@ -41,9 +43,9 @@ func (a *surface) withProof(r *http.Request) (context.Context, error) {
 		err = a.proofs.Use(p, now)
 	}
 	if err != nil {
-		return nil, &form.Error{Code: form.CodeInvalidProof, Description: dpop.Describe(err)}
+		return nil, nil, &form.Error{Code: form.CodeInvalidProof, Description: dpop.Describe(err)}
 	}
-	return session.WithProof(r.Context(), p.Key), nil
+	return session.WithProof(r.Context(), p.Key), func() { a.proofs.Release(p) }, nil
 }
 
 // revoke is POST /oauth/revoke.
