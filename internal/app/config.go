@@ -183,8 +183,8 @@ func (c *Config) checkOrigins() error {
 	var errs []error
 	for _, o := range c.CORSOrigins {
 		u, err := url.Parse(o)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
-			errs = append(errs, fmt.Errorf("cors-origin %q is not an origin: give scheme://host[:port] with nothing behind it (no *, because calls carry credentials)", o))
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.Contains(o, "*") {
+			errs = append(errs, fmt.Errorf("cors-origin %q is not an origin: give scheme://host[:port] with nothing behind it, each origin by itself (no *, because calls carry credentials)", o))
 		} else if u.Scheme == "http" && !isLoopback(u.Hostname()) && !c.InsecureHTTP {
 			errs = append(errs, fmt.Errorf("cors-origin %q is plain http on a host that is not loopback: use https, or say insecure-http", o))
 		}
@@ -204,9 +204,26 @@ func (c *Config) checkProxies() error {
 			errs = append(errs, fmt.Errorf("trusted-proxy %q is neither an address nor a network like 10.0.0.0/8", p))
 			continue
 		}
+		if tooWide(prefix) {
+			errs = append(errs, fmt.Errorf("trusted-proxy %q takes in a large part of the Internet, and whoever is in it can say that they call from any address: name your own proxies, by address or by a network of at most /8 (IPv6: /16)", p))
+			continue
+		}
 		c.proxies = append(c.proxies, prefix)
 	}
 	return errors.Join(errs...)
+}
+
+// tooWide reports whether a network can't be that of somebody's proxies. fc00::/7
+// and fe80::/10 are private (RFC 4193, RFC 4291); ::ffff:0:0/96 is all of IPv4.
+func tooWide(p netip.Prefix) bool {
+	switch a := p.Addr(); {
+	case a.Is4():
+		return p.Bits() < 8
+	case a.Is4In6():
+		return p.Bits() < 96+8
+	default:
+		return p.Bits() < 16 && !(a.IsPrivate() && p.Bits() >= 7) && !(a.IsLinkLocalUnicast() && p.Bits() >= 10)
+	}
 }
 
 func (c *Config) checkChoices() error {

@@ -1,16 +1,20 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/telemetry"
 )
 
 type confCmd struct {
 	Print    confPrintCmd    `cmd:"" help:"Print all settings as a YAML file, from flags, environment, file and defaults."`
-	Validate confValidateCmd `cmd:"" help:"Check the settings without starting anything."`
+	Validate confValidateCmd `cmd:"" help:"Check the settings as serve does, without starting anything."`
 }
 
 type confPrintCmd struct{ serveCmd }
@@ -70,10 +74,17 @@ func (c *confValidateCmd) Run(e *env) error {
 	if url == "" {
 		url = "http://" + c.Listen
 	}
-	cfg := c.serverFlags.config(e, c.dataFlags, url)
-	if err := cfg.Normalize(); err != nil {
+	errs := []error{checkAddress("listen", c.Listen), app.Validate(e.ctx, c.serverFlags.config(e, c.dataFlags, url))}
+	if c.AdminListen != "" {
+		errs = append(errs, checkAddress("admin-listen", c.AdminListen))
+	}
+	_, stop, err := telemetry.Traces(e.ctx, version(), e.log)
+	if err == nil {
+		stop(e.ctx)
+	}
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return &usageError{err}
 	}
-	_, err := fmt.Fprintln(e.stdout, "the settings are valid")
+	_, err = fmt.Fprintln(e.stdout, "the settings are valid")
 	return err
 }

@@ -4,7 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
@@ -17,6 +22,7 @@ type devCmd struct {
 	Listen    string        `help:"Address to listen on (${default})." placeholder:"ADDR" default:"127.0.0.1:8080"`
 	PublicURL string        `name:"public-url" help:"URL under which browsers reach the server." placeholder:"URL"`
 	Data      string        `help:"Data directory (default: a temporary one, removed at the end)." placeholder:"DIR" type:"path"`
+	Expose    bool          `name:"expose-demo-passwords" help:"Listen on an address that others can reach, although everybody knows the demo's passwords."`
 	AccessTTL time.Duration `name:"access-ttl" help:"Lifetime of an access token (${default})." placeholder:"TIME" default:"10s"`
 }
 
@@ -31,11 +37,14 @@ var demoUsers = []struct {
 }
 
 func (c *devCmd) Run(e *env) (err error) {
-	ln, err := listen(c.Listen)
+	ln, err := listen("listen", c.Listen)
 	if err != nil {
 		return err
 	}
 	defer ln.Close()
+	if err := c.checkExposure(e, ln.Addr()); err != nil {
+		return err
+	}
 	dir := c.Data
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "tacet-dev-"); err != nil {
@@ -67,7 +76,37 @@ func (c *devCmd) Run(e *env) (err error) {
 	}
 	// Its streams would keep a graceful stop waiting.
 	defer context.AfterFunc(e.ctx, page.Close)()
-	return run(e, a, page, ln)
+	return run(e, a, c.onlyHosts(page), ln)
+}
+
+// checkExposure refuses to show the demo to a network: the passwords of its
+// administrator are known.
+func (c *devCmd) checkExposure(e *env, on net.Addr) error {
+	addr, err := netip.ParseAddrPort(on.String())
+	if err == nil && addr.Addr().IsLoopback() {
+		return nil
+	}
+	if !c.Expose {
+		return &usageError{fmt.Errorf("--listen %s: others could reach the demo there, and everybody knows its passwords: listen on 127.0.0.1, or say --expose-demo-passwords if that is what you want", c.Listen)}
+	}
+	fmt.Fprintf(e.stderr, "\n  WARNING: everybody who reaches %s can sign in as an administrator: the passwords of this demo are known.\n", on)
+	return nil
+}
+
+// onlyHosts refuses requests for hosts that are not this one, in which a page of
+// another site has made its own name lead here (DNS rebinding).
+func (c *devCmd) onlyHosts(h http.Handler) http.Handler {
+	public, _ := url.Parse(c.PublicURL)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		ip, err := netip.ParseAddr(host)
+		loopback := err == nil && ip.IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
+		if loopback || err == nil && c.Expose || public != nil && public.Host != "" && strings.EqualFold(host, public.Hostname()) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		http.Error(w, "tacet dev answers for localhost and 127.0.0.1 only, and for the host of --public-url.", http.StatusMisdirectedRequest)
+	})
 }
 
 func addDemoUsers(e *env, a *app.App) error {

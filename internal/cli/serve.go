@@ -24,14 +24,14 @@ type serveCmd struct {
 }
 
 func (c *serveCmd) Run(e *env) error {
-	ln, err := listen(c.Listen)
+	ln, err := listen("listen", c.Listen)
 	if err != nil {
 		return err
 	}
 	defer ln.Close()
 	var admin net.Listener
 	if c.AdminListen != "" {
-		if admin, err = listen(c.AdminListen); err != nil {
+		if admin, err = listen("admin-listen", c.AdminListen); err != nil {
 			return err
 		}
 		defer admin.Close()
@@ -72,14 +72,6 @@ func publicURL(set string, ln net.Listener) string {
 		return set
 	}
 	return "http://" + ln.Addr().String()
-}
-
-func listen(addr string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, &usageError{err}
-	}
-	return ln, nil
 }
 
 // run serves until the program is told to stop, then lets running requests end.
