@@ -66,10 +66,11 @@ var packages = map[string]pkg{
 	"internal/httpapi":      {kernel, "the session calls over HTTP, and the seam that wings are put on", []string{"internal/events", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "verify", "wire"}},
 	"internal/httpapi/form": {kernel, "parameters of OAuth requests and the errors they are answered with", []string{"internal/problem"}},
 	"internal/httpapi/page": {kernel, "pages for people: one template, forms that no foreign site can send", []string{"internal/problem", "wire"}},
-	"internal/store/sqlite": {kernel, "the embedded store: one writer with group commit", []string{"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
+	"internal/store":        {kernel, "what can be wrong with a store", nil},
+	"internal/store/sqlite": {kernel, "the embedded store: one writer with group commit", []string{"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "internal/store", "rotation"}},
 	"internal/store/postgres": {kernel, "a database that nodes share; refreshes in batches",
-		[]string{"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
-	"internal/store/guard": {kernel, "between domains and stores: gates, time limits, measurements", []string{"internal/directory", "internal/events", "internal/gate", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
+		[]string{"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "internal/store", "rotation"}},
+	"internal/store/bounded": {kernel, "between domains and stores: gates, time limits, measurements", []string{"internal/directory", "internal/events", "internal/gate", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
 
 	"internal/accounts":   {wing, "administration: what spans users, roles and sessions, and who may do what to whom", []string{"internal/directory", "internal/httpapi", "internal/keys", "internal/problem", "internal/session", "rotation", "wire"}},
 	"internal/oauth":      {wing, "OAuth and OpenID provider: clients, codes, devices, ID tokens; every grant ends in a session", []string{"dpop", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire"}},
@@ -82,7 +83,7 @@ var packages = map[string]pkg{
 
 	"internal/config": {face, "settings from the environment and one file", nil},
 	"internal/app": {face, "the composition: the only place that constructs concrete types", []string{"internal/accounts", "internal/directory", "internal/encryption", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/idp", "internal/keys", "internal/oauth", "internal/profiles", "internal/session",
-		"internal/store/guard", "internal/store/postgres", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"}},
+		"internal/store", "internal/store/bounded", "internal/store/postgres", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"}},
 	"internal/cli":        {face, "the commands", []string{"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/idp", "internal/keys", "internal/oauth", "internal/profiles", "internal/session", "internal/telemetry", "rotation", "wire"}},
 	"cmd/tacet":           {face, "the program; main.go only", []string{"internal/cli"}},
 	"":                    {face, "package tacet: the server inside a Go program", []string{"internal/app", "internal/directory", "internal/idp", "internal/session", "internal/telemetry", "rotation", "verify", "wire"}},

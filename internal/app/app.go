@@ -21,7 +21,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/profiles"
 	"github.com/tacet-dev/tacet/internal/session"
-	"github.com/tacet-dev/tacet/internal/store/guard"
+	"github.com/tacet-dev/tacet/internal/store/bounded"
 	"github.com/tacet-dev/tacet/internal/telemetry"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
@@ -50,8 +50,8 @@ type App struct {
 	Handler    http.Handler
 	Metrics    *telemetry.Metrics
 
-	guard *guard.Config
-	gates struct{ renewals, others, signIns *gate.Gate }
+	bounds *bounded.Config
+	gates  struct{ renewals, others, signIns *gate.Gate }
 
 	wings  []httpapi.Wing
 	caches atomic.Pointer[directory.Directory]
@@ -92,15 +92,15 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := a.openEvents(ctx, committed); err != nil {
 		return nil, err
 	}
-	a.Directory = directory.New(directory.Config{Store: enforcedDirectory{a.guard.Directory(a.DB.Directory()), a.enforce}, Clock: cfg.Clock, Rand: rand.Reader, Parallel: passwordsAtOnce()})
+	a.Directory = directory.New(directory.Config{Store: enforcedDirectory{a.bounds.Directory(a.DB.Directory()), a.enforce}, Clock: cfg.Clock, Rand: rand.Reader, Parallel: passwordsAtOnce()})
 	a.caches.Store(a.Directory)
 	users, authenticator := cfg.Directory, cfg.Authenticator
 	if users == nil {
 		users, authenticator = embedded{a.Directory}, embedded{a.Directory}
 	}
 	a.Sessions = session.New(session.Config{
-		Store:         enforcedSessions{a.guard.Sessions(a.DB.Sessions()), a.enforce},
-		Links:         a.guard.Links(a.DB.Links()),
+		Store:         enforcedSessions{a.bounds.Sessions(a.DB.Sessions()), a.enforce},
+		Links:         a.bounds.Links(a.DB.Links()),
 		Keys:          a.Keys,
 		Directory:     users,
 		Authenticator: boundedSignIns{authenticator, a.gates.signIns},
@@ -199,7 +199,7 @@ func (a *App) openKeys(ctx context.Context) error {
 		return err
 	}
 	a.Keys, err = keys.Open(ctx, keys.Config{
-		Store:  a.guard.Keys(a.DB.Keys()),
+		Store:  a.bounds.Keys(a.DB.Keys()),
 		Master: master,
 		Policy: keys.Policy{Algorithm: a.Config.Algorithm, Encryption: a.Config.Encryption.Encryption, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
 		Clock:  a.Config.Clock,
@@ -215,7 +215,7 @@ func (a *App) openEvents(ctx context.Context, committed <-chan struct{}) (err er
 	window := a.Config.AccessTTL + wire.FeedMargin*time.Second
 	a.Live = verify.NewLiveSet(window, 0, a.Config.Clock)
 	a.Events, err = events.Open(ctx, events.Config{
-		Log:    a.guard.Events(a.DB.Events()),
+		Log:    a.bounds.Events(a.DB.Events()),
 		Clock:  a.Config.Clock,
 		Logger: a.Config.Logger,
 		Window: window,

@@ -18,8 +18,8 @@ import (
 
 const eventually = 20 * time.Second // no measure of anything
 
-// bounded is a server on a loopback port with these limits.
-func bounded(t *testing.T, l connLimits, h http.Handler) (addr string, ln *limited) {
+// withBounds is a server on a loopback port with these limits.
+func withBounds(t *testing.T, l connLimits, h http.Handler) (addr string, ln *limited) {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -80,7 +80,7 @@ func dial(t *testing.T, addr, from string) net.Conn {
 }
 
 func TestConnectionsThatNeverReadAreCut(t *testing.T) {
-	addr, ln := bounded(t, connLimits{all: 1000, ofAddress: 1000, stall: 100 * time.Millisecond}, nil)
+	addr, ln := withBounds(t, connLimits{all: 1000, ofAddress: 1000, stall: 100 * time.Millisecond}, nil)
 	const n = 30
 	for range n {
 		c := dial(t, addr, "127.0.0.1")
@@ -115,7 +115,7 @@ func TestSlowResponsesAreNotCut(t *testing.T) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(-time.Second))
 		fmt.Fprintln(w, "never")
 	})
-	addr, _ := bounded(t, connLimits{all: 10, ofAddress: 10, stall: stall}, mux)
+	addr, _ := withBounds(t, connLimits{all: 10, ofAddress: 10, stall: stall}, mux)
 	c := dial(t, addr, "127.0.0.1")
 	in := bufio.NewReader(c)
 	for _, path := range []string{"/stream", "/late", "/stream"} {
@@ -136,7 +136,7 @@ func TestSlowResponsesAreNotCut(t *testing.T) {
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
-	addr, ln := bounded(t, connLimits{all: 5, ofAddress: 3, stall: time.Second, exempt: func(a netip.Addr) bool { return a == netip.MustParseAddr("127.0.0.9") }}, nil)
+	addr, ln := withBounds(t, connLimits{all: 5, ofAddress: 3, stall: time.Second, exempt: func(a netip.Addr) bool { return a == netip.MustParseAddr("127.0.0.9") }}, nil)
 	served := func(c net.Conn) bool {
 		_, _ = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)

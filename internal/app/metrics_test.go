@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store"
 	"github.com/tacet-dev/tacet/internal/store/postgres"
 	"github.com/tacet-dev/tacet/internal/store/sqlite"
 	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
@@ -130,12 +131,12 @@ func TestMetricsKnowAllReasons(t *testing.T) {
 // Failures of both stores have names of their own; answers are no failures.
 func TestFailuresHaveNames(t *testing.T) {
 	for name, errs := range map[string][]error{
-		"full":        {&sqlite.Error{Kind: sqlite.ErrFull}, &postgres.Error{Kind: postgres.ErrFull}},
-		"read_only":   {&sqlite.Error{Kind: sqlite.ErrReadOnly}, &postgres.Error{Kind: postgres.ErrReadOnly}},
-		"busy":        {&sqlite.Error{Kind: sqlite.ErrBusy}, &postgres.Error{Kind: postgres.ErrBusy}},
-		"unreachable": {&postgres.Error{Kind: postgres.ErrUnreachable}},
-		"timeout":     {&postgres.Error{Kind: postgres.ErrTimeout}},
-		"other":       {&sqlite.Error{}, &postgres.Error{}},
+		"full":        {&store.Error{Kind: sqlite.ErrFull}, &store.Error{Kind: postgres.ErrFull}},
+		"read_only":   {&store.Error{Kind: sqlite.ErrReadOnly}, &store.Error{Kind: postgres.ErrReadOnly}},
+		"busy":        {&store.Error{Kind: sqlite.ErrBusy}, &store.Error{Kind: postgres.ErrBusy}},
+		"unreachable": {&store.Error{Kind: postgres.ErrUnreachable}},
+		"timeout":     {&store.Error{Kind: postgres.ErrTimeout}},
+		"other":       {&store.Error{}, &store.Error{}},
 		"":            {session.ErrNotFound, session.ErrConflict},
 	} {
 		for _, err := range errs {

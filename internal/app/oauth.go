@@ -15,7 +15,7 @@ import (
 
 func (a *App) openOAuth() {
 	a.OAuth = oauth.New(oauth.Config{
-		Store:        a.guard.OAuth(a.DB.OAuth()),
+		Store:        a.bounds.OAuth(a.DB.OAuth()),
 		Sessions:     a.Sessions,
 		Access:       a.accessClaims,
 		Tokens:       a.Keys,

@@ -13,9 +13,8 @@ import (
 	"github.com/tacet-dev/tacet/internal/gate"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
-	"github.com/tacet-dev/tacet/internal/store/guard"
-	"github.com/tacet-dev/tacet/internal/store/postgres"
-	"github.com/tacet-dev/tacet/internal/store/sqlite"
+	"github.com/tacet-dev/tacet/internal/store"
+	"github.com/tacet-dev/tacet/internal/store/bounded"
 	"github.com/tacet-dev/tacet/internal/telemetry"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
@@ -49,14 +48,14 @@ func (a *App) watch() {
 		Outcomes: outcomes(),
 		Results:  []string{signInAccepted, signInRefused, signInThrottled, signInUnavailable},
 		Reasons:  []string{wire.ReasonSignedOut, wire.ReasonEndedByUser, wire.ReasonEndedByAdmin, wire.ReasonReuseDetected, wire.ReasonUserDisabled, wire.ReasonPassword, wire.ReasonProvider},
-		Failures: failures(),
+		Failures: store.Names(),
 	})
 	limits := signInLimits()
 	if a.Config.Directory != nil {
 		limits = ownSignIns
 	}
 	a.gates.renewals, a.gates.others, a.gates.signIns = gate.New("renewals", renewalLimits), gate.New("others", otherLimits), gate.New("sign_ins", limits)
-	a.guard = &guard.Config{
+	a.bounds = &bounded.Config{
 		Renewals: a.gates.renewals, Others: a.gates.others,
 		Failure: failure,
 		Observe: a.Metrics.StoreCall,
@@ -101,50 +100,24 @@ func (a *App) undecided(err error) {
 	}
 }
 
-// failureNames are the metrics' names of what can be wrong with a store.
-var failureNames = []struct {
-	kind error
-	name string
-}{
-	{gate.ErrShed, ""}, // counted by the gate
-	{sqlite.ErrFull, "full"}, {postgres.ErrFull, "full"},
-	{sqlite.ErrReadOnly, "read_only"}, {postgres.ErrReadOnly, "read_only"},
-	{sqlite.ErrBusy, "busy"}, {postgres.ErrBusy, "busy"},
-	{sqlite.ErrIO, "io"}, {postgres.ErrIO, "io"},
-	{sqlite.ErrCorrupt, "corrupt"},
-	{sqlite.ErrAccess, "access"}, {postgres.ErrAccess, "access"},
-	{postgres.ErrUnreachable, "unreachable"},
-	{postgres.ErrTimeout, "timeout"},
-	{context.DeadlineExceeded, "timeout"},
-	{context.Canceled, ""}, // the caller has gone
-}
-
-const failureOther = "other"
-
-func failures() (names []string) {
-	for _, f := range failureNames {
-		if f.name != "" {
-			names = append(names, f.name)
-		}
-	}
-	return append(names, failureOther)
-}
-
-// failure is guard.Config.Failure.
+// failure is bounded.Config.Failure.
 func failure(err error) string {
-	switch err { // the usual answers, which renewals get too
+	switch err { // the usual responses, which renewals get too
 	case session.ErrNotFound, session.ErrConflict, oauth.ErrNotFound, directory.ErrNotFound:
 		return ""
 	}
-	for _, f := range failureNames {
-		if errors.Is(err, f.kind) {
-			return f.name
-		}
+	var e *store.Error
+	switch {
+	case errors.Is(err, gate.ErrShed): // counted by the gate
+	case errors.As(err, &e) && e.Name() != store.Other:
+		return e.Name()
+	case errors.Is(err, context.DeadlineExceeded):
+		return store.Timeout
+	case errors.Is(err, context.Canceled): // the caller has gone
+	case e != nil:
+		return store.Other
 	}
-	if errors.As(err, new(*sqlite.Error)) || errors.As(err, new(*postgres.Error)) {
-		return failureOther
-	}
-	return "" // an answer
+	return "" // no failure of the store
 }
 
 // Results of sign-ins with a password.

@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tacet-dev/tacet/internal/store"
 )
 
 // attempts bounds how often a call goes to the server. A server that has just
@@ -39,7 +41,7 @@ func (db *DB) repeatFor(ctx context.Context, limit time.Duration, pool *pgxpool.
 		return err
 	}
 	if db.closed.Load() && pool == db.pool { // renewals that are queued are still made
-		return &Error{Where: db.where, Kind: ErrClosed}
+		return &store.Error{Where: db.where, Kind: ErrClosed}
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()

@@ -7,74 +7,37 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tacet-dev/tacet/internal/store"
 )
 
-// What can be wrong with the store, for errors.Is. The error that wraps one of
-// these names the database and says what to do.
+// What can be wrong with the store. The error that wraps one of these names the
+// database and says what to do.
 var (
-	ErrNewerSchema = errors.New("written by a newer version of tacet")
-	ErrUnreleased  = errors.New("written by a version of tacet from before its first release")
-	ErrOlderSchema = errors.New("its schema is not up to date")
-	ErrFull        = errors.New("no space left for the database")
-	ErrReadOnly    = errors.New("the database cannot be written to")
-	ErrAccess      = errors.New("the database cannot be opened with this name and password")
-	ErrNoDatabase  = errors.New("there is no such database")
-	ErrBusy        = errors.New("the database has no connection or no lock to give")
-	ErrUnreachable = errors.New("the database does not answer")
-	ErrTimeout     = errors.New("the database was too slow")
-	ErrIO          = errors.New("the disk under the database failed")
-	ErrCopying     = errors.New("tacet migrate copy has not come to its end on this database")
-	ErrClosed      = errors.New("the store is closed")
+	ErrNewerSchema = &store.Kind{Text: "written by a newer version of tacet",
+		Advice: "nothing was touched; run the newer version of tacet on it, or take the schema back with it (tacet migrate down)"}
+	ErrUnreleased = &store.Kind{Text: "written by a version of tacet from before its first release",
+		Advice: "nothing was touched; name an empty database, where users have to be added anew, or go on with the version that wrote it"}
+	ErrOlderSchema = &store.Kind{Text: "its schema is not up to date", Advice: "run tacet migrate as a database user that may create tables"}
+	ErrFull        = &store.Kind{Name: store.Full, Text: "no space left for the database",
+		Advice: "make room on the server's disk; nothing that was answered is lost, and no restart is needed"}
+	ErrReadOnly = &store.Kind{Name: store.ReadOnly, Text: "the database cannot be written to",
+		Advice: "it is a standby, or it was told to be read-only; name the primary, or several hosts with target_session_attrs=read-write"}
+	ErrAccess = &store.Kind{Name: store.Access, Text: "the database cannot be opened with this name and password",
+		Advice: "check user, password and rights in database-url, and the server's pg_hba.conf"}
+	ErrNoDatabase = &store.Kind{Text: "there is no such database", Advice: "create it (createdb), or name another in database-url"}
+	ErrBusy       = &store.Kind{Name: store.Busy, Text: "the database has no connection or no lock to give",
+		Advice: "raise max_connections on the server or lower database-conns on the nodes; no restart is needed"}
+	ErrUnreachable = &store.Kind{Name: store.Unreachable, Text: "the database does not answer",
+		Advice: "it is tried again with every call; nothing that was answered is lost, and no restart is needed"}
+	ErrTimeout = &store.Kind{Name: store.Timeout, Text: "the database was too slow",
+		Advice: "see what the server is busy with (pg_stat_activity); no restart is needed"}
+	ErrIO = &store.Kind{Name: store.IO, Text: "the disk under the database failed",
+		Advice: "look at the server's log; nothing that was answered is lost as long as the disk kept it"}
+	ErrCopying = &store.Kind{Text: "tacet migrate copy has not come to its end on this database",
+		Advice: "run the same copy again until it ends, or name another database"}
+	ErrClosed = &store.Kind{Text: "the store is closed"}
 )
-
-// Error is a failure of the store. Kind is one of this package's Err… values,
-// nil if the cause fits none; Err is the cause. It never holds the password.
-type Error struct {
-	Where string // host, port and database
-	Kind  error
-	Err   error
-}
-
-var advice = map[error]string{
-	ErrNewerSchema: "nothing was touched; run the newer version of tacet on it, or take the schema back with it (tacet migrate down)",
-	ErrUnreleased:  "nothing was touched; name an empty database, where users have to be added anew, or go on with the version that wrote it",
-	ErrOlderSchema: "run tacet migrate as a database user that may create tables",
-	ErrFull:        "make room on the server's disk; nothing that was answered is lost, and no restart is needed",
-	ErrReadOnly:    "it is a standby, or it was told to be read-only; name the primary, or several hosts with target_session_attrs=read-write",
-	ErrAccess:      "check user, password and rights in database-url, and the server's pg_hba.conf",
-	ErrNoDatabase:  "create it (createdb), or name another in database-url",
-	ErrBusy:        "raise max_connections on the server or lower database-conns on the nodes; no restart is needed",
-	ErrUnreachable: "it is tried again with every call; nothing that was answered is lost, and no restart is needed",
-	ErrTimeout:     "see what the server is busy with (pg_stat_activity); no restart is needed",
-	ErrIO:          "look at the server's log; nothing that was answered is lost as long as the disk kept it",
-	ErrCopying:     "run the same copy again until it ends, or name another database",
-}
-
-// Error names the database, says what is wrong with it and what to do.
-func (e *Error) Error() string {
-	if e.Kind == nil {
-		return fmt.Sprintf("store %s: %v", e.Where, e.Err)
-	}
-	s := fmt.Sprintf("store %s: %v", e.Where, e.Kind)
-	if e.Err != nil {
-		s += fmt.Sprintf(" (%v)", e.Err)
-	}
-	if a := advice[e.Kind]; a != "" {
-		s += ": " + a
-	}
-	return s
-}
-
-// Unwrap gives both the kind and the cause to errors.Is and errors.As.
-func (e *Error) Unwrap() []error {
-	var errs []error
-	for _, err := range []error{e.Kind, e.Err} {
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errs
-}
 
 // final marks an error that is an answer, not a failure of the database: it
 // ends an attempt for good and is handed on as it is.
@@ -130,12 +93,12 @@ func outcomeOf(err error) outcome {
 	return unknown
 }
 
-// wrap turns an error of the driver into an *Error. Answers (final) and errors
+// wrap turns an error of the driver into a *store.Error. Answers (final) and errors
 // of the caller's own context stay as they are.
 func (db *DB) wrap(err error) error { return wrap(db.where, err) }
 
 func wrap(where string, err error) error {
-	var known *Error
+	var known *store.Error
 	var answer final
 	switch {
 	case err == nil:
@@ -145,10 +108,10 @@ func wrap(where string, err error) error {
 	case errors.As(err, &answer):
 		return answer.error
 	}
-	return &Error{Where: where, Kind: kindOf(err), Err: errors.New(summary(err))}
+	return &store.Error{Where: where, Kind: kindOf(err), Err: errors.New(summary(err))}
 }
 
-func kindOf(err error) error {
+func kindOf(err error) *store.Kind {
 	code := state(err)
 	switch {
 	case code == "53100":

@@ -14,6 +14,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store"
 	"github.com/tacet-dev/tacet/rotation"
 )
 
@@ -24,7 +25,7 @@ import (
 type Import struct{ *DB }
 
 // ErrNotEmpty is wrapped when the database to copy to holds data of its own.
-var ErrNotEmpty = errors.New("the database is not empty")
+var ErrNotEmpty = &store.Kind{Text: "the database is not empty"}
 
 // OpenImport begins an import, or takes up one that was broken off. The
 // database must hold nothing else.
@@ -52,7 +53,7 @@ func (db *DB) unused(ctx context.Context, tx pgx.Tx) error {
 	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM tacet_sessions) OR EXISTS (SELECT 1 FROM tacet_users) OR EXISTS (SELECT 1 FROM tacet_roles)
 		OR EXISTS (SELECT 1 FROM tacet_keys) OR EXISTS (SELECT 1 FROM tacet_oauth_clients) OR EXISTS (SELECT 1 FROM tacet_counters WHERE name IN ('events', 'key_ring') AND value > 0)`).Scan(&used)
 	if err == nil && used {
-		err = finally(&Error{Where: db.where, Kind: ErrNotEmpty, Err: errors.New("it has been used by tacet; nothing was changed")})
+		err = finally(&store.Error{Where: db.where, Kind: ErrNotEmpty, Err: errors.New("it has been used by tacet; nothing was changed")})
 	}
 	return err
 }

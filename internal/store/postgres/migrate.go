@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
+
+	"github.com/tacet-dev/tacet/internal/store"
 )
 
 //go:embed migrations/*.sql
@@ -207,7 +209,7 @@ func (m *migrator) unreleased(ctx context.Context, s Schema) error {
 	default:
 		why = fmt.Errorf("%w; it is number %d of several databases that shared their sessions (shards), which no release does", why, shard)
 	}
-	return &Error{Where: m.where, Kind: ErrUnreleased, Err: why}
+	return &store.Error{Where: m.where, Kind: ErrUnreleased, Err: why}
 }
 
 // runs is an error if the program cannot work on the schema.
@@ -222,7 +224,7 @@ func (m *migrator) runs(s Schema) error {
 }
 
 func (m *migrator) newer(s Schema, why string) error {
-	return &Error{Where: m.where, Kind: ErrNewerSchema,
+	return &store.Error{Where: m.where, Kind: ErrNewerSchema,
 		Err: fmt.Errorf("its schema has version %d, this program knows up to %d, %s", s.Has, s.Knows, why)}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store"
 	"github.com/tacet-dev/tacet/rotation"
 )
 
@@ -93,7 +94,7 @@ func (st sessions) Move(ctx context.Context, mv session.Move) (session.Session, 
 	case <-ctx.Done():
 		err = fmt.Errorf("store %s: gave up waiting to renew: %w", db.where, ctx.Err())
 	case <-giveUp.C:
-		err = &Error{Where: db.where, Kind: ErrTimeout, Err: errors.New("a renewal was waiting behind others")}
+		err = &store.Error{Where: db.where, Kind: ErrTimeout, Err: errors.New("a renewal was waiting behind others")}
 	}
 	if m.taken.Swap(true) {
 		<-m.done
@@ -106,7 +107,7 @@ func (m *mover) enqueue(ctx context.Context, mv *move, giveUp <-chan time.Time) 
 	m.sending.RLock()
 	defer m.sending.RUnlock()
 	if m.stopped {
-		return &Error{Where: m.db.where, Kind: ErrClosed}
+		return &store.Error{Where: m.db.where, Kind: ErrClosed}
 	}
 	select {
 	case m.queue <- mv:
@@ -114,7 +115,7 @@ func (m *mover) enqueue(ctx context.Context, mv *move, giveUp <-chan time.Time) 
 	case <-ctx.Done():
 		return fmt.Errorf("store %s: waiting to renew: %w", m.db.where, ctx.Err())
 	case <-giveUp:
-		return &Error{Where: m.db.where, Kind: ErrTimeout, Err: fmt.Errorf("%d renewals are waiting", cap(m.queue))}
+		return &store.Error{Where: m.db.where, Kind: ErrTimeout, Err: fmt.Errorf("%d renewals are waiting", cap(m.queue))}
 	}
 }
 
@@ -373,7 +374,7 @@ func (m *mover) recognise(ctx context.Context, c *pgxpool.Conn, batch []*move) e
 			mv.got, mv.err = s, nil
 			mv.got.State.Ended, mv.got.End = false, session.End{} // as it was when the move was made
 		case !ok || s.State.Head.Generation > mv.Head.Generation:
-			mv.err = &Error{Where: m.db.where, Kind: ErrUnreachable, Err: errOutcome}
+			mv.err = &store.Error{Where: m.db.where, Kind: ErrUnreachable, Err: errOutcome}
 		}
 	}
 	return nil

@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tacet-dev/tacet/internal/store"
 )
 
 // Options for Open. The zero value is fine.
@@ -134,7 +136,7 @@ func (db *DB) checkReady(ctx context.Context, importing bool) error {
 		return err
 	}
 	if c["copying"] != 0 && !importing {
-		return &Error{Where: db.where, Kind: ErrCopying}
+		return &store.Error{Where: db.where, Kind: ErrCopying}
 	}
 	db.seen.Store(c["events"])
 	db.directory.Store(c["directory"])

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"strings"
+
+	"github.com/tacet-dev/tacet/internal/store"
 )
 
 // Check reads the whole database and makes one durable write. It returns nil
@@ -19,7 +21,7 @@ func (db *DB) Check(ctx context.Context) error {
 			return nil
 		})
 		if err == nil && len(found) > 0 {
-			err = &Error{Path: db.path, Kind: ErrCorrupt, Err: errors.New(strings.Join(found, "; "))}
+			err = &store.Error{Where: db.path, Kind: ErrCorrupt, Err: errors.New(strings.Join(found, "; "))}
 		}
 		return struct{}{}, err
 	})

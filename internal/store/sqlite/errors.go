@@ -2,74 +2,36 @@ package sqlite
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"syscall"
 
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/tacet-dev/tacet/internal/store"
 )
 
-// What can be wrong with the store, for errors.Is. The error that wraps one of
-// these names the file and says what to do.
+// What can be wrong with the store. The error that wraps one of these names the
+// file and says what to do.
 var (
-	ErrNewerSchema  = errors.New("written by a newer version of tacet")
-	ErrUnreleased   = errors.New("written by a version of tacet from before its first release")
-	ErrCorrupt      = errors.New("not an intact database")
-	ErrFull         = errors.New("no space left for the database")
-	ErrReadOnly     = errors.New("the database cannot be written to")
-	ErrAccess       = errors.New("the data directory or the database cannot be opened")
-	ErrNotDirectory = errors.New("the data directory is not a directory")
-	ErrBusy         = errors.New("the database is locked by another process")
-	ErrIO           = errors.New("the disk under the database failed")
-	ErrClosed       = errors.New("the store is closed")
+	ErrNewerSchema = &store.Kind{Text: "written by a newer version of tacet", Advice: "the file was not touched; run the newer version of tacet on it"}
+	ErrUnreleased  = &store.Kind{Text: "written by a version of tacet from before its first release",
+		Advice: "the file was not touched; name an empty data directory, where users have to be added anew, or go on with the version that wrote it"}
+	ErrCorrupt = &store.Kind{Name: store.Corrupt, Text: "not an intact database",
+		Advice: "stop tacet, keep a copy of the data directory, and restore it from a backup"}
+	ErrFull = &store.Kind{Name: store.Full, Text: "no space left for the database",
+		Advice: "make room on that disk; nothing that was answered is lost, and no restart is needed"}
+	ErrReadOnly = &store.Kind{Name: store.ReadOnly, Text: "the database cannot be written to",
+		Advice: "make the file and its directory writable for the user that tacet runs as"}
+	ErrAccess = &store.Kind{Name: store.Access, Text: "the data directory or the database cannot be opened",
+		Advice: "make the directory and the files in it readable and writable for the user that tacet runs as"}
+	ErrNotDirectory = &store.Kind{Text: "the data directory is not a directory", Advice: "name a directory (it is created if it does not exist)"}
+	ErrBusy         = &store.Kind{Name: store.Busy, Text: "the database is locked by another process",
+		Advice: "another process has been writing for too long; stop it or try again"}
+	ErrIO = &store.Kind{Name: store.IO, Text: "the disk under the database failed",
+		Advice: "look at the system log for errors of that disk; nothing that was answered is lost as long as the disk kept it"}
+	ErrClosed = &store.Kind{Text: "the store is closed"}
 )
-
-// Error is a failure of the store. Kind is one of this package's Err… values,
-// nil if the cause fits none; Err is the cause.
-type Error struct {
-	Path string // of the file or directory
-	Kind error
-	Err  error
-}
-
-var advice = map[error]string{
-	ErrNewerSchema:  "the file was not touched; run the newer version of tacet on it",
-	ErrUnreleased:   "the file was not touched; name an empty data directory, where users have to be added anew, or go on with the version that wrote it",
-	ErrCorrupt:      "stop tacet, keep a copy of the data directory, and restore it from a backup",
-	ErrFull:         "make room on that disk; nothing that was answered is lost, and no restart is needed",
-	ErrReadOnly:     "make the file and its directory writable for the user that tacet runs as",
-	ErrAccess:       "make the directory and the files in it readable and writable for the user that tacet runs as",
-	ErrNotDirectory: "name a directory (it is created if it does not exist)",
-	ErrBusy:         "another process has been writing for too long; stop it or try again",
-	ErrIO:           "look at the system log for errors of that disk; nothing that was answered is lost as long as the disk kept it",
-}
-
-// Error names the file, says what is wrong with it and what to do.
-func (e *Error) Error() string {
-	if e.Kind == nil {
-		return fmt.Sprintf("store %s: %v", e.Path, e.Err)
-	}
-	s := fmt.Sprintf("store %s: %v", e.Path, e.Kind)
-	if e.Err != nil {
-		s += fmt.Sprintf(" (%v)", e.Err)
-	}
-	if a := advice[e.Kind]; a != "" {
-		s += ": " + a
-	}
-	return s
-}
-
-// Unwrap gives both the kind and the cause to errors.Is and errors.As.
-func (e *Error) Unwrap() []error {
-	var errs []error
-	for _, err := range []error{e.Kind, e.Err} {
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errs
-}
 
 // code is the primary SQLite result code of err, 0 if there is none.
 func code(err error) int {
@@ -90,10 +52,10 @@ func fatal(err error) bool {
 	return true
 }
 
-// wrap turns an error of the driver or the file system into an *Error. Errors
+// wrap turns an error of the driver or the file system into an *store.Error. Errors
 // of other packages (session.ErrConflict, context.Canceled) stay as they are.
 func wrap(path string, err error) error {
-	var known *Error
+	var known *store.Error
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
@@ -101,10 +63,10 @@ func wrap(path string, err error) error {
 	if kind == nil && code(err) == 0 {
 		return err
 	}
-	return &Error{Path: path, Kind: kind, Err: err}
+	return &store.Error{Where: path, Kind: kind, Err: err}
 }
 
-func kindOf(err error) error {
+func kindOf(err error) *store.Kind {
 	switch code(err) {
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return ErrCorrupt

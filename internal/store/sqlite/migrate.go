@@ -12,6 +12,8 @@ import (
 
 	"github.com/pressly/goose/v3"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/tacet-dev/tacet/internal/store"
 )
 
 //go:embed migrations/*.sql
@@ -47,10 +49,10 @@ func migrate(ctx context.Context, path string, busy time.Duration, files fs.FS) 
 		case err != nil:
 			return err
 		case has > known:
-			return &Error{Path: path, Kind: ErrNewerSchema,
+			return &store.Error{Where: path, Kind: ErrNewerSchema,
 				Err: fmt.Errorf("its schema has version %d, this program knows up to %d", has, known)}
 		case has > 0 && has < first:
-			return &Error{Path: path, Kind: ErrUnreleased,
+			return &store.Error{Where: path, Kind: ErrUnreleased,
 				Err: fmt.Errorf("its schema has version %d, and that of the first release is %d", has, first)}
 		case has == known: // perhaps because another process was quicker
 			return nil
@@ -128,7 +130,7 @@ func schemaVersion(ctx context.Context, path string, busy time.Duration) (v int6
 		return 0, err
 	}
 	if !slices.Contains(tables, goose.DefaultTablename) {
-		return 0, &Error{Path: path, Kind: ErrCorrupt, Err: errors.New("an SQLite database, but not one of tacet")}
+		return 0, &store.Error{Where: path, Kind: ErrCorrupt, Err: errors.New("an SQLite database, but not one of tacet")}
 	}
 	_, err = c.one("SELECT COALESCE(MAX(version_id), 0) FROM "+goose.DefaultTablename+" WHERE is_applied", nil,
 		func(r *row) { v = r.int() })

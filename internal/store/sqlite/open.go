@@ -15,6 +15,8 @@ import (
 	"time"
 
 	sqlite3 "modernc.org/sqlite"
+
+	"github.com/tacet-dev/tacet/internal/store"
 )
 
 // FileName is the database's name in the data directory. SQLite keeps two more
@@ -116,7 +118,7 @@ func create(dir string) (path string, err error) {
 		return "", wrap(path, err)
 	}
 	if !info.Mode().IsRegular() {
-		return "", &Error{Path: path, Kind: ErrCorrupt, Err: errors.New("not a regular file")}
+		return "", &store.Error{Where: path, Kind: ErrCorrupt, Err: errors.New("not a regular file")}
 	}
 	return path, nil
 }
@@ -210,7 +212,7 @@ func read[T any](ctx context.Context, db *DB, f func(*conn) (T, error)) (T, erro
 	db.closing.RLock()
 	defer db.closing.RUnlock()
 	if db.closed {
-		return none, &Error{Path: db.path, Kind: ErrClosed}
+		return none, &store.Error{Where: db.path, Kind: ErrClosed}
 	}
 	select {
 	case c := <-db.readers:

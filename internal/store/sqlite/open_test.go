@@ -17,11 +17,12 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store"
 )
 
 // refused checks that Open fails with this kind of error, in words that name
 // the path and more, and leaves the file as it was.
-func refused(t *testing.T, dir string, kind error, words ...string) {
+func refused(t *testing.T, dir string, kind *store.Kind, words ...string) {
 	t.Helper()
 	path := filepath.Join(dir, FileName)
 	before, _ := os.ReadFile(path)
@@ -30,11 +31,11 @@ func refused(t *testing.T, dir string, kind error, words ...string) {
 		db.Close()
 		t.Fatalf("Open succeeded, want %v", kind)
 	}
-	var typed *Error
+	var typed *store.Error
 	if !errors.Is(err, kind) || !errors.As(err, &typed) {
 		t.Fatalf("Open: %v (%T), want %v", err, err, kind)
 	}
-	for _, w := range append(words, dir, advice[kind]) {
+	for _, w := range append(words, dir, kind.Advice) {
 		if !strings.Contains(err.Error(), w) {
 			t.Errorf("%q does not say %q", err, w)
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+
+	"github.com/tacet-dev/tacet/internal/store"
 )
 
 // op is one queued write.
@@ -64,7 +66,7 @@ func (db *DB) enqueue(ctx context.Context, o *op) error {
 	db.closing.RLock()
 	defer db.closing.RUnlock()
 	if db.closed {
-		return &Error{Path: db.path, Kind: ErrClosed}
+		return &store.Error{Where: db.path, Kind: ErrClosed}
 	}
 	select {
 	case db.queue <- o:

@@ -1,4 +1,4 @@
-package guard
+package bounded
 
 import (
 	"context"
@@ -12,7 +12,7 @@ type flows struct {
 	client, clients, add, remove, begin, device, advance *operation
 }
 
-// OAuth guards a store of clients and flows.
+// OAuth bounds a store of clients and flows.
 func (c *Config) OAuth(next oauth.Store) oauth.Store {
 	return &flows{next,
 		// Renewals ask for it too, for which a timer of its own costs too much.

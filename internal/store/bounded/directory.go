@@ -1,4 +1,4 @@
-package guard
+package bounded
 
 import (
 	"context"
@@ -12,7 +12,7 @@ type users struct {
 	byName, byID, byExternal, list, create, update, roles, createRole, updateRole, deleteRole *operation
 }
 
-// Directory guards a directory store.
+// Directory bounds a directory store.
 func (c *Config) Directory(next directory.Store) directory.Store {
 	return &users{next,
 		c.brief("users.by_name"), c.brief("users.by_id"), c.brief("users.by_external"), c.brief("users.list"), c.brief("users.create"), c.brief("users.update"),

@@ -1,4 +1,4 @@
-package guard
+package bounded
 
 import (
 	"context"
@@ -13,7 +13,7 @@ type sessions struct {
 	create, get, move, end, list, sweep *operation
 }
 
-// Sessions guards a session store.
+// Sessions bounds a session store.
 func (c *Config) Sessions(next session.Store) session.Store {
 	return &sessions{next,
 		c.brief("sessions.create"), c.brief("sessions.get"),

@@ -1,4 +1,4 @@
-package guard
+package bounded
 
 import (
 	"context"
@@ -13,7 +13,7 @@ type links struct {
 	add, find, remove, each, note, noted *operation
 }
 
-// Links guards a store of links.
+// Links bounds a store of links.
 func (c *Config) Links(next session.Links) session.Links {
 	return &links{next, c.brief("links.create"), c.brief("links.find"), c.brief("links.delete"), c.brief("links.list"),
 		c.brief("notes.create"), c.brief("notes.find")}

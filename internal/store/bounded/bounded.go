@@ -1,8 +1,8 @@
-// Package guard stands between the domains and their stores: it bounds how much
+// Package bounded stands between the domains and their stores: it bounds how much
 // work a store is given at once ([gate.Gate]) and for how long a call waits for
 // it, and tells how the calls went. It changes nothing of what they mean; a call
 // that is turned away fails like one to a store that cannot be reached.
-package guard
+package bounded
 
 import (
 	"context"

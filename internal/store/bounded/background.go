@@ -1,4 +1,4 @@
-package guard
+package bounded
 
 import (
 	"context"
@@ -16,7 +16,7 @@ type ring struct {
 	load, replace *operation
 }
 
-// Keys guards a store of keys.
+// Keys bounds a store of keys.
 func (c *Config) Keys(next keys.Store) keys.Store {
 	return &ring{next, c.operation("keys.load", nil, 0), c.operation("keys.replace", nil, 0)}
 }
@@ -40,7 +40,7 @@ type log struct {
 	since, bounds, prune *operation
 }
 
-// Events guards a log of events.
+// Events bounds a log of events.
 func (c *Config) Events(next events.Log) events.Log {
 	return &log{next, c.operation("events.since", nil, 0), c.operation("events.bounds", nil, 0), c.operation("events.prune", nil, 0)}
 }
