@@ -21,22 +21,22 @@ var mutants = map[string]func(session.Store) session.Store{
 	"forgetful": func(s session.Store) session.Store { return &forgetful{Store: s} },
 }
 
-func mutate(s *session.Service, mutant string) error {
+// mutate is app.Config.Sessions.
+func mutate(mutant string) (func(*session.Config), error) {
 	if mutant == "" {
-		return nil
+		return nil, nil
 	}
 	m, ok := mutants[mutant]
 	if !ok {
-		return fmt.Errorf("there is no mutant %q", mutant)
+		return nil, fmt.Errorf("there is no mutant %q", mutant)
 	}
-	s.Store = m(s.Store)
-	return nil
+	return func(c *session.Config) { c.Store = m(c.Store) }, nil
 }
 
 type noCaughtUp struct{ session.Store }
 
 func (n noCaughtUp) Move(ctx context.Context, m session.Move) (session.Session, error) {
-	if m.Head.Generation > m.Guard.Generation+1 {
+	if m.Head.Generation > m.Condition.Generation+1 {
 		err := n.End(ctx, m.ID, session.End{Reason: "reuse_detected", At: m.At})
 		if err == nil {
 			err = session.ErrConflict
@@ -62,7 +62,7 @@ func (n noComparison) Move(ctx context.Context, m session.Move) (session.Session
 	if err != nil {
 		return session.Session{}, session.ErrConflict
 	}
-	m.Guard = s.State.Guard()
+	m.Condition = s.State.Condition()
 	return n.Store.Move(ctx, m)
 }
 
@@ -70,7 +70,7 @@ type forgetful struct{ session.Store }
 
 func (f *forgetful) Move(ctx context.Context, m session.Move) (session.Session, error) {
 	s, err := f.Get(ctx, m.ID)
-	if err != nil || m.Head.Tag[0] >= 16 || !m.Guard.Holds(s.State) {
+	if err != nil || m.Head.Tag[0] >= 16 || !m.Condition.Holds(s.State) {
 		return f.Store.Move(ctx, m)
 	}
 	s.State.Head, s.State.HeadAt, s.Contact = m.Head, m.At, m.Contact

@@ -66,13 +66,14 @@ func runNode(file string) error {
 	}
 	defer ln.Close()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	a, err := app.Open(ctx, app.Config{PublicURL: publicURL, DatabaseURL: c.DatabaseURL, DataDir: c.DataDir, MasterKey: c.MasterKey,
-		AccessTTL: c.Access, Overlap: &c.Overlap, DatabaseTimeout: c.Database, Directory: people{}, Authenticator: people{},
-		Logger: log, Clock: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }})
+	mutant, err := mutate(c.Mutant)
 	if err != nil {
 		return err
 	}
-	if err := mutate(a.Sessions, c.Mutant); err != nil {
+	a, err := app.Open(ctx, app.Config{PublicURL: publicURL, DatabaseURL: c.DatabaseURL, DataDir: c.DataDir, MasterKey: c.MasterKey,
+		AccessTTL: c.Access, Overlap: &c.Overlap, DatabaseTimeout: c.Database, Directory: people{}, Authenticator: people{},
+		Sessions: mutant, Logger: log, Clock: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }})
+	if err != nil {
 		return err
 	}
 	a.Start()

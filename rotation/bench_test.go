@@ -59,7 +59,7 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		rotation.Decide(s, child, p, epoch)
 		if g, ok := rotation.Expect(child, p, epoch); !ok || !g.Holds(s) {
-			t.Error("the guard does not hold")
+			t.Error("the condition does not hold")
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

@@ -153,38 +153,40 @@ func (t Token) siblingOf(h Head) bool {
 
 func (t Token) head() Head { return Head{t.Generation, t.Tag, t.Parent} }
 
-// Guard is a condition on a stored state that a store can check inside one
+// Condition is a condition on a stored state that a store can check inside one
 // conditional write, so that the common renewal needs no read before it.
-type Guard struct {
+type Condition struct {
 	Generation   uint32
 	Tag          Tag
 	HeadAfter    time.Time // HeadAt must be later; zero: any
 	CreatedAfter time.Time // CreatedAt must be later; zero: any
 }
 
-// Expect is the guard under which Decide(state, t, p, now) is Advanced: a store
+// Expect is the condition under which Decide(state, t, p, now) is Advanced: a store
 // that finds a state which is not Ended and satisfies it may move the head to t
 // without asking Decide. No other state satisfies it.
-func Expect(t Token, p Policy, now time.Time) (Guard, bool) {
+func Expect(t Token, p Policy, now time.Time) (Condition, bool) {
 	if t.Generation == 0 {
-		return Guard{}, false
+		return Condition{}, false
 	}
-	g := Guard{Generation: t.Generation - 1, Tag: t.Parent}
+	c := Condition{Generation: t.Generation - 1, Tag: t.Parent}
 	if p.Idle > 0 {
-		g.HeadAfter = now.Add(-p.Idle)
+		c.HeadAfter = now.Add(-p.Idle)
 	}
 	if p.Absolute > 0 {
-		g.CreatedAfter = now.Add(-p.Absolute)
+		c.CreatedAfter = now.Add(-p.Absolute)
 	}
-	return g, true
+	return c, true
 }
 
-// Guard is the compare-and-swap condition for a decision made on s.
-func (s State) Guard() Guard { return Guard{Generation: s.Head.Generation, Tag: s.Head.Tag} }
+// Condition is the compare-and-swap condition for a decision made on s.
+func (s State) Condition() Condition {
+	return Condition{Generation: s.Head.Generation, Tag: s.Head.Tag}
+}
 
-// Holds reports whether s satisfies g. Stores must agree with it.
-func (g Guard) Holds(s State) bool {
-	return !s.Ended && s.Head.Generation == g.Generation && s.Head.Tag == g.Tag &&
-		(g.HeadAfter.IsZero() || s.HeadAt.After(g.HeadAfter)) &&
-		(g.CreatedAfter.IsZero() || s.CreatedAt.After(g.CreatedAfter))
+// Holds reports whether s satisfies c. Stores must agree with it.
+func (c Condition) Holds(s State) bool {
+	return !s.Ended && s.Head.Generation == c.Generation && s.Head.Tag == c.Tag &&
+		(c.HeadAfter.IsZero() || s.HeadAt.After(c.HeadAfter)) &&
+		(c.CreatedAfter.IsZero() || s.CreatedAt.After(c.CreatedAfter))
 }

@@ -81,7 +81,7 @@ func TestGenerationsDoNotWrap(t *testing.T) {
 		t.Errorf("generation %d after %d: %v", child.Generation, last.Generation, got)
 	}
 	if g, ok := rotation.Expect(child, rotation.Policy{}, epoch); ok {
-		t.Errorf("a guard for a token of generation 0: %v", g)
+		t.Errorf("a condition for a token of generation 0: %v", g)
 	}
 	first := rotation.State{Head: rotation.Root(tag(2)), HeadAt: epoch, CreatedAt: epoch}
 	parent := rotation.Token{Generation: math.MaxUint32, Tag: rotation.Tag{}, Parent: tag(1)}

@@ -71,11 +71,11 @@ func ExampleExpect() {
 	state := rotation.State{Head: rotation.Root(rotation.Tag{1}), HeadAt: now, CreatedAt: now}
 	token := rotation.Child(rotation.SessionID{}, state.Head, rotation.Tag{2})
 
-	guard, ok := rotation.Expect(token, policy, now)
-	fmt.Println(ok, guard.Holds(state))
+	condition, ok := rotation.Expect(token, policy, now)
+	fmt.Println(ok, condition.Holds(state))
 
-	guard, _ = rotation.Expect(token, policy, now.Add(time.Hour))
-	fmt.Println("an hour later:", guard.Holds(state))
+	condition, _ = rotation.Expect(token, policy, now.Add(time.Hour))
+	fmt.Println("an hour later:", condition.Holds(state))
 	// Output:
 	// true true
 	// an hour later: false

@@ -28,7 +28,7 @@ func (v server) step(stored rotation.State, p rotation.Policy) (rotation.State, 
 	d := rotation.Decide(v.state, v.token, p, epoch)
 	switch {
 	case d.Outcome.Moves():
-		if !v.state.Guard().Holds(stored) {
+		if !v.state.Condition().Holds(stored) {
 			v.loaded = false // lost the race: load and decide again
 			return stored, v
 		}

@@ -94,13 +94,13 @@ func (s *sideBySide) present(t *rapid.T, tok rotation.Token) {
 	if got.Outcome != want {
 		t.Fatalf("token %v at %v: Decide says %v, the memory %v", tok, s.state, got.Outcome, want)
 	}
-	guard, ok := rotation.Expect(tok, s.policy, s.now)
-	if fast := ok && guard.Holds(s.state); fast != (want == rotation.Advanced) {
+	condition, ok := rotation.Expect(tok, s.policy, s.now)
+	if fast := ok && condition.Holds(s.state); fast != (want == rotation.Advanced) {
 		t.Fatalf("token %v at %v: Expect holds: %v, outcome %v", tok, s.state, fast, want)
 	}
 	if got.Outcome.Moves() {
-		if !s.state.Guard().Holds(s.state) {
-			t.Fatalf("the guard of %v does not hold on it", s.state)
+		if !s.state.Condition().Holds(s.state) {
+			t.Fatalf("the condition of %v does not hold on it", s.state)
 		}
 		s.older, s.lost = append(s.older, s.state), append(s.lost, len(s.memory.heads))
 		s.state.Head, s.state.HeadAt = got.Head, s.now
@@ -189,7 +189,7 @@ var (
 	})
 )
 
-// TestExpectIsAdvanced: the guard holds on exactly the states on which Decide
+// TestExpectIsAdvanced: the condition holds on exactly the states on which Decide
 // says Advanced, so a store may take the short way.
 func TestExpectIsAdvanced(t *testing.T) {
 	var advanced int
@@ -199,7 +199,7 @@ func TestExpectIsAdvanced(t *testing.T) {
 		d := rotation.Decide(s, tok, p, now)
 		g, ok := rotation.Expect(tok, p, now)
 		if short := ok && g.Holds(s); short != (d.Outcome == rotation.Advanced) {
-			t.Fatalf("guard holds: %v, outcome: %v", short, d.Outcome)
+			t.Fatalf("condition holds: %v, outcome: %v", short, d.Outcome)
 		}
 		if d.Outcome == rotation.Advanced {
 			advanced++
@@ -212,7 +212,7 @@ func TestExpectIsAdvanced(t *testing.T) {
 		d := rotation.Decide(s, tok, p, now)
 		g, ok := rotation.Expect(tok, p, now)
 		if short := ok && g.Holds(s); short != (d.Outcome == rotation.Advanced) {
-			t.Fatalf("guard holds: %v, outcome: %v", short, d.Outcome)
+			t.Fatalf("condition holds: %v, outcome: %v", short, d.Outcome)
 		}
 		if d.Outcome == rotation.Advanced {
 			advanced++

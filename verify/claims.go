@@ -67,6 +67,8 @@ func (t *Token) claim(name, value string) (err error) {
 	case "enc_jkt":
 		t.encryptionKey, ok = stringValue(value)
 		ok = ok && t.encryptionKey != ""
+	case "chain":
+		t.chain, _ = stringValue(value) // of other issuers, it may be anything
 	case "grants_version":
 		t.grantsVersion, err = strconv.ParseInt(value, 10, 64)
 		ok = err == nil && t.grantsVersion >= 0

@@ -21,6 +21,7 @@ type Token struct {
 	issuer                       string
 	kid                          string
 	encryptionKey                string
+	chain                        string
 	proofKey                     string
 	by                           *Verifier
 }
@@ -58,6 +59,10 @@ func (t *Token) EncryptionKey() string { return t.encryptionKey }
 // ProofKey is the thumbprint of the key that whoever uses the token must prove to
 // have (cnf.jkt, RFC 9449 §6.1). Empty: it is a bearer token.
 func (t *Token) ProofKey() string { return t.proofKey }
+
+// Chain is the refresh token that the token carries (the claim chain) for clients
+// that know only one token. Empty: none.
+func (t *Token) Chain() string { return t.chain }
 
 // Roles returns a copy of the user's roles.
 func (t *Token) Roles() []string { return slices.Clone(t.roles) }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"net/http"
@@ -140,21 +141,65 @@ func New(c Config) (*Verifier, error) {
 // possession ([Verifier.Authenticate] looks at those).
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	t, err := v.verify(ctx, raw)
-	if err == nil && t.proofKey != "" && !possessed(ctx, t.proofKey) {
-		return nil, ErrBound
+	if err != nil {
+		return nil, err
 	}
-	if err == nil && t.encryptionKey != "" {
+	if err := holds(ctx, t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// VerifySignature checks a token as [Verifier.Verify] does, but for what time
+// changes: it may have expired, and its session may be over. It is for those who
+// end something with a token, such as sign-out, and grant nothing.
+func (v *Verifier) VerifySignature(ctx context.Context, raw string) (*Token, error) {
+	t, _, err := v.authentic(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := holds(ctx, t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// holds returns an error if a token is bound to a key that the request of this
+// context has nothing of.
+func holds(ctx context.Context, t *Token) error {
+	if t.proofKey != "" && !possessed(ctx, t.proofKey) {
+		return ErrBound
+	}
+	if t.encryptionKey != "" {
 		if key, _ := EncryptedWith(ctx); key != t.encryptionKey {
-			return nil, ErrEncryptionRequired
+			return ErrEncryptionRequired
 		}
 	}
-	return t, err
+	return nil
+}
+
+// authentic checks the signature of a token and what does not change with time,
+// and returns the key that it was signed with.
+func (v *Verifier) authentic(ctx context.Context, raw string) (*Token, crypto.PublicKey, error) {
+	if len(raw) > v.maxBytes {
+		return nil, nil, ErrMalformed
+	}
+	c, err := parseCompact(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := v.keys.Key(ctx, c.kid)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.verify(key); err != nil {
+		return nil, nil, err
+	}
+	t, err := v.parseClaims(&c)
+	return t, key, err
 }
 
 func (v *Verifier) verify(ctx context.Context, raw string) (*Token, error) {
-	if len(raw) > v.maxBytes {
-		return nil, ErrMalformed
-	}
 	if v.seen != nil {
 		if s := v.seen.get(raw); s != nil {
 			// A key that was withdrawn takes its tokens with it.
@@ -167,18 +212,7 @@ func (v *Verifier) verify(ctx context.Context, raw string) (*Token, error) {
 			}
 		}
 	}
-	c, err := parseCompact(raw)
-	if err != nil {
-		return nil, err
-	}
-	key, err := v.keys.Key(ctx, c.kid)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.verify(key); err != nil {
-		return nil, err
-	}
-	t, err := v.parseClaims(&c)
+	t, key, err := v.authentic(ctx, raw)
 	if err != nil {
 		return nil, err
 	}

@@ -184,7 +184,7 @@ type AccessClaims struct {
 	Scope         string   `json:"scope,omitempty"` // permissions, space separated
 	GrantsVersion int64    `json:"grants_version"`
 	// Chain takes the place of a refresh token for clients that know only one
-	// token (session.Carried). It is worth nothing outside a valid access token.
+	// token (session.Binding). It is worth nothing outside a valid access token.
 	Chain string `json:"chain,omitempty"`
 	// EncryptionKey is the thumbprint (RFC 7638) of the key that the client
 	// encrypts with: the token is good for encrypted requests under it, and for
@@ -193,6 +193,11 @@ type AccessClaims struct {
 	// Confirmation is set on tokens that are good only with a proof of possession
 	// (RFC 9449 §6.1).
 	Confirmation *Confirmation `json:"cnf,omitempty"`
+	// How and when the user has signed in (RFC 9068 §2.2.1), where the session
+	// remembers it.
+	ACR      string   `json:"acr,omitempty"`
+	AMR      []string `json:"amr,omitempty"`
+	AuthTime int64    `json:"auth_time,omitempty"` // seconds since the epoch
 }
 
 // Confirmation names the key that a token is bound to (RFC 7800 §3.1).

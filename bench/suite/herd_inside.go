@@ -35,7 +35,7 @@ func (e *Env) newInsideHerds(ctx context.Context) (h *insideHerds, err error) {
 	user, err := h.app.Directory.Add(ctx, directory.NewUser{Name: benchUser, Password: benchPassword})
 	if err == nil {
 		var g session.Grant
-		g, err = h.app.Sessions.Start(ctx, user.ID, "tacet-web", h.contact)
+		g, err = h.app.Sessions.Start(ctx, session.SignIn{UserID: user.ID, Client: session.Client{ID: "tacet-web"}, Contact: h.contact})
 		h.token = g.RefreshToken
 	}
 	if err != nil {
@@ -79,7 +79,7 @@ func (h *insideHerds) present(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	g, err := h.app.Sessions.Refresh(ctx, t, h.contact)
+	g, err := h.app.Sessions.Refresh(ctx, session.Presentation{Token: t, Contact: h.contact})
 	return g.RefreshToken, err
 }
 

@@ -101,7 +101,7 @@ func fill(ctx context.Context, e *Env, n int) (filled, error) {
 			rand.Read(tag[:])
 			child := rotation.Child(s.ID, s.State.Head, tag)
 			sessions[i], err = db.Sessions().Move(ctx, session.Move{
-				ID: s.ID, Guard: s.State.Guard(), At: time.Now(), Contact: s.Contact,
+				ID: s.ID, Condition: s.State.Condition(), At: time.Now(), Contact: s.Contact,
 				Head: rotation.Head{Generation: child.Generation, Tag: child.Tag, Parent: child.Parent},
 			})
 			return err

@@ -13,7 +13,7 @@ import (
 // that are kept elsewhere, too. The error is session.ErrNotFound, an *AboveError, or
 // wraps session.ErrUnavailable.
 func EndSession(ctx context.Context, s *session.Service, by Actor, id rotation.SessionID) error {
-	sess, err := s.Store.Get(ctx, id)
+	sess, err := s.Get(ctx, id)
 	if err != nil {
 		return settle(err)
 	}
@@ -38,7 +38,7 @@ func reachesHolder(ctx context.Context, s *session.Service, by Actor, userID str
 	if by.has(wire.PermissionEscalate) {
 		return nil
 	}
-	u, err := s.Directory.User(ctx, userID)
+	u, err := s.User(ctx, userID)
 	if errors.Is(err, session.ErrNoUser) {
 		return nil
 	}

@@ -98,13 +98,14 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	if users == nil {
 		users, authenticator = embedded{a.Directory}, embedded{a.Directory}
 	}
-	a.Sessions = session.New(session.Config{
+	throttle := countedThrottle{directory.NewThrottle(directory.ThrottleConfig{Clock: cfg.Clock}), a.Metrics.SignedIn}
+	sessions := session.Config{
 		Store:         enforcedSessions{a.bounds.Sessions(a.DB.Sessions()), a.enforce},
 		Links:         a.bounds.Links(a.DB.Links()),
 		Keys:          a.Keys,
 		Directory:     users,
 		Authenticator: boundedSignIns{authenticator, a.gates.signIns},
-		Throttle:      countedThrottle{directory.NewThrottle(directory.ThrottleConfig{Clock: cfg.Clock}), a.Metrics.SignedIn},
+		Throttle:      throttle,
 		Lifetimes: session.Lifetimes{Access: cfg.AccessTTL,
 			Policy: rotation.Policy{Overlap: *cfg.Overlap, Idle: cfg.IdleTTL, Absolute: cfg.AbsoluteTTL}},
 		Issuer:   cfg.Issuer(),
@@ -115,9 +116,13 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Observe:  a.decided,
 
 		Undecided: a.undecided,
-	})
+	}
+	if cfg.Sessions != nil {
+		cfg.Sessions(&sessions)
+	}
+	a.Sessions = session.New(sessions)
 	a.Accounts = accounts.New(a.Directory, a.Sessions)
-	verifier := verify.Config{
+	a.Verifier, err = verify.New(verify.Config{
 		Issuer:   cfg.Issuer(),
 		Audience: cfg.Audience,
 		Keys:     localKeys(a.Keys),
@@ -129,15 +134,15 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Ahead:        keys.DefaultSkew,
 		WriteProblem: cfg.writeProblem(),
 		Origin:       cfg.Issuer(),
-	}
-	if a.Verifier, err = verify.New(verifier); err != nil {
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := a.openEncryption(); err != nil {
 		return nil, err
 	}
 	a.openGateway()
-	a.openOAuth()
+	a.openOAuth(throttle)
 	a.openProviders()
 	a.Handler, a.wings, err = httpapi.New(httpapi.Config{
 		Sessions:       a.Sessions,
@@ -156,20 +161,20 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Measure:        a.Metrics.Routes(cfg.Tracer),
 		Ready:          a.ready,
 		Logger:         cfg.Logger,
-	}, a.builders(issued(verifier))...)
+	}, a.builders()...)
 	a.Metrics.Watch(a.state)
 	return a, err
 }
 
 // builders are the wings of this App, in the order in which their middleware is
 // put around the routes.
-func (a *App) builders(issued func(context.Context, string) (*verify.Token, error)) []httpapi.Builder {
+func (a *App) builders() []httpapi.Builder {
 	list := []httpapi.Builder{
 		accounts.Wing(a.administered(), a.Keys),
 		oauth.Wing(a.OAuth),
 		gateway.Wing(a.Gateway),
+		profiles.Wing(a.Config.profiles, a.known()), // behind decryption: it renews tokens
 		encryption.Wing(a.Encryption),
-		profiles.Wing(a.Config.profiles, issued, a.known()),
 	}
 	if a.Providers != nil {
 		list = append(list, idp.Wing(a.Providers))

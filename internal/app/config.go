@@ -69,6 +69,9 @@ type Config struct {
 	// internal/sim has one without files. Its arguments are those of a store's
 	// options of these names.
 	OpenStore func(notify, elsewhere func()) (Store, error) `kong:"-"`
+	// Sessions, if set, changes what the sessions are made of: internal/sim has
+	// random numbers and a directory of its own.
+	Sessions func(*session.Config) `kong:"-"`
 	// EventPoll is how often the store is asked for what other nodes have
 	// committed. Zero: events.DefaultPoll.
 	EventPoll time.Duration `kong:"-"`

@@ -99,7 +99,7 @@ func TestDegradedDatabase(t *testing.T) {
 		t.Run(deg.name, func(t *testing.T) {
 			d := &degraded{T: t, cluster: cluster, role: fmt.Sprint("app", i)}
 			d.open()
-			g, err := d.app.Sessions.Start(t.Context(), "carol", "tacet-web", session.Contact{})
+			g, err := d.app.Sessions.Start(t.Context(), session.SignIn{UserID: "carol", Client: session.Client{ID: "tacet-web"}})
 			must(t, err)
 			body := `{"refresh_token":"` + g.RefreshToken + `"}`
 			deg.begin(d)

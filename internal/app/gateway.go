@@ -74,5 +74,5 @@ func (a *App) expiry(ctx context.Context, id string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	return a.Sessions.Lifetimes.ExpiresAt(sess.State), nil
+	return a.Sessions.ExpiresAt(sess), nil
 }

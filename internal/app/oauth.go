@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,14 +10,18 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/oauth"
+	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
 
-func (a *App) openOAuth() {
+func (a *App) openOAuth(throttle session.Throttle) {
 	a.OAuth = oauth.New(oauth.Config{
 		Store:        a.bounds.OAuth(a.DB.OAuth()),
 		Sessions:     a.Sessions,
+		Throttle:     throttle,
+		Rand:         rand.Reader,
+		Logger:       a.Config.Logger,
 		Access:       a.accessClaims,
 		Tokens:       a.Keys,
 		NativeClient: a.Config.ClientID,
@@ -24,7 +29,6 @@ func (a *App) openOAuth() {
 		DeviceStarts: directory.NewThrottle(directory.ThrottleConfig{Clock: a.Config.Clock,
 			PerName: 20, PerAddress: 20, MaxDelay: time.Minute, Forgive: 30 * time.Second, ForgiveAddress: 30 * time.Second}),
 	})
-	a.Sessions.Confidential = a.OAuth.Confidential
 }
 
 // accessClaims is oauth.Config.Access.

@@ -130,7 +130,7 @@ func newCrowd(t *testing.T, a *App, url string, n int) *crowd {
 	c := &crowd{T: t, url: url, tokens: make([]string, n), ids: make([]string, n), phases: map[string]float64{},
 		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: n + 1}}}
 	for i := range n {
-		g, err := a.Sessions.Start(t.Context(), fmt.Sprint("user ", i), "tacet-web", session.Contact{})
+		g, err := a.Sessions.Start(t.Context(), session.SignIn{UserID: fmt.Sprint("user ", i), Client: session.Client{ID: "tacet-web"}})
 		must(t, err)
 		c.tokens[i], c.ids[i], c.access = g.RefreshToken, g.Session.ID.String(), g.AccessToken
 	}

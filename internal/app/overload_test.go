@@ -127,7 +127,7 @@ func openOverloaded(t *testing.T) *overloaded {
 func (o *overloaded) sessions(n int) []session.Grant {
 	list := make([]session.Grant, n)
 	for i := range list {
-		g, err := o.app.Sessions.Start(o.Context(), fmt.Sprint("user ", i), "tacet-web", session.Contact{})
+		g, err := o.app.Sessions.Start(o.Context(), session.SignIn{UserID: fmt.Sprint("user ", i), Client: session.Client{ID: "tacet-web"}})
 		must(o.T, err)
 		list[i] = g
 	}

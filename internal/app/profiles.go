@@ -2,14 +2,11 @@ package app
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/tacet-dev/tacet/internal/profiles"
-	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -52,38 +49,4 @@ func (a *App) known() func(context.Context) []string {
 		}
 		return out
 	}
-}
-
-// issued is a verifier for signing out: the token may have expired, and its
-// session may be over. cfg is that of App.Verifier.
-func issued(cfg verify.Config) func(context.Context, string) (*verify.Token, error) {
-	cfg.Liveness, cfg.Remember = nil, -1
-	return func(ctx context.Context, raw string) (*verify.Token, error) {
-		end, ok := expiryOf(raw)
-		if !ok {
-			return nil, verify.ErrMalformed
-		}
-		then := cfg
-		// Its last second. What it says of its end is not believed: a token
-		// with another end has no good signature.
-		then.Clock = func() time.Time { return end.Add(-time.Second) }
-		v, err := verify.New(then)
-		if err != nil {
-			return nil, err
-		}
-		return v.Verify(ctx, raw)
-	}
-}
-
-func expiryOf(raw string) (time.Time, bool) {
-	_, rest, _ := strings.Cut(raw, ".")
-	payload, _, _ := strings.Cut(rest, ".")
-	data, err := base64.RawURLEncoding.DecodeString(payload)
-	var claims struct {
-		ExpiresAt int64 `json:"exp"`
-	}
-	if err != nil || json.Unmarshal(data, &claims) != nil || claims.ExpiresAt <= 0 {
-		return time.Time{}, false
-	}
-	return time.Unix(claims.ExpiresAt, 0), true
 }

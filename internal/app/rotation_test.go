@@ -39,6 +39,7 @@ func newCluster(t *testing.T, n int, clock func() time.Time) *cluster {
 	url := pgtest.Shared(t).Schema(t)
 	for range n {
 		a, err := Open(t.Context(), Config{PublicURL: "http://localhost", DatabaseURL: url, FeedToken: testFeedToken, Clock: clock,
+			Sessions:  func(c *session.Config) { c.Directory = anyone{} },
 			MasterKey: strings.Repeat("0123456789abcdef", 4), Logger: slog.New(slog.DiscardHandler)})
 		must(t, err)
 		t.Cleanup(func() { must(t, a.Close()) })
@@ -110,7 +111,7 @@ type holder struct{ refresh, access string }
 
 func (c *cluster) signIn(user string) *holder {
 	c.t.Helper()
-	g, err := c.nodes[0].Sessions.Start(c.t.Context(), user, "test", session.Contact{})
+	g, err := c.nodes[0].Sessions.Start(c.t.Context(), session.SignIn{UserID: user, Client: session.Client{ID: "test"}})
 	must(c.t, err)
 	return &holder{g.RefreshToken, g.AccessToken}
 }
@@ -123,7 +124,7 @@ func (c *cluster) renew(h *holder, node *App) bool {
 		c.t.Errorf("a refresh token was refused: %v", err)
 		return false
 	}
-	g, err := node.Sessions.Refresh(c.t.Context(), t, session.Contact{})
+	g, err := node.Sessions.Refresh(c.t.Context(), session.Presentation{Token: t})
 	if err != nil {
 		c.t.Errorf("a renewal was refused: %v", err)
 		return false
@@ -144,18 +145,11 @@ func (a anyone) Grants(ctx context.Context, id string) (session.User, error) {
 	return a.User(ctx, id)
 }
 
-func (c *cluster) withAnyone() {
-	for _, node := range c.nodes {
-		node.Sessions.Directory = anyone{}
-	}
-}
-
 // TestRotationAtOnceRefusesNobody: "key rotate --now" on one node, while clients
 // renew on all of them and use their new tokens everywhere in the same moment.
 func TestRotationAtOnceRefusesNobody(t *testing.T) {
 	const clients, rounds, between = 6, 5, 60
 	c := newCluster(t, 3, nil)
-	c.withAnyone()
 	c.nodes[0].Start()
 	c.nodes[1].Start() // the third one hears of nothing: it must find out when it is asked
 	// The cooldown of a key set, for which a rotation would have to wait, passes
@@ -207,7 +201,6 @@ func TestPlannedRotationRefusesNobody(t *testing.T) {
 	clock.Store(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC).UnixNano())
 	now := func() time.Time { return time.Unix(0, clock.Load()).UTC() }
 	c := newCluster(t, 3, now)
-	c.withAnyone()
 	c.nodes[0].Start()
 	c.nodes[1].Start() // the third one has no ears
 	for i, name := range []string{"first", "second", "third"} {

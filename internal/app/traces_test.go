@@ -36,7 +36,7 @@ func TestTracesOnBothStores(t *testing.T) {
 			if n := len(spans.GetSpans()); n > 0 {
 				t.Fatalf("%d spans before the first request", n)
 			}
-			g, err := a.Sessions.Start(t.Context(), "carol", "tacet-web", session.Contact{})
+			g, err := a.Sessions.Start(t.Context(), session.SignIn{UserID: "carol", Client: session.Client{ID: "tacet-web"}})
 			must(t, err)
 			call := func(method, path, body string, headers ...string) {
 				r := httptest.NewRequest(method, "http://localhost"+path, strings.NewReader(body))

@@ -130,7 +130,7 @@ func seedSessions(t *testing.T, dir string, n int) []string {
 	var wg sync.WaitGroup
 	for i := range tokens {
 		wg.Go(func() {
-			g, err := a.Sessions.Start(t.Context(), u.ID, "test", session.Contact{})
+			g, err := a.Sessions.Start(t.Context(), session.SignIn{UserID: u.ID, Client: session.Client{ID: "test"}})
 			if err != nil {
 				t.Error(err)
 			}

@@ -130,7 +130,7 @@ func seedUsers(b *testing.B, dir string, n int) []session.Grant {
 		if err := a.DB.Directory().CreateUser(b.Context(), u); err != nil {
 			b.Fatal(err)
 		}
-		if grants[i], err = a.Sessions.Start(b.Context(), u.ID, "bench", session.Contact{}); err != nil {
+		if grants[i], err = a.Sessions.Start(b.Context(), session.SignIn{UserID: u.ID, Client: session.Client{ID: "bench"}}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -199,7 +199,7 @@ func seedDatabase(t *testing.T, url, master string, n int) []string {
 	}
 	tokens := make([]string, n)
 	for i := range tokens {
-		g, err := a.Sessions.Start(t.Context(), u.ID, "test", session.Contact{})
+		g, err := a.Sessions.Start(t.Context(), session.SignIn{UserID: u.ID, Client: session.Client{ID: "test"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/problem"
+	"github.com/tacet-dev/tacet/internal/session"
 
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
@@ -42,14 +43,19 @@ func Wing(e *verify.Encryption) httpapi.Builder {
 // is nothing to store: what was agreed stands in the token.
 func (a *surface) agree(w http.ResponseWriter, r *http.Request) error {
 	t, ok := verify.FromContext(r.Context())
-	raw, err := verify.Bearer(r.Header)
-	if err != nil || !ok {
+	if !ok {
 		return problem.InvalidToken
 	}
-	token, err := a.Bound(r, raw)
+	sess, user, err := a.CallerOf(r.Context(), t)
 	if err != nil {
 		return err
 	}
-	return httpapi.WriteJSON(w, http.StatusOK, wire.EncryptionResponse{AccessToken: token, TokenType: "Bearer",
-		ExpiresIn: max(0, int64(t.ExpiresAt().Sub(a.Sessions.Clock()).Seconds()))})
+	b := httpapi.Encrypted(r)
+	b.ProofKey = t.ProofKey()
+	token, err := a.Sessions.Rebind(sess, user, b, t.Chain(), t.ExpiresAt())
+	if err != nil {
+		return err
+	}
+	return httpapi.WriteJSON(w, http.StatusOK, wire.EncryptionResponse{AccessToken: token, TokenType: session.TokenType(b.ProofKey),
+		ExpiresIn: max(0, int64(t.ExpiresAt().Sub(a.Sessions.Now()).Seconds()))})
 }

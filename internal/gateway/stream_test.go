@@ -117,7 +117,7 @@ func TestWebSocketsEndWhenGrantsChange(t *testing.T) {
 	if err := embeddedUser(h, "carol", "carol-password", "orders:read"); err != nil {
 		t.Fatal(err)
 	}
-	grant, err := h.app.Sessions.SignIn(t.Context(), "carol", "carol-password", "test", session.Contact{})
+	grant, err := h.app.Sessions.SignIn(t.Context(), "carol", "carol-password", session.SignIn{Client: session.Client{ID: "test"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,13 +8,13 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"github.com/tacet-dev/tacet/dpop"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/httpapi/form"
 	"github.com/tacet-dev/tacet/internal/httpapi/page"
 	"github.com/tacet-dev/tacet/internal/problem"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/verify"
-	"github.com/tacet-dev/tacet/wire"
 )
 
 // Keys is what the surface and its wings need of the key ring beside what
@@ -31,8 +31,6 @@ type Keys interface {
 	// SealLabelled and OpenLabelled encrypt small messages likewise.
 	SealLabelled(label string, plain []byte) string
 	OpenLabelled(ctx context.Context, label, sealed string) (plain []byte, ok bool)
-	// Sign makes an access token (RFC 9068).
-	Sign(c wire.AccessClaims) (string, error)
 }
 
 // Config is what the surface needs. All fields but TrustedProxies, CORSOrigins,
@@ -77,6 +75,7 @@ type API struct {
 
 	csrf    csrfTokens
 	origins *http.CrossOriginProtection
+	proofs  dpop.Replays
 	wings   []Wing
 
 	outages           outages

@@ -29,7 +29,7 @@ func BenchmarkRenewal(b *testing.B) {
 	b.ReportAllocs()
 	b.SetParallelism(64)
 	b.RunParallel(func(pb *testing.PB) {
-		g, err := a.Sessions.Start(b.Context(), u.ID, "tacet-web", session.Contact{})
+		g, err := a.Sessions.Start(b.Context(), session.SignIn{UserID: u.ID, Client: session.Client{ID: "tacet-web"}})
 		if err != nil {
 			b.Error(err)
 			return

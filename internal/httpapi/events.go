@@ -87,7 +87,7 @@ func (a *API) eventsByCookie(w http.ResponseWriter, r *http.Request) error {
 	} else if err != nil {
 		return errors.Join(session.ErrUnavailable, err)
 	}
-	return a.events(w, r, listener{sess.UserID, sess.ID, a.Sessions.Clock().Add(a.Sessions.Lifetimes.Access)})
+	return a.events(w, r, listener{sess.UserID, sess.ID, a.Sessions.Now().Add(a.Sessions.AccessLifetime())})
 }
 
 func invalidIfRefused(err error) error {
@@ -135,7 +135,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, who listener) error
 func (a *API) relay(r *http.Request, s *stream, sub *events.Subscription, who listener) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	expired := time.NewTimer(who.expires.Sub(a.Sessions.Clock()))
+	expired := time.NewTimer(who.expires.Sub(a.Sessions.Now()))
 	defer expired.Stop()
 	told, own := sub.Start(), who.session.String()
 	for beats := 0; ; {
@@ -162,7 +162,7 @@ func (a *API) relay(r *http.Request, s *stream, sub *events.Subscription, who li
 			s.lines(":")
 		}
 		beats = 0
-		if s.flush() != nil || !a.Sessions.Clock().Before(who.expires) {
+		if s.flush() != nil || !a.Sessions.Now().Before(who.expires) {
 			return
 		}
 		select {

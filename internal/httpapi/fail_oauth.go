@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/tacet-dev/tacet/dpop"
 	"github.com/tacet-dev/tacet/internal/httpapi/form"
 	"github.com/tacet-dev/tacet/internal/problem"
 	"github.com/tacet-dev/tacet/internal/session"
@@ -46,6 +47,8 @@ func oauthError(err error) (status int, e wire.OAuthError) {
 	var p *problem.Problem
 	var throttled *session.Throttled
 	switch {
+	case errors.Is(err, dpop.ErrProof):
+		return http.StatusBadRequest, wire.OAuthError{Error: form.CodeInvalidProof, Description: dpop.Describe(err)}
 	case errors.As(err, &throttled):
 		return http.StatusTooManyRequests, wire.OAuthError{Error: form.CodeSlowDown, Description: "too many requests from this address: try again after the time in Retry-After"}
 	case errors.As(err, &refused):

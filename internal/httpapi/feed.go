@@ -46,8 +46,8 @@ func (a *API) feed(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	hello := wire.FeedHello{Now: feedTime(a.Sessions.Clock()), Seq: at.Seq,
-		AccessTTL: max(1, int64(a.Sessions.Lifetimes.Access/time.Second)), Tick: int64(feedTick / time.Second), Reset: !resumed}
+	hello := wire.FeedHello{Now: feedTime(a.Sessions.Now()), Seq: at.Seq,
+		AccessTTL: max(1, int64(a.Sessions.AccessLifetime()/time.Second)), Tick: int64(feedTick / time.Second), Reset: !resumed}
 	if f.send(wire.EventFeedHello, decimal(from), hello) != nil {
 		return nil
 	}

@@ -373,7 +373,7 @@ func faults(t *testing.T, skew time.Duration, seed uint64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		next, err := h.app.Sessions.Refresh(t.Context(), g, session.Contact{})
+		next, err := h.app.Sessions.Refresh(t.Context(), session.Presentation{Token: g})
 		if err != nil {
 			t.Fatalf("a renewal of a living session: %v", err)
 		}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -28,12 +29,10 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	if req.Username == "" || req.Password == "" {
 		return ErrNoCredentials
 	}
-	g, err := a.Sessions.SignIn(r.Context(), req.Username, req.Password, a.ClientID, a.Contact(r))
+	g, err := a.Sessions.SignIn(r.Context(), req.Username, req.Password, session.SignIn{
+		Client: session.Client{ID: a.ClientID}, Contact: a.Contact(r), Binding: Encrypted(r)})
 	if err != nil {
 		return err
 	}
-	if g.AccessToken, err = a.Bound(r, g.AccessToken); err != nil {
-		return err
-	}
-	return a.answer(w, g, req.Delivery, true)
+	return a.granted(w, g, req.Delivery, true)
 }

@@ -83,7 +83,7 @@ func (a *API) me(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	body.Session.ExpiresAt = Timestamp(a.Sessions.Lifetimes.ExpiresAt(sess.State))
+	body.Session.ExpiresAt = Timestamp(a.Sessions.ExpiresAt(sess))
 	return WriteJSON(w, http.StatusOK, body)
 }
 

@@ -35,7 +35,7 @@ func (a *API) LogOutage(r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // nobody is there any more
 	}
-	if silent, ok := a.outages.note(a.Sessions.Clock()); ok {
+	if silent, ok := a.outages.note(a.Sessions.Now()); ok {
 		a.Logger.Error("a request could not be served; the client was told to try again", "method", r.Method, "path", r.URL.Path, "error", err, "others_since_the_last_line", silent)
 	}
 }

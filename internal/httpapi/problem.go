@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tacet-dev/tacet/dpop"
 	"github.com/tacet-dev/tacet/internal/problem"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
@@ -49,6 +50,10 @@ func (a *API) Problem(err error) *problem.Problem {
 		return errClient
 	case errors.Is(err, session.ErrProof):
 		return errBoundToken
+	case errors.Is(err, session.ErrOwner):
+		return ErrForeignUser
+	case errors.Is(err, dpop.ErrProof):
+		return errProof
 	case errors.Is(err, session.ErrInvalidCredentials):
 		return errInvalidCredentials
 	case errors.As(err, &throttled):
@@ -96,7 +101,8 @@ var (
 	ErrNoRefreshToken = invalidGrant(problem.Text{EN: "There is no refresh token in the cookie or in the body. Sign in.", ZH: "Cookie 和请求体中都没有刷新令牌，请登录。"})
 	ErrNotAuthentic   = invalidGrant(problem.Text{EN: "The refresh token is not one of this server's. Sign in.", ZH: "刷新令牌并非本服务器签发，请登录。"})
 	errClient         = invalidGrant(problem.Text{EN: "The refresh token belongs to a client with a secret; renew it at /oauth/token.", ZH: "此刷新令牌属于持有密钥的客户端，请在 /oauth/token 续期。"})
-	errBoundToken     = invalidGrant(problem.Text{EN: "The refresh token is bound to a key; renew it at /oauth/token with a DPoP proof of that key.", ZH: "此刷新令牌绑定了密钥，请在 /oauth/token 附上该密钥的持有证明（DPoP）续期。"})
+	errBoundToken     = invalidGrant(problem.Text{EN: "The refresh token is bound to a key; renew it with a DPoP proof of that key.", ZH: "此刷新令牌绑定了密钥，请附上该密钥的持有证明（DPoP）续期。"})
+	errProof          = problem.BadRequest(problem.Text{EN: "The DPoP proof is not accepted: it must be new, and be made for this method and address. Nothing was changed.", ZH: "DPoP 证明未被接受：它必须是新的，且针对此方法和地址生成。未作任何更改。"})
 	ErrExpired        = invalidGrant(problem.Text{EN: "The session has reached the end of its lifetime. Sign in again.", ZH: "会话已过期，请重新登录。"})
 	ErrEnded          = invalidGrant(problem.Text{EN: "The session has been ended. Sign in again.", ZH: "会话已被终止，请重新登录。"})
 	ErrForeignUser    = invalidGrant(problem.Text{EN: "The refresh token does not belong to the user that the request names. Nothing was changed.", ZH: "刷新令牌不属于请求中指明的用户。未作任何更改。"})

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -13,19 +14,13 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err := ReadJSON(r, &req); err != nil {
 		return err
 	}
-	p := a.presentedToken(r, req.RefreshToken, req.Session)
-	t, err := a.open(r, p)
-	if err != nil {
-		return err
-	}
-	g, err := a.Sessions.Refresh(r.Context(), t, a.Contact(r))
-	if err != nil {
-		return err
-	}
-	if g.AccessToken, err = a.Bound(r, g.AccessToken); err != nil {
-		return err
-	}
-	return a.answer(w, g, p.delivery, false)
+	return a.present(r, req.RefreshToken, req.Session, func(p session.Presentation) error {
+		g, err := a.Sessions.Refresh(r.Context(), p)
+		if err != nil {
+			return err
+		}
+		return a.granted(w, g, deliveryOf(req.RefreshToken), false)
+	})
 }
 
 // confirm is POST /auth/confirm: the client has stored the token.
@@ -34,11 +29,10 @@ func (a *API) confirm(w http.ResponseWriter, r *http.Request) error {
 	if err := ReadJSON(r, &req); err != nil {
 		return err
 	}
-	t, err := a.open(r, a.presentedToken(r, req.RefreshToken, req.Session))
+	err := a.present(r, req.RefreshToken, req.Session, func(p session.Presentation) error {
+		return a.Sessions.Confirm(r.Context(), p)
+	})
 	if err != nil {
-		return err
-	}
-	if err := a.Sessions.Confirm(r.Context(), t, a.Contact(r)); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

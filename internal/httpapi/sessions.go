@@ -32,7 +32,7 @@ func (a *API) WireSession(s session.Session, current rotation.SessionID) wire.Se
 		ID:        s.ID.String(),
 		CreatedAt: Timestamp(s.State.CreatedAt),
 		LastSeen:  Timestamp(s.State.HeadAt),
-		ExpiresAt: Timestamp(a.Sessions.Lifetimes.ExpiresAt(s.State)),
+		ExpiresAt: Timestamp(a.Sessions.ExpiresAt(s)),
 		UserAgent: s.Contact.UserAgent,
 		Current:   s.ID == current,
 	}

@@ -191,7 +191,7 @@ func (h *harness) events(token string, headers ...string) *reader {
 // begin starts a session without the cost of a sign-in.
 func (h *harness) begin(user string) session.Grant {
 	h.Helper()
-	g, err := h.app.Sessions.Start(h.Context(), user, "test", session.Contact{})
+	g, err := h.app.Sessions.Start(h.Context(), session.SignIn{UserID: user, Client: session.Client{ID: "test"}})
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -4,54 +4,88 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tacet-dev/tacet/dpop"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// presented is a refresh token as it came in.
-type presented struct {
-	raw      []string // one from the body, or what the cookies hold
-	delivery wire.Delivery
-	session  string // the id of the session that the caller means; empty: it does not say
-}
-
-// presentedToken finds the refresh token of a request: in the body if it is
-// there, else in the cookies.
-func (a *API) presentedToken(r *http.Request, fromBody, session string) presented {
+// deliveryOf says how a refresh token came: in the body, if it is there.
+func deliveryOf(fromBody string) wire.Delivery {
 	if fromBody != "" {
-		return presented{[]string{fromBody}, wire.DeliveryBody, session}
+		return wire.DeliveryBody
 	}
-	return presented{a.refreshCookies(r), wire.DeliveryCookie, session}
+	return wire.DeliveryCookie
 }
 
-// open authenticates a presented token and checks that the page meant to send
-// it, before anything is read or consumed.
-func (a *API) open(r *http.Request, p presented) (rotation.Token, error) {
-	if len(p.raw) == 0 {
-		return rotation.Token{}, ErrNoRefreshToken
+// present calls use with the refresh token of a request, from the body or else from
+// the cookies, and with what the request shows beside it. sessionID is that of the
+// session that the caller means; empty: it does not say.
+func (a *API) present(r *http.Request, fromBody, sessionID string, use func(session.Presentation) error) error {
+	raw := []string{fromBody}
+	if fromBody == "" {
+		raw = a.refreshCookies(r)
 	}
-	tokens, err := a.Sessions.OpenAll(r.Context(), p.raw)
+	if len(raw) == 0 {
+		return ErrNoRefreshToken
+	}
+	tokens, err := a.Sessions.OpenAll(r.Context(), raw)
 	if err != nil {
-		return rotation.Token{}, err
+		return err
 	}
-	t := tokens[0]
-	if p.delivery == wire.DeliveryCookie {
-		if t, err = a.tokenOfPage(r, tokens); err != nil {
-			return rotation.Token{}, err
+	p := session.Presentation{Token: tokens[0], Contact: a.Contact(r)}
+	if fromBody == "" {
+		if p.Token, p.Forged = a.tokenOfPage(r, tokens); p.Forged != nil {
+			return use(p)
 		}
 	}
-	if p.session != "" && p.session != t.Session.String() {
-		return rotation.Token{}, errOtherSession
+	if sessionID != "" && sessionID != p.Token.Session.String() {
+		return errOtherSession
 	}
-	return t, nil
+	return a.WithProof(r, func(b session.Binding) error {
+		p.Binding = b
+		return use(p)
+	})
 }
 
-// answer writes the tokens of a sign-in (withUser) or a renewal.
-func (a *API) answer(w http.ResponseWriter, g session.Grant, d wire.Delivery, withUser bool) error {
+// Encrypted is the binding of tokens to the key that a request is encrypted with,
+// if it is (docs/encryption.md).
+func Encrypted(r *http.Request) session.Binding {
+	key, _ := verify.EncryptedWith(r.Context())
+	return session.Binding{EncryptionKey: key}
+}
+
+// WithProof calls use with the binding of a request that may carry a proof of
+// possession (RFC 9449 §5) beside its encryption. A replay is refused before use is
+// called, so that a proof serves one request at most. One that use refuses is
+// forgotten: only those who are granted something fill the memory of proofs.
+func (a *API) WithProof(r *http.Request, use func(session.Binding) error) error {
+	b := Encrypted(r)
+	values := r.Header.Values(dpop.Header)
+	if values == nil {
+		return use(b)
+	}
+	now := a.Sessions.Now()
+	p, err := dpop.Parse(values, dpop.Request{Method: r.Method, URI: a.PublicOrigin + r.URL.Path}, now)
+	if err == nil {
+		err = a.proofs.Use(p, now)
+	}
+	if err != nil {
+		return err
+	}
+	b.ProofKey = p.Key
+	if err = use(b); err != nil {
+		a.proofs.Release(p)
+	}
+	return err
+}
+
+// granted writes the tokens of a sign-in (withUser) or a renewal.
+func (a *API) granted(w http.ResponseWriter, g session.Grant, d wire.Delivery, withUser bool) error {
 	resp := wire.TokenResponse{
 		AccessToken: g.AccessToken,
-		TokenType:   "Bearer",
+		TokenType:   g.TokenType,
 		ExpiresIn:   g.ExpiresIn,
 		Session:     tokenSession(g.Session.ID, g.ExpiresAt),
 	}
@@ -62,7 +96,7 @@ func (a *API) answer(w http.ResponseWriter, g session.Grant, d wire.Delivery, wi
 		if d == wire.DeliveryBody {
 			resp.RefreshToken = g.RefreshToken
 		} else {
-			a.SetCookies(w, g, a.Sessions.Clock())
+			a.SetCookies(w, g, a.Sessions.Now())
 		}
 	}
 	return WriteJSON(w, http.StatusOK, resp)

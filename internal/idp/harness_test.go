@@ -32,6 +32,7 @@ type world struct {
 	sessions *session.Service
 	ring     *keys.Ring
 	store    storetest.Stores
+	links    *failing // those of store
 	log      *bytes.Buffer
 
 	mu  sync.Mutex
@@ -77,6 +78,8 @@ func (p *people) User(_ context.Context, id string) (session.User, error) {
 }
 func (p *people) Grants(ctx context.Context, id string) (session.User, error) { return p.User(ctx, id) }
 
+const absolute = 90 * 24 * time.Hour
+
 func newWorld(t *testing.T, change ...func(*idp.Settings)) *world {
 	t.Helper()
 	w := &world{T: t, users: &people{}, store: storetest.Memory(), now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), log: &bytes.Buffer{}}
@@ -89,8 +92,9 @@ func newWorld(t *testing.T, change ...func(*idp.Settings)) *world {
 	w.ring, err = keys.Open(t.Context(), keys.Config{Store: w.store.Keys, Master: master, Clock: w.clock, Rand: rand.Reader, Logger: logger,
 		Policy: keys.Policy{Algorithm: keys.EdDSA, Access: 15 * time.Minute, Refresh: 14 * 24 * time.Hour}})
 	must(t, err)
-	w.sessions = session.New(session.Config{Store: w.store.Sessions, Links: w.store.Links, Keys: w.ring, Directory: w.users,
-		Lifetimes: session.Lifetimes{Access: 15 * time.Minute, Policy: rotation.Policy{Overlap: 10 * time.Second, Idle: 14 * 24 * time.Hour, Absolute: 90 * 24 * time.Hour}},
+	w.links = &failing{links: w.store.Links}
+	w.sessions = session.New(session.Config{Store: w.store.Sessions, Links: w.links, Keys: w.ring, Directory: w.users,
+		Lifetimes: session.Lifetimes{Access: 15 * time.Minute, Policy: rotation.Policy{Overlap: 10 * time.Second, Idle: 14 * 24 * time.Hour, Absolute: absolute}},
 		Issuer:    "https://app.example", Audience: "https://app.example", Clock: w.clock, Rand: rand.Reader, Logger: logger})
 	s := idp.Settings{ID: "company", Name: "Company", Issuer: w.provider.URL, ClientID: idptest.ClientID, ClientSecret: idptest.ClientSecret,
 		RolesClaim: "groups", Roles: []string{"staff=viewer", "boss=admin", "CN=chess,OU=x=player"}}
@@ -146,7 +150,7 @@ func (w *world) session() rotation.SessionID {
 	w.Helper()
 	a, err := w.signIn()
 	must(w.T, err)
-	g, err := w.sessions.StartFrom(w.Context(), a.UserID, "web", a.Origin, contact)
+	g, err := w.sessions.Start(w.Context(), session.SignIn{UserID: a.UserID, Client: session.Client{ID: "web"}, Origin: a.Origin, Contact: contact})
 	must(w.T, err)
 	return g.Session.ID
 }

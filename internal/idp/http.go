@@ -79,7 +79,7 @@ const linkLabel = "tacet link to a provider v1"
 
 // offer is httpapi.Wing.SignIn.
 func (a *surface) offer(purpose httpapi.Purpose, label problem.Text, v *page.View) {
-	plain, _ := json.Marshal(link{purpose, a.Sessions.Clock().Add(linkLifetime).UnixMilli()}) // strings always have a JSON form
+	plain, _ := json.Marshal(link{purpose, a.Sessions.Now().Add(linkLifetime).UnixMilli()}) // strings always have a JSON form
 	sealed := a.Keys.SealLabelled(linkLabel, plain)
 	for _, p := range a.service.Providers() {
 		v.Links = append(v.Links, page.Link{To: a.startOf(p.ID) + "?then=" + sealed, Text: strings.ReplaceAll(label.In(v.Tag), "{}", p.Name)})
@@ -123,7 +123,7 @@ func (a *surface) purposeOf(r *http.Request, q form.Params) (to httpapi.Purpose,
 	}
 	var l link
 	plain, ok := a.Keys.OpenLabelled(r.Context(), linkLabel, sealed)
-	if !ok || json.Unmarshal(plain, &l) != nil || a.Sessions.Clock().UnixMilli() >= l.Until {
+	if !ok || json.Unmarshal(plain, &l) != nil || a.Sessions.Now().UnixMilli() >= l.Until {
 		return to, errPending
 	}
 	if l.Form != "" && !a.Pages.HasMark(r, l.Form) { // the confirmation was another browser's
@@ -199,7 +199,7 @@ func (a *surface) arrive(w http.ResponseWriter, r *http.Request, from Arrival, t
 // signedIn begins the session of a browser whose user has come back.
 func (a *surface) signedIn(w http.ResponseWriter, r *http.Request, userID string, from session.Origin, returnTo string) error {
 	contact := a.Contact(r)
-	g, err := a.Sessions.StartFrom(r.Context(), userID, a.ClientID, from, contact)
+	g, err := a.Sessions.Start(r.Context(), session.SignIn{UserID: userID, Client: session.Client{ID: a.ClientID}, Contact: contact, Origin: from})
 	if errors.Is(err, session.ErrNoUser) { // disabled between the two steps
 		return ErrDisabled
 	}
@@ -207,7 +207,7 @@ func (a *surface) signedIn(w http.ResponseWriter, r *http.Request, userID string
 		return err
 	}
 	a.Logger.Info("signed in", "user", userID, "session", g.Session.ID.String(), "provider", r.PathValue("provider"), "address", contact.Address.String())
-	a.SetCookies(w, g, a.Sessions.Clock())
+	a.SetCookies(w, g, a.Sessions.Now())
 	http.Redirect(w, r, returnTo, http.StatusSeeOther)
 	return nil
 }

@@ -62,9 +62,9 @@ func (s *Service) Logout(ctx context.Context, id, raw string) (ended int, err er
 		return 0, invalid("the logout token has a sub or sid that is too long or no text")
 	}
 	note := session.NoteOf("logout token", p.ID, p.Issuer, t.TokenID)
-	switch again, err := s.Sessions.Links.Noted(ctx, note); {
+	switch again, err := s.Sessions.Noted(ctx, note); {
 	case err != nil:
-		return 0, Outage(err)
+		return 0, err
 	case !again.IsZero():
 		return 0, invalid("the logout token has been used already (jti)")
 	}
@@ -73,8 +73,8 @@ func (s *Service) Logout(ctx context.Context, id, raw string) (ended int, err er
 		return ended, err
 	}
 	// Last, so that a token whose work could not be done may come again.
-	if err := s.Sessions.Links.Note(ctx, note, t.Expiry.Add(time.Minute), s.Clock()); err != nil {
-		return ended, Outage(err)
+	if err := s.Sessions.Note(ctx, note, t.Expiry.Add(time.Minute)); err != nil {
+		return ended, err
 	}
 	s.Logger.Info("signed out by the provider", "provider", p.ID, "sessions", ended)
 	return ended, nil

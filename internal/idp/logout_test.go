@@ -13,6 +13,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/idp/idptest"
+	"github.com/tacet-dev/tacet/internal/session"
 )
 
 const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
@@ -123,7 +124,7 @@ func TestLogoutDuringASignIn(t *testing.T) {
 	if _, err := w.Logout(t.Context(), "company", w.provider.LogoutToken(func(c map[string]any) { c["sid"] = "sid-1" })); err != nil {
 		t.Fatal(err)
 	}
-	if g, err := w.sessions.StartFrom(t.Context(), a.UserID, "web", a.Origin, contact); err == nil {
+	if g, err := w.sessions.Start(t.Context(), session.SignIn{UserID: a.UserID, Client: session.Client{ID: "web"}, Origin: a.Origin, Contact: contact}); err == nil {
 		t.Errorf("session %s lives", g.Session.ID)
 	}
 	list, err := w.sessions.List(t.Context(), "")
@@ -150,7 +151,7 @@ func TestLogoutOfManySessions(t *testing.T) {
 	const many = 450
 	for range many {
 		w.advance(time.Millisecond)
-		_, err := w.sessions.StartFrom(t.Context(), a.UserID, "web", a.Origin, contact)
+		_, err := w.sessions.Start(t.Context(), session.SignIn{UserID: a.UserID, Client: session.Client{ID: "web"}, Origin: a.Origin, Contact: contact})
 		must(t, err)
 	}
 	n, err := w.Logout(t.Context(), "company", w.provider.LogoutToken(func(c map[string]any) { c["sub"] = "248289761001" }))

@@ -55,8 +55,8 @@ func TestNoSessionWithoutItsOrigin(t *testing.T) {
 		w := newWorld(t)
 		a, err := w.signIn()
 		must(t, err)
-		w.sessions.Links = &failing{w.store.Links, call}
-		if _, err := w.sessions.StartFrom(t.Context(), a.UserID, "web", a.Origin, contact); !errors.Is(err, session.ErrUnavailable) {
+		w.links.call = call
+		if _, err := w.sessions.Start(t.Context(), session.SignIn{UserID: a.UserID, Client: session.Client{ID: "web"}, Origin: a.Origin, Contact: contact}); !errors.Is(err, session.ErrUnavailable) {
 			t.Errorf("%s fails: %v", call, err)
 		}
 		if list, err := w.sessions.List(t.Context(), ""); err != nil || len(list) != 0 {
@@ -71,11 +71,11 @@ func TestLogoutAfterAnOutage(t *testing.T) {
 		w := newWorld(t)
 		id := w.session()
 		raw := w.provider.LogoutToken(func(c map[string]any) { c["sub"] = "248289761001" })
-		w.sessions.Links = &failing{w.store.Links, call}
+		w.links.call = call
 		if _, err := w.Logout(t.Context(), "company", raw); !errors.Is(err, session.ErrUnavailable) {
 			t.Errorf("%s fails: %v", call, err)
 		}
-		w.sessions.Links = w.store.Links
+		w.links.call = ""
 		if _, err := w.Logout(t.Context(), "company", raw); err != nil || w.alive(id) {
 			t.Errorf("sent again after %s had failed: %v", call, err)
 		}
@@ -89,7 +89,7 @@ func TestLogoutAfterAnOutage(t *testing.T) {
 func TestLinksOutliveTheirSessions(t *testing.T) {
 	w := newWorld(t)
 	first := w.session()
-	w.advance(w.sessions.Lifetimes.Absolute + session.Retention - time.Second)
+	w.advance(absolute + session.Retention - time.Second)
 	w.session()
 	count := func() int {
 		list, err := w.store.Links.EachLink(t.Context(), rotation.SessionID{}, 10)

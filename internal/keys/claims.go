@@ -18,17 +18,7 @@ func appendClaims(b []byte, c *wire.AccessClaims) []byte {
 	b = appendString(append(b, `,"jti":`...), c.ID)
 	b = appendString(append(b, `,"client_id":`...), c.ClientID)
 	b = appendString(append(b, `,"sid":`...), c.SessionID)
-	for i, role := range c.Roles {
-		if i == 0 {
-			b = append(b, `,"roles":[`...)
-		} else {
-			b = append(b, ',')
-		}
-		b = appendString(b, role)
-	}
-	if len(c.Roles) > 0 {
-		b = append(b, ']')
-	}
+	b = appendList(b, `,"roles":[`, c.Roles)
 	if c.Scope != "" {
 		b = appendString(append(b, `,"scope":`...), c.Scope)
 	}
@@ -42,7 +32,31 @@ func appendClaims(b []byte, c *wire.AccessClaims) []byte {
 	if c.Confirmation != nil {
 		b = append(appendString(append(b, `,"cnf":{"jkt":`...), c.Confirmation.KeyThumbprint), '}')
 	}
+	if c.ACR != "" {
+		b = appendString(append(b, `,"acr":`...), c.ACR)
+	}
+	b = appendList(b, `,"amr":[`, c.AMR)
+	if c.AuthTime != 0 {
+		b = strconv.AppendInt(append(b, `,"auth_time":`...), c.AuthTime, 10)
+	}
 	return append(b, '}')
+}
+
+// appendList appends a member that is left out if the list is empty; name ends
+// with the bracket.
+func appendList(b []byte, name string, list []string) []byte {
+	for i, s := range list {
+		if i == 0 {
+			b = append(b, name...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendString(b, s)
+	}
+	if len(list) > 0 {
+		b = append(b, ']')
+	}
+	return b
 }
 
 func appendString(b []byte, s string) []byte {

@@ -20,6 +20,7 @@ func TestClaimsAreEncodedAsJSONDoes(t *testing.T) {
 			ClientID: text.Draw(t, "client_id"), SessionID: text.Draw(t, "sid"),
 			Roles: rapid.SliceOfN(text, 0, 3).Draw(t, "roles"), Scope: text.Draw(t, "scope"),
 			GrantsVersion: number.Draw(t, "grants_version"), Chain: text.Draw(t, "chain"),
+			ACR: text.Draw(t, "acr"), AMR: rapid.SliceOfN(text, 0, 3).Draw(t, "amr"), AuthTime: number.Draw(t, "auth_time"),
 		}
 		want, err := json.Marshal(c)
 		if err != nil {

@@ -48,7 +48,7 @@ var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 // browser would be sent (RFC 6749 §4.1.2.1).
 func (s *Server) Authorization(ctx context.Context, p form.Params) (Request, error) {
 	r := Request{state: p["state"], nonce: p["nonce"], challenge: p["code_challenge"], proofKey: p["dpop_jkt"], redirectURI: p["redirect_uri"],
-		LoginHint: p["login_hint"], Locales: p["ui_locales"], scope: granted(p["scope"]), issuer: s.Sessions.Issuer}
+		LoginHint: p["login_hint"], Locales: p["ui_locales"], scope: granted(p["scope"]), issuer: s.Sessions.Issuer()}
 	id, err := p.Need("client_id")
 	if err != nil {
 		return Request{}, err

@@ -83,16 +83,25 @@ func (s *Server) client(ctx context.Context, id string) (Client, error) {
 	return c, err
 }
 
-// Confidential is session.Config.Confidential.
-func (s *Server) Confidential(ctx context.Context, clientID string) (bool, error) {
-	if clientID == s.NativeClient {
-		return false, nil
+// session is the client of a request as sessions see it; c is nil if the request
+// names none. [Server.Client] has checked the secret.
+func (c *Client) session() session.Client {
+	if c == nil {
+		return session.Client{}
 	}
-	c, err := s.client(ctx, clientID)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil // the native client under the name that it had before
+	return session.Client{ID: c.ID, Authenticated: !c.Public()}
+}
+
+// refused is what the client of a request, which may be nil, is told of an error
+// of package session.
+func (c *Client) refused(err error) error {
+	switch {
+	case !errors.Is(err, session.ErrClient):
+		return invalidGrant(err)
+	case c == nil:
+		return form.Refuse(form.CodeInvalidClient, "the client must authenticate")
 	}
-	return err == nil && !c.Public(), settle(err)
+	return form.Refuse(form.CodeInvalidGrant, "the token was issued to another client")
 }
 
 // Clients returns all registered clients in order of id.
@@ -153,11 +162,11 @@ func (s *Server) RemoveClient(ctx context.Context, id string) error {
 // random is 256 random bits as text.
 func (s *Server) random() string {
 	var b [32]byte
-	if _, err := io.ReadFull(s.Sessions.Rand, b[:]); err != nil {
+	if _, err := io.ReadFull(s.Rand, b[:]); err != nil {
 		panic(fmt.Sprintf("oauth: random source failed: %v", err)) // crypto/rand never fails
 	}
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 // now is the clock in the resolution that stores keep.
-func (s *Server) now() time.Time { return s.Sessions.Clock().UTC().Truncate(time.Millisecond) }
+func (s *Server) now() time.Time { return s.Sessions.Now() }

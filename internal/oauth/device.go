@@ -114,7 +114,7 @@ func (s *Server) Waiting(ctx context.Context, userCode string, c session.Contact
 
 func (s *Server) waiting(ctx context.Context, userCode string, c session.Contact) (Flow, error) {
 	code := normalUserCode(userCode)
-	throttle, attempt := s.Sessions.Throttle, "device code "+code
+	throttle, attempt := s.Throttle, "device code "+code
 	if wait, ok := throttle.Allow(attempt, c.Address); !ok {
 		return Flow{}, &session.Throttled{RetryAfter: wait}
 	}
@@ -187,7 +187,7 @@ func (s *Server) settleDevice(ctx context.Context, f Flow, decide func(*Flow)) e
 }
 
 // poll is RFC 8628 §3.4 and §3.5.
-func (s *Server) poll(ctx context.Context, client Client, p form.Params, c session.Contact) (Answer, error) {
+func (s *Server) poll(ctx context.Context, client Client, p form.Params, c session.Contact, b session.Binding) (Answer, error) {
 	code, err := p.Need("device_code")
 	if err != nil {
 		return Answer{}, err
@@ -196,7 +196,7 @@ func (s *Server) poll(ctx context.Context, client Client, p form.Params, c sessi
 	if err != nil || !ready {
 		return Answer{}, err
 	}
-	return s.redeem(ctx, KeyOf(code), c, func(f *Flow) error {
+	return s.redeem(ctx, KeyOf(code), client, c, b, func(f *Flow) error {
 		if f.UserID == "" {
 			return form.Refuse(form.CodeAuthorizationPending, "the user has not signed in yet")
 		}

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -16,36 +15,13 @@ import (
 
 // token is POST /oauth/token.
 func (a *surface) token(w http.ResponseWriter, r *http.Request, client *Client, p form.Params) error {
-	ctx, refused, err := a.withProof(r)
-	if err != nil {
-		return err
-	}
-	answer, err := a.server.Token(ctx, client, p, a.Contact(r))
-	if err != nil {
-		refused()
-		return err
-	}
-	return httpapi.WriteJSON(w, http.StatusOK, answer)
-}
-
-// withProof is the context of a request to the token endpoint that may carry a
-// proof of possession (RFC 9449 §5). A replay is refused before the grant is
-// looked at, so that a proof serves one request at most. refused must be called
-// when the grant is refused: only those who have one fill the memory of proofs.
-func (a *surface) withProof(r *http.Request) (ctx context.Context, refused func(), err error) {
-	values := r.Header.Values(dpop.Header)
-	if values == nil {
-		return r.Context(), func() {}, nil
-	}
-	now := a.Sessions.Clock()
-	p, err := dpop.Parse(values, dpop.Request{Method: r.Method, URI: a.PublicOrigin + wire.PathToken}, now)
-	if err == nil {
-		err = a.proofs.Use(p, now)
-	}
-	if err != nil {
-		return nil, nil, &form.Error{Code: form.CodeInvalidProof, Description: dpop.Describe(err)}
-	}
-	return session.WithProof(r.Context(), p.Key), func() { a.proofs.Release(p) }, nil
+	return a.WithProof(r, func(b session.Binding) error {
+		tokens, err := a.server.Token(r.Context(), client, p, a.Contact(r), b)
+		if err != nil {
+			return err
+		}
+		return httpapi.WriteJSON(w, http.StatusOK, tokens)
+	})
 }
 
 // revoke is POST /oauth/revoke.

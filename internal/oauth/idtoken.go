@@ -36,13 +36,13 @@ func (s *Server) idToken(ctx context.Context, f Flow, g session.Grant) (string, 
 		return "", nil
 	}
 	// That of the grant may leave out what only ID tokens tell.
-	user, err := s.Sessions.Directory.User(ctx, g.Session.UserID)
+	user, err := s.Sessions.User(ctx, g.Session.UserID)
 	if err != nil {
 		return "", invalidGrant(err)
 	}
 	now := s.now()
 	c := IDClaims{
-		Issuer: s.Sessions.Issuer, Subject: user.ID, Audience: f.ClientID, Party: f.ClientID,
+		Issuer: s.Sessions.Issuer(), Subject: user.ID, Audience: f.ClientID, Party: f.ClientID,
 		ExpiresAt: now.Unix() + g.ExpiresIn, IssuedAt: now.Unix(), Nonce: f.Nonce, SessionID: g.Session.ID.String(),
 	}
 	if !f.SignedInAt.IsZero() {
@@ -80,7 +80,7 @@ func UserInfo(u wire.User) IDClaims {
 func (s *Server) SignOut(ctx context.Context, hint, clientID string) (c Client, ok bool, err error) {
 	payload, ok := s.Tokens.VerifyJWT(hint)
 	var claims IDClaims
-	if !ok || json.Unmarshal(payload, &claims) != nil || claims.Issuer != s.Sessions.Issuer ||
+	if !ok || json.Unmarshal(payload, &claims) != nil || claims.Issuer != s.Sessions.Issuer() ||
 		clientID != "" && claims.Audience != clientID {
 		return Client{}, false, nil
 	}

@@ -89,7 +89,8 @@ func (fakes) Authenticate(_ context.Context, name, password string) (string, err
 func newWorld(random io.Reader) *world {
 	stores, f := storetest.Memory(), fakes{rotation.Key{ID: 1}}
 	w := &world{store: &flaky{Store: stores.OAuth}, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
-	w.Server = oauth.New(oauth.Config{Store: w.store, Tokens: f, NativeClient: "native",
+	w.Server = oauth.New(oauth.Config{Store: w.store, Tokens: f, NativeClient: "native", Throttle: f, Rand: random,
+		Logger: slog.New(slog.DiscardHandler),
 		Access: func(context.Context, string) (wire.AccessClaims, error) {
 			return wire.AccessClaims{}, oauth.ErrInactive
 		},
@@ -124,7 +125,7 @@ func (w *world) code(ctx context.Context) (string, error) {
 
 func (w *world) exchange(ctx context.Context, client, code, verifier, redirect string) (oauth.Answer, error) {
 	return w.Token(ctx, &oauth.Client{ID: client}, form.Params{"grant_type": oauth.GrantCode, "code": code,
-		"code_verifier": verifier, "redirect_uri": redirect}, session.Contact{})
+		"code_verifier": verifier, "redirect_uri": redirect}, session.Contact{}, session.Binding{})
 }
 
 func (w *world) living(t interface{ Fatal(...any) }) int {

@@ -2,6 +2,8 @@ package oauth
 
 import (
 	"context"
+	"io"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -13,6 +15,9 @@ import (
 type Config struct {
 	Store    Store
 	Sessions *session.Service
+	Throttle session.Throttle // of passwords and device codes
+	Rand     io.Reader
+	Logger   *slog.Logger
 	// Access verifies an access token. The error wraps ErrInactive, or is an outage.
 	Access func(ctx context.Context, raw string) (wire.AccessClaims, error)
 	Tokens IDTokens
@@ -61,15 +66,7 @@ type Answer struct {
 	IDToken      string `json:"id_token,omitempty"`
 }
 
-func answer(ctx context.Context, g session.Grant, scope []string) Answer {
-	return Answer{AccessToken: g.AccessToken, TokenType: tokenType(session.Proven(ctx)), ExpiresIn: g.ExpiresIn,
+func answer(g session.Grant, scope []string) Answer {
+	return Answer{AccessToken: g.AccessToken, TokenType: g.TokenType, ExpiresIn: g.ExpiresIn,
 		RefreshToken: g.RefreshToken, Scope: strings.Join(scope, " ")}
-}
-
-// tokenType is how a token is used that is bound to this key, or to none.
-func tokenType(key string) string {
-	if key == "" {
-		return "Bearer"
-	}
-	return "DPoP"
 }

@@ -20,30 +20,30 @@ const (
 
 // Token answers a request to the token endpoint (RFC 6749 §3.2). client is who
 // [Server.Client] found, or nil if the request names none, which only renewals
-// of public clients may do (RFC 6749 §6). With session.WithProof in ctx, the
-// tokens are bound to the key (RFC 9449 §5).
-func (s *Server) Token(ctx context.Context, client *Client, p form.Params, c session.Contact) (Answer, error) {
+// of public clients may do (RFC 6749 §6). The tokens are bound to what b says
+// (RFC 9449 §5).
+func (s *Server) Token(ctx context.Context, client *Client, p form.Params, c session.Contact, b session.Binding) (Answer, error) {
 	grant, err := p.Need("grant_type")
 	if err != nil {
 		return Answer{}, err
 	}
 	switch grant {
 	case GrantRefreshToken:
-		return s.renew(ctx, client, p, c)
+		return s.renew(ctx, client, p, c, b)
 	case GrantCode, GrantDevice:
 		if client == nil {
 			return Answer{}, form.Refuse(form.CodeInvalidRequest, "the parameter client_id is missing")
 		}
 		if grant == GrantDevice {
-			return s.poll(ctx, *client, p, c)
+			return s.poll(ctx, *client, p, c, b)
 		}
-		return s.exchange(ctx, *client, p, c)
+		return s.exchange(ctx, *client, p, c, b)
 	}
 	return Answer{}, form.Refuse(form.CodeUnsupportedGrantType, "grant_type must be refresh_token, authorization_code or "+GrantDevice)
 }
 
-// renew is RFC 6749 §6. Whose token it is, is known before anything is consumed.
-func (s *Server) renew(ctx context.Context, client *Client, p form.Params, c session.Contact) (Answer, error) {
+// renew is RFC 6749 §6.
+func (s *Server) renew(ctx context.Context, client *Client, p form.Params, c session.Contact, b session.Binding) (Answer, error) {
 	raw, err := p.Need("refresh_token")
 	if err != nil {
 		return Answer{}, err
@@ -56,44 +56,18 @@ func (s *Server) renew(ctx context.Context, client *Client, p form.Params, c ses
 	if err != nil {
 		return Answer{}, invalidGrant(err)
 	}
-	sess, err := s.Sessions.Living(ctx, t.Session)
+	g, err := s.Sessions.Refresh(ctx, session.Presentation{Token: t, Contact: c, Client: client.session(), Binding: b})
 	if err != nil {
-		return Answer{}, invalidGrant(err)
+		return Answer{}, client.refused(err)
 	}
-	if err := s.mayUse(ctx, client, sess); err != nil {
-		return Answer{}, err
-	}
-	g, err := s.Sessions.Refresh(ctx, t, c, session.ClientProved)
-	if err != nil {
-		return Answer{}, invalidGrant(err)
-	}
-	a := answer(ctx, g, scope)
+	a := answer(g, scope)
 	// Clients that say which scope they mean get a new ID token with it.
-	a.IDToken, err = s.idToken(ctx, Flow{ClientID: sess.ClientID, Scope: scope}, g)
+	a.IDToken, err = s.idToken(ctx, Flow{ClientID: g.Session.ClientID, Scope: scope}, g)
 	return a, err
 }
 
-// mayUse refuses those who are not the client of a session. Who names no client
-// may use the tokens of public ones.
-func (s *Server) mayUse(ctx context.Context, client *Client, sess session.Session) error {
-	if client != nil {
-		if client.ID != sess.ClientID {
-			return form.Refuse(form.CodeInvalidGrant, "the token was issued to another client")
-		}
-		return nil
-	}
-	owner, err := s.client(ctx, sess.ClientID)
-	switch {
-	case err != nil && !errors.Is(err, ErrNotFound):
-		return settle(err)
-	case err != nil || !owner.Public():
-		return form.Refuse(form.CodeInvalidClient, "the client must authenticate")
-	}
-	return nil
-}
-
 // exchange redeems an authorization code (RFC 6749 §4.1.3).
-func (s *Server) exchange(ctx context.Context, client Client, p form.Params, c session.Contact) (Answer, error) {
+func (s *Server) exchange(ctx context.Context, client Client, p form.Params, c session.Contact, b session.Binding) (Answer, error) {
 	code, err := p.Need("code")
 	if err != nil {
 		return Answer{}, err
@@ -102,7 +76,7 @@ func (s *Server) exchange(ctx context.Context, client Client, p form.Params, c s
 	if err != nil {
 		return Answer{}, err
 	}
-	return s.redeem(ctx, KeyOf(code), c, func(f *Flow) error {
+	return s.redeem(ctx, KeyOf(code), client, c, b, func(f *Flow) error {
 		switch {
 		case f.Challenge == "" || f.ClientID != client.ID:
 			return errCode
@@ -110,7 +84,7 @@ func (s *Server) exchange(ctx context.Context, client Client, p form.Params, c s
 			return form.Refuse(form.CodeInvalidGrant, "redirect_uri is not that of the authorization request")
 		case !proves(verifier, f.Challenge):
 			return form.Refuse(form.CodeInvalidGrant, "code_verifier does not fit the code challenge")
-		case f.ProofKey != "" && f.ProofKey != session.Proven(ctx):
+		case f.ProofKey != "" && f.ProofKey != b.ProofKey:
 			return form.Refuse(form.CodeInvalidGrant, "the code is bound to a key (dpop_jkt): send a DPoP proof of that key")
 		case !f.Used && !f.ExpiresAt.After(s.now()):
 			return form.Refuse(form.CodeInvalidGrant, "the code has expired")
@@ -124,7 +98,7 @@ var errCode = form.Refuse(form.CodeInvalidGrant, "the code is not one that was i
 // redeem starts the session of a flow, once. check says whether the caller may:
 // until it does, nothing changes. A second redemption by somebody who may means
 // that two have the code, so the session is ended (RFC 6749 §4.1.2).
-func (s *Server) redeem(ctx context.Context, k Key, c session.Contact, check func(*Flow) error) (Answer, error) {
+func (s *Server) redeem(ctx context.Context, k Key, client Client, c session.Contact, b session.Binding, check func(*Flow) error) (Answer, error) {
 	var f Flow
 	err := s.Store.UpdateFlow(ctx, k, func(stored *Flow) error {
 		if err := check(stored); err != nil {
@@ -143,7 +117,7 @@ func (s *Server) redeem(ctx context.Context, k Key, c session.Contact, check fun
 	case f.Reused:
 		return Answer{}, s.reused(ctx, f)
 	}
-	g, err := s.Sessions.StartFrom(ctx, f.UserID, f.ClientID, f.Origin, c)
+	g, err := s.Sessions.Start(ctx, session.SignIn{UserID: f.UserID, Client: client.session(), Contact: c, Binding: b, Origin: f.Origin})
 	if err != nil {
 		return Answer{}, invalidGrant(err)
 	}
@@ -160,15 +134,15 @@ func (s *Server) redeem(ctx context.Context, k Key, c session.Contact, check fun
 	if f.Reused { // while the session was being started
 		return Answer{}, s.reused(ctx, f)
 	}
-	s.Sessions.Logger.Info("signed in", "user", f.UserID, "session", g.Session.ID.String(), "client", f.ClientID, "address", c.Address.String())
-	a := answer(ctx, g, f.Scope)
+	s.Logger.Info("signed in", "user", f.UserID, "session", g.Session.ID.String(), "client", f.ClientID, "address", c.Address.String())
+	a := answer(g, f.Scope)
 	a.IDToken, err = s.idToken(ctx, f, g)
 	return a, err
 }
 
 func (s *Server) reused(ctx context.Context, f Flow) error {
 	if f.Session != (rotation.SessionID{}) {
-		s.Sessions.Logger.Warn("a code was redeemed twice; the session is ended", "event", "code_reused",
+		s.Logger.Warn("a code was redeemed twice; the session is ended", "event", "code_reused",
 			"client", f.ClientID, "user", f.UserID, "session", f.Session.String())
 		if err := s.Sessions.End(ctx, f.Session, wire.ReasonReuseDetected); err != nil && !errors.Is(err, session.ErrNotFound) {
 			return err

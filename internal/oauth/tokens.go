@@ -65,7 +65,7 @@ func (s *Server) Introspect(ctx context.Context, client *Client, p form.Params) 
 	if c.Confirmation != nil {
 		key = c.Confirmation.KeyThumbprint
 	}
-	return State{Active: true, Scope: c.Scope, ClientID: c.ClientID, Username: user.Username, TokenType: tokenType(key), Confirmation: c.Confirmation,
+	return State{Active: true, Scope: c.Scope, ClientID: c.ClientID, Username: user.Username, TokenType: session.TokenType(key), Confirmation: c.Confirmation,
 		ExpiresAt: c.ExpiresAt, IssuedAt: c.IssuedAt, Subject: c.Subject, Audience: c.Audience, Issuer: c.Issuer,
 		ID: c.ID, SessionID: c.SessionID}, nil
 }
@@ -83,11 +83,11 @@ func (s *Server) refreshState(ctx context.Context, client Client, t rotation.Tok
 		return State{}, err
 	}
 	var bound *wire.Confirmation
-	if sess.Key != "" {
-		bound = &wire.Confirmation{KeyThumbprint: sess.Key}
+	if sess.Constraint.Kind == session.ByProof {
+		bound = &wire.Confirmation{KeyThumbprint: sess.Constraint.Key}
 	}
-	return State{Active: true, Confirmation: bound, ClientID: sess.ClientID, Username: user.Username, Subject: user.ID, Issuer: s.Sessions.Issuer,
-		ExpiresAt: unix(s.Sessions.Lifetimes.ExpiresAt(sess.State)), IssuedAt: sess.State.CreatedAt.Unix(), SessionID: sess.ID.String()}, nil
+	return State{Active: true, Confirmation: bound, ClientID: sess.ClientID, Username: user.Username, Subject: user.ID, Issuer: s.Sessions.Issuer(),
+		ExpiresAt: unix(s.Sessions.ExpiresAt(sess)), IssuedAt: sess.State.CreatedAt.Unix(), SessionID: sess.ID.String()}, nil
 }
 
 // user is whose living session this is; the zero user if there is none.
@@ -103,7 +103,7 @@ func (s *Server) user(ctx context.Context, sessionID string) (session.User, erro
 	} else if err != nil {
 		return session.User{}, settle(err)
 	}
-	user, err := s.Sessions.Directory.User(ctx, sess.UserID)
+	user, err := s.Sessions.User(ctx, sess.UserID)
 	if errors.Is(err, session.ErrNoUser) {
 		return session.User{}, nil
 	}
@@ -122,20 +122,7 @@ func (s *Server) Revoke(ctx context.Context, client *Client, p form.Params) erro
 	if err != nil || id == (rotation.SessionID{}) {
 		return err
 	}
-	sess, err := s.Sessions.Living(ctx, id)
-	var over *session.Refusal
-	if errors.As(err, &over) {
-		return nil
-	} else if err != nil {
-		return settle(err)
-	}
-	if err := s.mayUse(ctx, client, sess); err != nil {
-		return err
-	}
-	if err := s.Sessions.End(ctx, id, wire.ReasonSignedOut); err != nil && !errors.Is(err, session.ErrNotFound) {
-		return settle(err)
-	}
-	return nil
+	return client.refused(s.Sessions.Revoke(ctx, id, client.session()))
 }
 
 // sessionOf is the session that a token belongs to, zero if to none.

@@ -16,7 +16,6 @@ import (
 type surface struct {
 	*httpapi.API
 	server *Server
-	proofs dpop.Replays // at the token endpoint
 }
 
 // Wing is the standard OAuth surface (wire.md §2) of a server.

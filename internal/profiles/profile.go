@@ -33,7 +33,7 @@ type Travel struct {
 	Cookie  string // name, or DefaultCookie
 	Body    string // member of the JSON body
 	Query   string // parameter
-	Carried bool   // in the access token (session.Carried)
+	Carried bool   // in the access token (session.Binding)
 }
 
 // DefaultCookie stands for the name that the native surface uses.

@@ -11,10 +11,7 @@ import (
 
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
-	"github.com/tacet-dev/tacet/wire"
 )
-
-const reasonSignedOut = wire.ReasonSignedOut
 
 // maxFormMemory is as much as a body may have: nothing goes to disk.
 const maxFormMemory = 64 << 10
@@ -125,7 +122,7 @@ func cookieValues(r *http.Request, name string) []string {
 // however old; the first, if it has none.
 func (d *dialect) ofPage(r *http.Request, tokens []rotation.Token) rotation.Token {
 	if len(tokens) > 1 {
-		if access, err := d.Issued(r.Context(), d.credential(r)); err == nil {
+		if access, err := d.VerifySignature(r.Context(), d.credential(r)); err == nil {
 			for _, t := range tokens {
 				if t.Session.String() == access.SessionID() {
 					return t

@@ -19,15 +19,17 @@ type Config struct {
 	Directory session.Directory
 	// Verify checks an access token for a request.
 	Verify func(ctx context.Context, raw string) (*verify.Token, error)
-	// Issued checks only that this server made the access token, however old it
-	// is: signing out must work with what the client has left.
-	Issued func(ctx context.Context, raw string) (*verify.Token, error)
+	// VerifySignature checks only that this server made the access token, however
+	// old it is: signing out must work with what the client has left.
+	VerifySignature func(ctx context.Context, raw string) (*verify.Token, error)
 	// Caller is the living session and user of a verified access token.
 	Caller func(ctx context.Context, t *verify.Token) (session.Session, session.User, error)
 	// Known are all permissions that exist, to spell out wildcards for
 	// front-ends that look names up. Nil: only what is granted is listed.
 	Known   func(ctx context.Context) []string
 	Contact func(*http.Request) session.Contact
+	// Binding is what the tokens of the response are bound to.
+	Binding func(*http.Request) session.Binding
 	// SameOrigin refuses requests that a foreign page made the browser send.
 	SameOrigin func(*http.Request) error
 	// Explain translates any error to words in the caller's language.
@@ -47,7 +49,6 @@ type Config struct {
 // know them.
 var (
 	ErrNoRefreshToken = errors.New("profiles: no refresh token in the request")
-	ErrForeignUser    = errors.New("profiles: the user named in the request does not own the refresh token")
 	ErrMediaType      = errors.New("profiles: the body is not of a type that the route takes")
 	ErrMalformed      = errors.New("profiles: the body is not what the route takes")
 	ErrUnreadable     = errors.New("profiles: the body could not be read to its end")
@@ -138,7 +139,8 @@ func (d *dialect) login(w http.ResponseWriter, r *http.Request) error {
 	if missing != nil {
 		return &MissingError{missing}
 	}
-	g, err := d.Sessions.SignIn(r.Context(), username, password, d.ClientID, d.Contact(r), d.how()...)
+	g, err := d.Sessions.SignIn(r.Context(), username, password, session.SignIn{
+		Client: session.Client{ID: d.ClientID}, Contact: d.Contact(r), Binding: d.binding(r, d.p)})
 	if err != nil {
 		return err
 	}
@@ -146,12 +148,11 @@ func (d *dialect) login(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// how is the option under which grants of this profile are made.
-func (d *dialect) how() []session.Option {
-	if d.p.Refresh.Carried {
-		return []session.Option{session.Carried}
-	}
-	return nil
+// binding is what the tokens of a response to a client of this profile are bound to.
+func (s *Surface) binding(r *http.Request, p *Profile) session.Binding {
+	b := s.Binding(r)
+	b.Carried = p.Refresh.Carried
+	return b
 }
 
 // refresh renews. The access token, which has usually expired, is not looked at.
@@ -164,17 +165,14 @@ func (d *dialect) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	p := session.Presentation{Token: t, Contact: d.Contact(r), Binding: d.binding(r, d.p)}
 	if byCookie {
-		if err := d.guard(r); err != nil {
-			return err
-		}
+		p.Forged = d.guard(r)
 	}
 	if d.route.user != "" {
-		if err := d.owned(r, t, in[d.route.user]); err != nil {
-			return err
-		}
+		p.Owner = owner(in[d.route.user])
 	}
-	g, err := d.Sessions.Refresh(r.Context(), t, d.Contact(r))
+	g, err := d.Sessions.Refresh(r.Context(), p)
 	if err != nil {
 		return err
 	}
@@ -187,18 +185,12 @@ func (d *dialect) refresh(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// owned checks that a token belongs to the user that the client names, before
-// anything is consumed: otherwise whoever has got hold of a token could be served
-// under any name.
-func (d *dialect) owned(r *http.Request, t rotation.Token, named string) error {
-	sess, err := d.Sessions.Living(r.Context(), t.Session)
-	if err != nil {
-		return err
+// owner reports whether a user is the one that the client names: otherwise
+// whoever has got hold of a token could be served under any name.
+func owner(named string) func(userID string) bool {
+	return func(userID string) bool {
+		return named != "" && (named == userID || GUID(named) == GUID(userID))
 	}
-	if named == "" || (named != sess.UserID && GUID(named) != GUID(sess.UserID)) {
-		return ErrForeignUser
-	}
-	return nil
 }
 
 // guard stands in for the CSRF token of the native surface, which the clients of
@@ -223,29 +215,15 @@ func (d *dialect) logout(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	var ids []rotation.SessionID
 	t, _, err := d.presented(r, in)
-	switch {
-	case err == nil:
-		ids = append(ids, t.Session)
-	case !errors.Is(err, session.ErrNotAuthentic) && !errors.Is(err, ErrNoRefreshToken):
+	if err == nil {
+		err = d.Sessions.SignOut(r.Context(), session.Presentation{Token: t, Contact: d.Contact(r)}, false)
+	}
+	if err != nil && !errors.Is(err, session.ErrNotAuthentic) && !errors.Is(err, ErrNoRefreshToken) {
 		return err
 	}
-	if raw := d.credential(r); raw != "" {
-		t, err := d.Issued(r.Context(), raw)
-		if errors.Is(err, verify.ErrUnavailable) {
-			return errors.Join(session.ErrUnavailable, err)
-		}
-		if err == nil {
-			if id, err := rotation.ParseSessionID(t.SessionID()); err == nil {
-				ids = append(ids, id)
-			}
-		}
-	}
-	for _, id := range ids {
-		if err := d.Sessions.End(r.Context(), id, reasonSignedOut); err != nil && !errors.Is(err, session.ErrNotFound) {
-			return err
-		}
+	if err := d.endOf(r, d.credential(r)); err != nil {
+		return err
 	}
 	switch {
 	case d.p.Refresh.Cookie == DefaultCookie:
@@ -255,6 +233,28 @@ func (d *dialect) logout(w http.ResponseWriter, r *http.Request) error {
 	}
 	d.keep(w, "", -1)
 	d.write(w, &d.route.answer, &values{language: d.Language(r)})
+	return nil
+}
+
+// endOf ends the session of an access token, dead or alive.
+func (d *dialect) endOf(r *http.Request, access string) error {
+	if access == "" {
+		return nil
+	}
+	t, err := d.VerifySignature(r.Context(), access)
+	if errors.Is(err, verify.ErrUnavailable) {
+		return errors.Join(session.ErrUnavailable, err)
+	}
+	if err != nil {
+		return nil // not one of ours
+	}
+	id, err := rotation.ParseSessionID(t.SessionID())
+	if err != nil {
+		return nil
+	}
+	if err := d.Sessions.End(r.Context(), id, wire.ReasonSignedOut); !errors.Is(err, session.ErrNotFound) {
+		return err
+	}
 	return nil
 }
 
@@ -279,7 +279,7 @@ func (d *dialect) user(w http.ResponseWriter, r *http.Request) error {
 	}
 	d.write(w, &d.route.answer, &values{
 		user: user, sess: sess, known: d.known(r), language: d.Language(r),
-		expires: t.ExpiresAt(), ends: d.Sessions.Lifetimes.ExpiresAt(sess.State),
+		expires: t.ExpiresAt(), ends: d.Sessions.ExpiresAt(sess),
 	})
 	return nil
 }
@@ -297,7 +297,7 @@ func (d *dialect) grant(w http.ResponseWriter, r *http.Request, g session.Grant)
 	if g.RefreshToken != "" {
 		maxAge := 0 // until the browser is closed
 		if !g.ExpiresAt.IsZero() {
-			maxAge = max(1, int(g.ExpiresAt.Sub(d.Sessions.Clock())/time.Second))
+			maxAge = max(1, int(g.ExpiresAt.Sub(d.Sessions.Now())/time.Second))
 		}
 		switch {
 		case d.p.Refresh.Cookie == DefaultCookie:
@@ -315,7 +315,7 @@ func (d *dialect) grant(w http.ResponseWriter, r *http.Request, g session.Grant)
 
 func (s *Surface) granted(g *session.Grant) *values {
 	return &values{grant: g, user: g.User, sess: g.Session, ends: g.ExpiresAt,
-		expires: s.Sessions.Clock().Add(time.Duration(g.ExpiresIn) * time.Second)}
+		expires: s.Sessions.Now().Add(time.Duration(g.ExpiresIn) * time.Second)}
 }
 
 func (d *dialect) cookieName() string {

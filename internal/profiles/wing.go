@@ -29,31 +29,33 @@ type binding struct {
 
 // Wing is the dialects of a set beside the native surface. known are all permissions
 // that exist; nil: unknown.
-func Wing(set *Set, issued func(context.Context, string) (*verify.Token, error), known func(context.Context) []string) httpapi.Builder {
+func Wing(set *Set, known func(context.Context) []string) httpapi.Builder {
 	return func(api *httpapi.API) (httpapi.Wing, error) {
 		b := binding{api}
 		s := set.Bind(Config{
-			Sessions:   b.Sessions,
-			Directory:  b.Directory,
-			Verify:     b.Verifier.Verify,
-			Issued:     issued,
-			Caller:     b.CallerOf,
-			Known:      known,
-			Contact:    b.Contact,
-			SameOrigin: b.SameOrigin,
-			Explain:    b.explain,
-			Language:   func(r *http.Request) string { return problem.Name(problem.Language(r)) },
+			Sessions:        b.Sessions,
+			Directory:       b.Directory,
+			Verify:          b.Verifier.Verify,
+			VerifySignature: b.Verifier.VerifySignature,
+			Caller:          b.CallerOf,
+			Known:           known,
+			Contact:         b.Contact,
+			Binding:         httpapi.Encrypted,
+			SameOrigin:      b.SameOrigin,
+			Explain:         b.explain,
+			Language:        func(r *http.Request) string { return problem.Name(problem.Language(r)) },
 			Cookie: func(name, value, path string, maxAge int) *http.Cookie {
 				return b.Cookie(name, value, path, true, maxAge)
 			},
 			CookieName:   b.CookieName,
-			SetCookies:   func(w http.ResponseWriter, g session.Grant) { b.SetCookies(w, g, b.Sessions.Clock()) },
+			SetCookies:   func(w http.ResponseWriter, g session.Grant) { b.SetCookies(w, g, b.Sessions.Now()) },
 			ClearCookies: b.ClearCookies,
 			ClientID:     b.ClientID,
 		})
 		return httpapi.Wing{
 			Overlay:         s.overlay,
-			Outer:           s.Middleware,
+			Outer:           s.Credentials,
+			Middleware:      s.Renewals,
 			RequestHeaders:  set.RequestHeaders(),
 			ResponseHeaders: set.ResponseHeaders(),
 		}, nil
@@ -177,8 +179,6 @@ func profileProblem(err error) (*problem.Problem, string) {
 	switch {
 	case errors.Is(err, ErrNoRefreshToken):
 		return httpapi.ErrNoRefreshToken, KindMissing
-	case errors.Is(err, ErrForeignUser):
-		return httpapi.ErrForeignUser, KindForeignUser
 	case errors.Is(err, ErrMediaType):
 		return problem.MediaType, KindMediaType
 	case errors.Is(err, ErrMalformed):

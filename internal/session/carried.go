@@ -8,15 +8,11 @@ import (
 	"github.com/tacet-dev/tacet/rotation"
 )
 
-// Option changes how a grant is handed out.
-type Option uint8
-
-// Carried puts the refresh token into the access token, as the claim "chain",
-// for clients that know only one token and are handed a new one near its end.
-// The chain is that of the protocol: a copy that is used beside the original is
-// found out when both have renewed. It lives no longer than the access token
-// around it, because nothing but a valid access token makes it authentic.
-const Carried Option = 1
+// A carried refresh token travels in the access token, as the claim "chain", for
+// clients that know only one token and are handed a new one near its end. The
+// chain is that of the protocol: a copy that is used beside the original is found
+// out when both have renewed. It lives no longer than the access token around it,
+// because nothing but a valid access token makes it authentic.
 
 // ErrNotCarried is returned by FromCarried for an access token without a chain.
 var ErrNotCarried = errors.New("session: the access token carries no refresh token")

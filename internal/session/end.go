@@ -15,7 +15,7 @@ import (
 // End ends one session. Ending one that is over already is not an error;
 // ErrNotFound says that there is none. Reason is a wire.Reason… name.
 func (s *Service) End(ctx context.Context, id rotation.SessionID, reason string) error {
-	sess, err := s.Store.Get(ctx, id)
+	sess, err := s.cfg.Store.Get(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -26,8 +26,8 @@ func (s *Service) End(ctx context.Context, id rotation.SessionID, reason string)
 }
 
 func (s *Service) end(ctx context.Context, sess Session, reason string) error {
-	now := s.now()
-	err := s.Store.End(ctx, sess.ID, End{Reason: reason, At: now}, ended(sess, reason, now))
+	now := s.Now()
+	err := s.cfg.Store.End(ctx, sess.ID, End{Reason: reason, At: now}, ended(sess, reason, now))
 	if err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -56,10 +56,10 @@ func (s *Service) revoke(ctx context.Context, sess Session, presenter Contact, n
 		At:        now.Format(time.RFC3339Nano),
 	})
 	reuse := events.Event{At: now, Kind: wire.EventReuseDetected, UserID: sess.UserID, SessionID: sess.ID.String(), Data: data}
-	err := s.Store.End(ctx, sess.ID, End{Reason: wire.ReasonReuseDetected, At: now},
+	err := s.cfg.Store.End(ctx, sess.ID, End{Reason: wire.ReasonReuseDetected, At: now},
 		reuse, ended(sess, wire.ReasonReuseDetected, now))
 	if err == nil {
-		s.Logger.Warn("a refresh token was presented that only a copy can be; the session is revoked",
+		s.cfg.Logger.Warn("a refresh token was presented that only a copy can be; the session is revoked",
 			"event", wire.EventReuseDetected, "session", sess.ID.String(), "user", sess.UserID,
 			"head_address", sess.Contact.Address.String(), "head_user_agent", sess.Contact.UserAgent,
 			"presented_address", presenter.Address.String(), "presented_user_agent", presenter.UserAgent)
@@ -83,7 +83,7 @@ func (c Contact) wire() wire.Contact {
 
 // Living returns a session that is neither ended nor expired, else a *Refusal.
 func (s *Service) Living(ctx context.Context, id rotation.SessionID) (Session, error) {
-	sess, err := s.Store.Get(ctx, id)
+	sess, err := s.cfg.Store.Get(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return Session{}, &Refusal{rotation.Ended}
@@ -91,7 +91,7 @@ func (s *Service) Living(ctx context.Context, id rotation.SessionID) (Session, e
 		return Session{}, unavailable(err)
 	case sess.State.Ended:
 		return Session{}, &Refusal{rotation.Ended}
-	case s.Lifetimes.Expired(sess.State, s.now()):
+	case s.cfg.Lifetimes.Expired(sess.State, s.Now()):
 		return Session{}, &Refusal{rotation.Expired}
 	}
 	return sess, nil
@@ -129,14 +129,14 @@ var errEnough = errors.New("enough")
 // as in Page.
 func (s *Service) each(ctx context.Context, userID string, before rotation.SessionID, f func(Session) error) error {
 	const page = 200
-	now := s.now()
+	now := s.Now()
 	for {
-		list, err := s.Store.List(ctx, userID, before, page)
+		list, err := s.cfg.Store.List(ctx, userID, before, page)
 		if err != nil {
 			return unavailable(err)
 		}
 		for _, sess := range list {
-			if s.Lifetimes.Expired(sess.State, now) {
+			if s.cfg.Lifetimes.Expired(sess.State, now) {
 				continue
 			}
 			if err := f(sess); err != nil {

@@ -66,33 +66,18 @@ const linkPage = 200
 // sign-ins that it overtook.
 const lateSignIn = time.Hour
 
-// StartFrom is Start for a user whom a provider has vouched for. A session
-// whose origin could not be stored could not be ended by the provider: it is
-// not handed out.
-func (s *Service) StartFrom(ctx context.Context, userID, clientID string, o Origin, c Contact, how ...Option) (Grant, error) {
-	g, err := s.Start(ctx, userID, clientID, c, how...)
-	if err != nil || o == (Origin{}) {
-		return g, err
-	}
-	if err := s.link(ctx, g.Session, o); err != nil {
-		_ = s.End(context.WithoutCancel(ctx), g.Session.ID, reasonUnlinked)
-		return Grant{}, err
-	}
-	return g, nil
-}
-
 // reasonUnlinked is a wire.Reason: the name is that of a sign-out because the
 // user never saw the session.
 const reasonUnlinked = "signed_out"
 
 func (s *Service) link(ctx context.Context, sess Session, o Origin) error {
-	if s.Config.Links == nil {
-		return unavailable(errors.New("no store of links is configured"))
+	if s.cfg.Links == nil {
+		return unavailable(errNoLinks)
 	}
-	now := s.now()
+	now := s.Now()
 	// By any policy in force, sessions that old are over and swept.
-	old := now.Add(-s.Lifetimes.Absolute - Retention)
-	if err := s.Config.Links.AddLink(ctx, Link{Origin: o, Session: sess.ID, At: now}, old); err != nil {
+	old := now.Add(-s.cfg.Lifetimes.Absolute - Retention)
+	if err := s.cfg.Links.AddLink(ctx, Link{Origin: o, Session: sess.ID, At: now}, old); err != nil {
 		return unavailable(err)
 	}
 	if o.SID == "" {
@@ -100,7 +85,7 @@ func (s *Service) link(ctx context.Context, sess Session, o Origin) error {
 	}
 	// The provider may have ended its session while this one was being started.
 	// Should it use the same SID again, what it said since then counts.
-	until, err := s.Config.Links.Noted(ctx, sidNote(o.Issuer, o.SID))
+	until, err := s.cfg.Links.Noted(ctx, sidNote(o.Issuer, o.SID))
 	switch {
 	case err != nil:
 		return unavailable(err)
@@ -116,16 +101,16 @@ func sidNote(issuer, sid string) NoteKey { return NoteOf("sid", issuer, sid) }
 // or, without one, all of the subject, because of what it said at the time
 // o.Vouched. It returns how many it ended.
 func (s *Service) EndFrom(ctx context.Context, o Origin, reason string) (ended int, err error) {
-	if o.Subject == "" && o.SID == "" || s.Config.Links == nil {
+	if o.Subject == "" && o.SID == "" || s.cfg.Links == nil {
 		return 0, nil
 	}
 	if o.SID != "" {
-		if err := s.Config.Links.Note(ctx, sidNote(o.Issuer, o.SID), o.Vouched.Add(lateSignIn), s.now()); err != nil {
+		if err := s.cfg.Links.Note(ctx, sidNote(o.Issuer, o.SID), o.Vouched.Add(lateSignIn), s.Now()); err != nil {
 			return 0, unavailable(err)
 		}
 	}
 	for {
-		list, err := s.Config.Links.Links(ctx, o.Issuer, o.Subject, o.SID, linkPage)
+		list, err := s.cfg.Links.Links(ctx, o.Issuer, o.Subject, o.SID, linkPage)
 		if err != nil {
 			return ended, unavailable(err)
 		}
@@ -141,7 +126,7 @@ func (s *Service) EndFrom(ctx context.Context, o Origin, reason string) (ended i
 		}
 		// What is over needs no link any more, and the next page begins behind it.
 		if len(ids) > 0 {
-			if err := s.Config.Links.RemoveLinks(ctx, ids); err != nil {
+			if err := s.cfg.Links.RemoveLinks(ctx, ids); err != nil {
 				return ended, unavailable(err)
 			}
 		}
@@ -150,3 +135,28 @@ func (s *Service) EndFrom(ctx context.Context, o Origin, reason string) (ended i
 		}
 	}
 }
+
+// Noted returns until when a note is kept, or the zero time ([Links]).
+func (s *Service) Noted(ctx context.Context, n NoteKey) (time.Time, error) {
+	if s.cfg.Links == nil {
+		return time.Time{}, unavailable(errNoLinks)
+	}
+	until, err := s.cfg.Links.Noted(ctx, n)
+	if err != nil {
+		return time.Time{}, unavailable(err)
+	}
+	return until, nil
+}
+
+// Note keeps a note until the time given ([Links]).
+func (s *Service) Note(ctx context.Context, n NoteKey, until time.Time) error {
+	if s.cfg.Links == nil {
+		return unavailable(errNoLinks)
+	}
+	if err := s.cfg.Links.Note(ctx, n, until, s.Now()); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+var errNoLinks = errors.New("no store of links is configured")

@@ -2,13 +2,10 @@ package session
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -62,7 +59,7 @@ type Lifetimes struct {
 	Access time.Duration
 }
 
-// Config is what a Service needs. All fields but Links, Confidential, Observe and
+// Config is what a Service needs. All fields but Links, Observe and
 // Undecided are required.
 type Config struct {
 	Store         Store
@@ -77,9 +74,6 @@ type Config struct {
 	Clock         func() time.Time
 	Rand          io.Reader
 	Logger        *slog.Logger
-	// Confidential, if set, reports whether the sessions of a client are renewed
-	// only for callers who have proved to be that client ([ClientProved]).
-	Confidential func(ctx context.Context, clientID string) (bool, error)
 	// Observe, if set, is called after every decision. It must not block.
 	Observe func(Decided)
 	// Undecided, if set, is called for every refresh token that came to no
@@ -101,22 +95,6 @@ type Decided struct {
 	At        time.Time
 }
 
-// Grant is a successful answer to a sign-in or a renewal.
-type Grant struct {
-	AccessToken string
-	ExpiresIn   int64 // seconds
-	// RefreshToken is empty when the presentation was a slow duplicate: the
-	// client holds a newer one already.
-	RefreshToken string
-	Generation   uint32 // of RefreshToken
-	// Carried is whether the access token carries the refresh token; then
-	// RefreshToken is empty.
-	Carried   bool
-	Session   Session
-	ExpiresAt time.Time // zero: no limit
-	User      User
-}
-
 // Refusal is returned when a token is authentic but gives no right to anything.
 type Refusal struct{ Outcome rotation.Outcome }
 
@@ -132,60 +110,50 @@ var ErrUnavailable = errors.New("session: temporarily unavailable")
 
 // Service is safe for concurrent use.
 type Service struct {
-	Config
+	cfg      Config
 	inFlight singleflight.Group
-	patience patience
-	herd     *herd
+	deadline deadline
+	shared   *sharedSigning
 }
 
 // New returns a Service.
-func New(cfg Config) *Service {
-	cfg.Store = boundSessions{cfg.Store}
-	return &Service{Config: cfg, herd: newHerd()}
+func New(cfg Config) *Service { return &Service{cfg: cfg, shared: newSharedSigning()} }
+
+// Get returns a session, living or ended. The error is ErrNotFound, or wraps
+// ErrUnavailable.
+func (s *Service) Get(ctx context.Context, id rotation.SessionID) (Session, error) {
+	sess, err := s.cfg.Store.Get(ctx, id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Session{}, unavailable(err)
+	}
+	return sess, err
 }
 
-// maxAttempts bounds the compare-and-swap loop. Every conflict means that some
-// other presentation of the same session made progress.
-const maxAttempts = 16
-
-// Start opens a session for a user who has just proved who they are.
-func (s *Service) Start(ctx context.Context, userID, clientID string, c Contact, how ...Option) (Grant, error) {
-	user, err := s.Directory.User(ctx, userID)
-	if err != nil {
-		return Grant{}, unavailable(err)
+// User returns a user who may hold sessions. The error is ErrNoUser, or wraps
+// ErrUnavailable.
+func (s *Service) User(ctx context.Context, id string) (User, error) {
+	u, err := s.cfg.Directory.User(ctx, id)
+	if err != nil && !errors.Is(err, ErrNoUser) {
+		return User{}, unavailable(err)
 	}
-	key, err := s.binding(ctx, clientID)
-	if err != nil {
-		return Grant{}, err
-	}
-	now := s.now()
-	var tag rotation.Tag
-	s.random(tag[:])
-	sess := Session{
-		ID:       marked(s.newID(now), key != ""),
-		UserID:   user.ID,
-		ClientID: clientID,
-		Key:      key,
-		State:    rotation.State{Head: rotation.Root(tag), HeadAt: now, CreatedAt: now},
-		Contact:  c,
-	}
-	if err := s.Store.Create(ctx, sess); err != nil {
-		return Grant{}, unavailable(err)
-	}
-	g, minted, err := s.grant(ctx, sess, nil, user, now, true, how...)
-	if err != nil {
-		return Grant{}, err
-	}
-	s.observe(Decided{Session: sess.ID, Started: true, Minted: minted, Contact: c, At: now})
-	return g, nil
+	return u, err
 }
+
+// Issuer is the iss of access tokens.
+func (s *Service) Issuer() string { return s.cfg.Issuer }
+
+// AccessLifetime is how long an access token lives at most.
+func (s *Service) AccessLifetime() time.Duration { return s.cfg.Lifetimes.Access }
+
+// ExpiresAt is when a session is over unless it is renewed; zero: no limit.
+func (s *Service) ExpiresAt(sess Session) time.Time { return s.cfg.Lifetimes.ExpiresAt(sess.State) }
 
 // Open authenticates a refresh token without a look at any session. The error
 // is ErrNotAuthentic, or wraps ErrUnavailable.
 func (s *Service) Open(ctx context.Context, raw string) (rotation.Token, error) {
 	var outage error
 	t, err := rotation.Open(func(id rotation.KeyID) (rotation.Key, bool) {
-		k, ok, err := s.Keys.FindMACKey(ctx, id)
+		k, ok, err := s.cfg.Keys.FindMACKey(ctx, id)
 		outage = err
 		return k, ok
 	}, raw)
@@ -198,209 +166,11 @@ func (s *Service) Open(ctx context.Context, raw string) (rotation.Token, error) 
 	return rotation.Token{}, s.undecided(ErrNotAuthentic)
 }
 
-// Refresh answers the presentation of a token that came from Open. The error is
-// a *Refusal, ErrClient, ErrProof, or wraps ErrUnavailable.
-func (s *Service) Refresh(ctx context.Context, t rotation.Token, c Contact, how ...Option) (Grant, error) {
-	if err := s.possessed(ctx, t.Session); err != nil {
-		return Grant{}, err
-	}
-	sess, d, herd, err := s.present(ctx, t, c)
-	if err != nil {
-		return Grant{}, err
-	}
-	now := s.now()
-	seen := Decided{Session: t.Session, Presented: t, Outcome: d.Outcome, Contact: c, Head: d.Head, HeadFrom: sess.Contact, At: now}
-	if !d.Outcome.Granted() {
-		s.observe(seen)
-		return Grant{}, &Refusal{d.Outcome}
-	}
-	if err := s.proved(ctx, sess.ClientID, how); err != nil {
-		return Grant{}, err
-	}
-	user, err := s.Directory.Grants(ctx, sess.UserID)
-	if errors.Is(err, ErrNoUser) {
-		if err := s.End(ctx, t.Session, wire.ReasonUserDisabled); err != nil && !errors.Is(err, ErrNotFound) {
-			return Grant{}, err
-		}
-		return Grant{}, &Refusal{rotation.Ended}
-	}
-	if err != nil {
-		return Grant{}, unavailable(err)
-	}
-	var equals *rotation.Token // the usual renewal has none, and need not be remembered
-	if herd {
-		equals = &t
-	}
-	g, minted, err := s.grant(ctx, sess, equals, user, now, d.Outcome.Mints(), how...)
-	if err != nil {
-		return Grant{}, err
-	}
-	seen.Minted = minted
-	s.observe(seen)
-	return g, nil
-}
-
-// Confirm makes a token that the client has stored the head at once, so that
-// its parent is dead (PROTOCOL.md, "Confirm"). Errors are those of Refresh.
-func (s *Service) Confirm(ctx context.Context, t rotation.Token, c Contact) error {
-	if err := s.possessed(ctx, t.Session); err != nil {
-		return err
-	}
-	sess, d, _, err := s.present(ctx, t, c)
-	if err != nil {
-		return err
-	}
-	s.observe(Decided{Session: t.Session, Presented: t, Outcome: d.Outcome, Contact: c, Head: d.Head, HeadFrom: sess.Contact, At: s.now()})
-	if !d.Outcome.Granted() {
-		return &Refusal{d.Outcome}
-	}
-	return nil
-}
-
-// present decides on a token and applies the decision. Equal presentations that
-// are in flight together are answered by one decision.
-// herd says whether this one has equals.
-func (s *Service) present(ctx context.Context, t rotation.Token, c Contact) (sess Session, d rotation.Decision, herd bool, err error) {
-	type result struct {
-		sess Session
-		d    rotation.Decision
-	}
-	v, err, shared := s.inFlight.Do(flightKey(t), func() (any, error) {
-		sess, d, err := s.decide(within{s.patience.context(), ctx}, t, c)
-		return result{sess, d}, err
-	})
-	if err != nil {
-		return Session{}, rotation.Decision{}, false, s.undecided(err)
-	}
-	r := v.(result)
-	return r.sess, r.d, shared || r.d.Outcome != rotation.Advanced, nil
-}
-
-func flightKey(t rotation.Token) string {
-	var k [16 + 4 + 8 + 8]byte
-	copy(k[:], t.Session[:])
-	binary.BigEndian.PutUint32(k[16:], t.Generation)
-	copy(k[20:], t.Tag[:])
-	copy(k[28:], t.Parent[:])
-	return string(k[:])
-}
-
-func (s *Service) decide(ctx context.Context, t rotation.Token, c Contact) (Session, rotation.Decision, error) {
-	now := s.now()
-	head := rotation.Head{Generation: t.Generation, Tag: t.Tag, Parent: t.Parent}
-	move := Move{ID: t.Session, Head: head, At: now, Contact: c}
-
-	// The usual renewal is one conditional write, without a read before it.
-	if guard, ok := rotation.Expect(t, s.Lifetimes.Policy, now); ok {
-		move.Guard = guard
-		sess, err := s.Store.Move(ctx, move)
-		if err == nil {
-			return sess, rotation.Decision{Outcome: rotation.Advanced, Head: head}, nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			return Session{}, rotation.Decision{}, unavailable(err)
-		}
-	}
-	for range maxAttempts {
-		sess, err := s.Store.Get(ctx, t.Session)
-		if errors.Is(err, ErrNotFound) {
-			return Session{}, rotation.Decision{Outcome: rotation.Ended}, nil
-		}
-		if err != nil {
-			return Session{}, rotation.Decision{}, unavailable(err)
-		}
-		d := rotation.Decide(sess.State, t, s.Lifetimes.Policy, now)
-		switch {
-		case d.Outcome.Moves():
-			move.Guard = sess.State.Guard()
-			sess, err = s.Store.Move(ctx, move)
-		case d.Outcome == rotation.Reused:
-			err = s.revoke(ctx, sess, c, now)
-		}
-		if errors.Is(err, ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return Session{}, rotation.Decision{}, unavailable(err)
-		}
-		if d.Outcome == rotation.CaughtUp {
-			s.Logger.Warn("the store had forgotten acknowledged renewals; a token signed by this server proved the newer state",
-				"event", "caught_up", "session", t.Session.String(), "generation", t.Generation)
-		}
-		return sess, d, nil
-	}
-	return Session{}, rotation.Decision{}, unavailable(fmt.Errorf("session %s changed %d times while one decision was made", t.Session, maxAttempts))
-}
-
-// grant signs the answer. The session must be as it is after the decision. Equals
-// is the token that was presented, if others present it as well (herd).
-func (s *Service) grant(ctx context.Context, sess Session, equals *rotation.Token, u User, now time.Time, mint bool, how ...Option) (Grant, rotation.Token, error) {
-	ttl := s.accessSeconds()
-	var jti [16]byte
-	s.random(jti[:])
-	claims := wire.AccessClaims{
-		Issuer:        s.Issuer,
-		Subject:       u.ID,
-		Audience:      s.Audience,
-		IssuedAt:      now.Unix(),
-		ExpiresAt:     now.Unix() + ttl, // at most ttl from now, as the client is told
-		ID:            base64.RawURLEncoding.EncodeToString(jti[:]),
-		ClientID:      sess.ClientID,
-		SessionID:     sess.ID.String(),
-		Roles:         u.Roles,
-		Scope:         u.Scope,
-		GrantsVersion: u.GrantsVersion,
-		Confirmation:  confirmation(ctx),
-	}
-	g := Grant{
-		ExpiresIn: ttl,
-		Session:   sess,
-		ExpiresAt: s.Lifetimes.ExpiresAt(sess.State),
-		User:      u,
-	}
-	var child rotation.Token
-	if mint {
-		var tag rotation.Tag
-		s.random(tag[:])
-		child = rotation.Child(sess.ID, sess.State.Head, tag)
-		g.Generation = child.Generation
-		if g.Carried = slices.Contains(how, Carried); g.Carried {
-			claims.Chain = carry(child)
-		} else {
-			g.RefreshToken = rotation.Seal(s.Keys.MAC(), child)
-		}
-	}
-	var err error
-	if equals == nil || g.Carried {
-		g.AccessToken, err = s.Keys.Sign(claims)
-	} else {
-		g.AccessToken, claims, err = s.herd.sign(*equals, claims, s.Keys.Sign)
-		g.ExpiresIn = claims.ExpiresAt - claims.IssuedAt
-	}
-	if err != nil {
-		return Grant{}, rotation.Token{}, unavailable(fmt.Errorf("sign access token: %w", err))
-	}
-	return g, child, nil
-}
-
-// accessSeconds is the lifetime of the next access token: up to 5 % under the
-// configured one where that is at least a second's worth.
-func (s *Service) accessSeconds() int64 {
-	ttl := max(1, int64(s.Lifetimes.Access/time.Second))
-	spread := ttl / 20
-	if spread == 0 {
-		return ttl
-	}
-	var r [8]byte
-	s.random(r[:])
-	return ttl - int64(binary.BigEndian.Uint64(r[:])%uint64(spread+1))
-}
-
-// now is the clock in the resolution that stores keep.
-func (s *Service) now() time.Time { return s.Clock().UTC().Truncate(time.Millisecond) }
+// Now is the clock in the resolution that stores keep.
+func (s *Service) Now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Millisecond) }
 
 func (s *Service) random(b []byte) {
-	if _, err := io.ReadFull(s.Rand, b); err != nil {
+	if _, err := io.ReadFull(s.cfg.Rand, b); err != nil {
 		// crypto/rand never fails (since Go 1.24); a test's reader that ends is a bug of the test.
 		panic(fmt.Sprintf("session: random source failed: %v", err))
 	}
@@ -421,15 +191,15 @@ func (s *Service) newID(now time.Time) rotation.SessionID {
 }
 
 func (s *Service) undecided(err error) error {
-	if s.Undecided != nil {
-		s.Undecided(err)
+	if s.cfg.Undecided != nil && (errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotAuthentic)) {
+		s.cfg.Undecided(err)
 	}
 	return err
 }
 
 func (s *Service) observe(d Decided) {
-	if s.Observe != nil {
-		s.Observe(d)
+	if s.cfg.Observe != nil {
+		s.cfg.Observe(d)
 	}
 }
 

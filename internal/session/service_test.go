@@ -73,6 +73,7 @@ func (f *fakePeople) Grants(ctx context.Context, id string) (session.User, error
 
 type fixture struct {
 	*session.Service
+	cfg    session.Config
 	store  *counting
 	people *fakePeople
 	now    atomic.Int64 // ms
@@ -81,13 +82,21 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	f := &fixture{store: &counting{Store: storetest.Memory().Sessions}, people: &fakePeople{}}
 	f.now.Store(1_800_000_000_000)
-	f.Service = session.New(session.Config{
+	f.cfg = session.Config{
 		Store: f.store, Keys: fakeKeys{rotation.Key{ID: 7, Secret: [32]byte{1}}}, Directory: f.people,
 		Lifetimes: session.Lifetimes{Access: 15 * time.Minute,
 			Policy: rotation.Policy{Overlap: 10 * time.Second, Idle: 14 * 24 * time.Hour, Absolute: 90 * 24 * time.Hour}},
 		Clock: func() time.Time { return time.UnixMilli(f.now.Load()) }, Rand: rand.Reader,
 		Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	f.Service = session.New(f.cfg)
+	return f
+}
+
+// with is the fixture with another configuration, on the same store.
+func (f *fixture) with(change func(*session.Config)) *fixture {
+	change(&f.cfg)
+	f.Service = session.New(f.cfg)
 	return f
 }
 
@@ -95,9 +104,15 @@ func (f *fixture) advance(d time.Duration) { f.now.Add(d.Milliseconds()) }
 
 var home = session.Contact{Address: netip.MustParseAddr("192.0.2.1"), UserAgent: "home"}
 
+var signIn = session.SignIn{UserID: "u1", Client: session.Client{ID: "web"}, Contact: home}
+
+func presented(t rotation.Token) session.Presentation {
+	return session.Presentation{Token: t, Contact: home}
+}
+
 func (f *fixture) start(t *testing.T) session.Grant {
 	t.Helper()
-	g, err := f.Start(t.Context(), "u1", "web", home)
+	g, err := f.Start(t.Context(), signIn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +125,7 @@ func (f *fixture) refresh(t *testing.T, raw string) (session.Grant, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f.Refresh(t.Context(), tok, home)
+	return f.Refresh(t.Context(), presented(tok))
 }
 
 func outcome(err error) string {
@@ -210,8 +225,8 @@ func TestOneCallersEndDoesNotCancelTheOthers(t *testing.T) {
 	f.store.gate = make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	results := make(chan error, 2)
-	go func() { _, err := f.Refresh(ctx, tok, home); results <- err }()
-	go func() { _, err := f.Refresh(t.Context(), tok, home); results <- err }()
+	go func() { _, err := f.Refresh(ctx, presented(tok)); results <- err }()
+	go func() { _, err := f.Refresh(t.Context(), presented(tok)); results <- err }()
 	time.Sleep(10 * time.Millisecond) // both wait; if not, the test still holds
 	cancel()
 	close(f.store.gate)
@@ -338,7 +353,9 @@ func TestNothingIsSweptWhileTheClockHasJumped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		var jump atomic.Int64
-		f.Config.Clock = func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
+		f.with(func(c *session.Config) {
+			c.Clock = func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
+		})
 		g := f.start(t)
 		go f.RunSweeper(t.Context())
 		synctest.Wait() // it has begun, with the right time

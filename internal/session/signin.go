@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/tacet-dev/tacet/rotation"
 )
 
 // ErrInvalidCredentials is the one answer to a wrong password, an unknown name
@@ -38,40 +40,87 @@ type Throttle interface {
 	Released(name string, from netip.Addr)
 }
 
-// SignIn checks a password and starts a session. The error is
-// ErrInvalidCredentials, a *Throttled, or wraps ErrUnavailable.
-func (s *Service) SignIn(ctx context.Context, username, password, clientID string, c Contact, how ...Option) (Grant, error) {
-	userID, err := s.Authenticate(ctx, username, password, c)
-	if err != nil {
+// SignIn is how a user signs in: what a new session is made of.
+type SignIn struct {
+	UserID  string
+	Client  Client
+	Contact Contact
+	Binding Binding // of the tokens, and where the client has no secret, of the session
+	Origin  Origin  // zero: the user has signed in here
+	Details Details
+}
+
+// SignIn checks a password and starts a session of the user who has it. The error
+// is ErrInvalidCredentials, a *Throttled, or wraps ErrUnavailable.
+func (s *Service) SignIn(ctx context.Context, username, password string, in SignIn) (_ Grant, err error) {
+	if in.UserID, err = s.Authenticate(ctx, username, password, in.Contact); err != nil {
 		return Grant{}, err
 	}
-	g, err := s.Start(ctx, userID, clientID, c, how...)
+	g, err := s.Start(ctx, in)
 	if errors.Is(err, ErrNoUser) { // disabled between the two steps
 		return Grant{}, ErrInvalidCredentials
 	}
 	if err == nil {
-		s.Logger.Info("signed in", "user", userID, "session", g.Session.ID.String(), "address", c.Address.String())
+		s.cfg.Logger.Info("signed in", "user", in.UserID, "session", g.Session.ID.String(), "address", in.Contact.Address.String())
 	}
 	return g, err
+}
+
+// Start opens a session for a user who has just proved who they are. A session
+// whose origin can't be stored could not be ended by the provider: it is not
+// handed out.
+func (s *Service) Start(ctx context.Context, in SignIn) (Grant, error) {
+	user, err := s.cfg.Directory.User(ctx, in.UserID)
+	if err != nil {
+		return Grant{}, unavailable(err)
+	}
+	now := s.Now()
+	var tag rotation.Tag
+	s.random(tag[:])
+	sess := Session{
+		ID:         s.newID(now),
+		UserID:     user.ID,
+		ClientID:   in.Client.ID,
+		Constraint: in.Client.constraint(in.Binding),
+		Details:    in.Details,
+		State:      rotation.State{Head: rotation.Root(tag), HeadAt: now, CreatedAt: now},
+		Contact:    in.Contact,
+	}
+	if err := s.cfg.Store.Create(ctx, sess); err != nil {
+		return Grant{}, unavailable(err)
+	}
+	g, minted, err := s.grant(response{session: sess, user: user, binding: in.Binding, mints: true, now: now})
+	if err != nil {
+		return Grant{}, err
+	}
+	s.observe(Decided{Session: sess.ID, Started: true, Minted: minted, Contact: in.Contact, At: now})
+	if in.Origin == (Origin{}) {
+		return g, nil
+	}
+	if err := s.link(ctx, sess, in.Origin); err != nil {
+		_ = s.End(context.WithoutCancel(ctx), sess.ID, reasonUnlinked)
+		return Grant{}, err
+	}
+	return g, nil
 }
 
 // Authenticate is the first half of SignIn, with the same errors: who has this
 // name and password. The session may be started later, by Start.
 func (s *Service) Authenticate(ctx context.Context, username, password string, c Contact) (userID string, err error) {
-	if wait, ok := s.Throttle.Allow(username, c.Address); !ok {
-		s.Logger.Warn("sign-in throttled", "address", c.Address.String(), "retry_after", wait.String())
+	if wait, ok := s.cfg.Throttle.Allow(username, c.Address); !ok {
+		s.cfg.Logger.Warn("sign-in throttled", "address", c.Address.String(), "retry_after", wait.String())
 		return "", &Throttled{wait}
 	}
-	userID, err = s.Authenticator.Authenticate(ctx, username, password)
+	userID, err = s.cfg.Authenticator.Authenticate(ctx, username, password)
 	switch {
 	case errors.Is(err, ErrInvalidCredentials):
-		s.Throttle.Failed(username, c.Address)
-		s.Logger.Info("sign-in refused", "address", c.Address.String())
+		s.cfg.Throttle.Failed(username, c.Address)
+		s.cfg.Logger.Info("sign-in refused", "address", c.Address.String())
 		return "", ErrInvalidCredentials
 	case err != nil:
-		s.Throttle.Released(username, c.Address)
+		s.cfg.Throttle.Released(username, c.Address)
 		return "", unavailable(err)
 	}
-	s.Throttle.Succeeded(username, c.Address)
+	s.cfg.Throttle.Succeeded(username, c.Address)
 	return userID, nil
 }

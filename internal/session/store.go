@@ -25,12 +25,12 @@ type Session struct {
 	ID       rotation.SessionID
 	UserID   string
 	ClientID string
-	// Key is the thumbprint of the key that the refresh tokens are bound to
-	// ([WithProof]); empty: to none. Stores keep it with ClientID.
-	Key     string
-	State   rotation.State
-	Contact Contact
-	End     End // zero while the session lives
+	// Constraint is what a refresh token must be presented with.
+	Constraint Constraint
+	Details    Details
+	State      rotation.State
+	Contact    Contact
+	End        End // zero while the session lives
 }
 
 // End says why and when a session was ended. Reason is a wire.Reason… name.
@@ -41,11 +41,12 @@ type End struct {
 
 // Move makes a presented token the head.
 type Move struct {
-	ID      rotation.SessionID
-	Guard   rotation.Guard // must hold, else ErrConflict
-	Head    rotation.Head
-	At      time.Time // becomes HeadAt
-	Contact Contact
+	ID         rotation.SessionID
+	Condition  rotation.Condition // must hold, else ErrConflict
+	Constraint Constraint         // must be that of the session, else ErrConflict
+	Head       rotation.Head
+	At         time.Time // becomes HeadAt
+	Contact    Contact
 }
 
 // Errors of a Store. Any other error means that the store could not be reached
@@ -63,9 +64,9 @@ type Store interface {
 	Create(ctx context.Context, s Session) error
 	// Get returns a session, living or ended, or ErrNotFound.
 	Get(ctx context.Context, id rotation.SessionID) (Session, error)
-	// Move replaces the head if the guard holds (rotation.Guard.Holds) and
-	// returns the session after it; else ErrConflict (also when there is no
-	// such session).
+	// Move replaces the head if the condition holds (rotation.Condition.Holds)
+	// and the constraint is that of the session, and returns the session after
+	// it; else ErrConflict (also when there is no such session).
 	Move(ctx context.Context, m Move) (Session, error)
 	// End ends a living session and appends the events in one transaction. It
 	// returns ErrConflict, and appends nothing, if the session has ended

@@ -21,17 +21,17 @@ const (
 // Sweep deletes the rows of sessions that have been over for longer than
 // Retention, in small bites with pauses between them, and returns how many.
 func (s *Service) Sweep(ctx context.Context) (int, error) {
-	limit := s.now().Add(-Retention)
+	limit := s.Now().Add(-Retention)
 	dead := func(sess Session) bool {
 		if sess.State.Ended {
 			return sess.End.At.Before(limit)
 		}
-		return s.Lifetimes.Expired(sess.State, limit)
+		return s.cfg.Lifetimes.Expired(sess.State, limit)
 	}
 	var from rotation.SessionID
 	total := 0
 	for {
-		next, n, err := s.Store.Sweep(ctx, from, sweepBite, dead)
+		next, n, err := s.cfg.Store.Sweep(ctx, from, sweepBite, dead)
 		total += n
 		if err != nil {
 			return total, unavailable(err)
@@ -52,7 +52,7 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 // the wall clock disagrees with the time that has really passed.
 func (s *Service) RunSweeper(ctx context.Context) {
 	began := time.Now()
-	wallBegan := s.Clock().Round(0)
+	wallBegan := s.cfg.Clock().Round(0)
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -61,16 +61,16 @@ func (s *Service) RunSweeper(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if jump := s.Clock().Round(0).Sub(wallBegan) - time.Since(began); jump.Abs() > maxJump {
-			s.Logger.Error("the clock has jumped since the start; expired sessions are not swept until it is right or the server is restarted",
+		if jump := s.cfg.Clock().Round(0).Sub(wallBegan) - time.Since(began); jump.Abs() > maxJump {
+			s.cfg.Logger.Error("the clock has jumped since the start; expired sessions are not swept until it is right or the server is restarted",
 				"jump", jump.Round(time.Second).String())
 			continue
 		}
 		n, err := s.Sweep(ctx)
 		if err != nil && ctx.Err() == nil {
-			s.Logger.Error("sweeping expired sessions failed; it will be tried again", "error", err, "in", sweepEvery.String())
+			s.cfg.Logger.Error("sweeping expired sessions failed; it will be tried again", "error", err, "in", sweepEvery.String())
 		} else if n > 0 {
-			s.Logger.Info("swept sessions that were over", "sessions", n)
+			s.cfg.Logger.Info("swept sessions that were over", "sessions", n)
 		}
 	}
 }

@@ -41,7 +41,7 @@ var mutants = []mutant{
 		return true, err
 	}},
 	{name: "a token newer than the store is taken for reuse", tune: func(s *scenario) { s.failovers = 5 * time.Minute }, move: func(h sessions, m session.Move) (session.Session, error) {
-		if m.Guard.Generation+1 < m.Head.Generation {
+		if m.Condition.Generation+1 < m.Head.Generation {
 			_ = h.end(m.ID, session.End{Reason: wire.ReasonReuseDetected, At: m.At})
 			return session.Session{}, session.ErrConflict
 		}
@@ -52,7 +52,7 @@ var mutants = []mutant{
 		if err != nil {
 			return s, session.ErrConflict
 		}
-		m.Guard = s.State.Guard()
+		m.Condition = s.State.Condition()
 		return h.data.Sessions.Move(context.Background(), m)
 	}},
 	{name: "retired keys are dropped at once", keys: func(ring []keys.Key) []keys.Key {

@@ -72,6 +72,13 @@ func (n *node) start() {
 			in.store = &handle{store: w.store, node: in, notify: notify, elsewhere: elsewhere, seen: w.store.version}
 			return in.store, nil
 		},
+		Sessions: func(c *session.Config) {
+			// What comes from here decides about lifetimes and the order of sessions;
+			// other random numbers are names only.
+			c.Rand = rand.NewChaCha8([32]byte{0: byte(n.index), 1: byte(n.begun), 2: byte(w.seed), 3: byte(w.seed >> 8), 4: byte(w.seed >> 16)})
+			c.Authenticator = passwords{w}
+			c.Directory = inTurn{c.Directory, in.store}
+		},
 		EventPoll: w.poll,
 		Observe:   func(d session.Decided) { w.later(func() { w.oracle.decided(in, d) }) },
 		Clock:     n.clock,
@@ -83,18 +90,6 @@ func (n *node) start() {
 		return
 	}
 	in.App = a
-	// What comes from here decides about lifetimes and the order of sessions; other
-	// random numbers are names only.
-	a.Sessions.Rand = rand.NewChaCha8([32]byte{0: byte(n.index), 1: byte(n.begun), 2: byte(w.seed), 3: byte(w.seed >> 8), 4: byte(w.seed >> 16)})
-	a.Sessions.Authenticator = passwords{w}
-	// Those who share one decision go on one by one.
-	confidential := a.Sessions.Confidential
-	a.Sessions.Confidential = func(ctx context.Context, id string) (bool, error) {
-		if err := in.store.turn(ctx); err != nil {
-			return false, err
-		}
-		return confidential(ctx, id)
-	}
 	a.Start()
 	n.up, n.since = in, time.Now()
 	w.note("", "node %s starts, its clock is off by %v", in.name, n.skew)
@@ -132,6 +127,19 @@ func (n *node) kill() {
 	n.up = nil
 	close(in.killed)
 	_ = in.Close() // the simulated store's has no errors
+}
+
+// inTurn has those who share one decision go on one by one.
+type inTurn struct {
+	session.Directory
+	store *handle
+}
+
+func (d inTurn) Grants(ctx context.Context, id string) (session.User, error) {
+	if err := d.store.turn(ctx); err != nil {
+		return session.User{}, err
+	}
+	return d.Directory.Grants(ctx, id)
 }
 
 // passwords lets everybody in whose password is their name.

@@ -81,7 +81,7 @@ func insert(t testing.TB, db *DB, list []session.Session) {
 func renewal(s session.Session) session.Move {
 	var tag rotation.Tag
 	binary.BigEndian.PutUint64(tag[:], rand.Uint64())
-	return session.Move{ID: s.ID, Guard: s.State.Guard(), At: s.State.HeadAt.Add(time.Minute), Contact: s.Contact,
+	return session.Move{ID: s.ID, Condition: s.State.Condition(), At: s.State.HeadAt.Add(time.Minute), Contact: s.Contact,
 		Head: rotation.Head{Generation: s.State.Head.Generation + 1, Tag: tag, Parent: s.State.Head.Tag}}
 }
 

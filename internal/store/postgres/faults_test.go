@@ -68,7 +68,7 @@ var heads = porcupine.Model{
 			s.State.Ended, s.End = true, c.end
 			return c.maybe || c.err == nil, s
 		}
-		if !c.move.Guard.Holds(s.State) {
+		if !c.move.Condition.Holds(s.State) {
 			return c.maybe || errors.Is(c.err, session.ErrConflict), s
 		}
 		s.State.Head, s.State.HeadAt, s.Contact = c.move.Head, c.move.At, c.move.Contact

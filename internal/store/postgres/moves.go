@@ -242,7 +242,7 @@ func (m *mover) deliver(wanted []*move) {
 }
 
 // attempt makes the moves in one statement. After an attempt of unknown outcome
-// (unsure), a move that finds its guard broken looks whether it was itself that
+// (unsure), a move that finds its condition broken looks whether it was itself that
 // broke it.
 func (m *mover) attempt(ctx context.Context, c *pgxpool.Conn, batch []*move, unsure bool) (version int64, err error) {
 	if err := m.db.texts.ids(ctx, c, batch); err != nil {
@@ -265,19 +265,19 @@ func (m *mover) attempt(ctx context.Context, c *pgxpool.Conn, batch []*move, uns
 	return version, m.recognise(ctx, c, batch)
 }
 
-const moveReturning = ` AND s.ended = '' RETURNING s.id, s.user_key, s.user_id, s.client, s.created_at, ` + directoryVersion
+const moveReturning = ` AND s.ended = '' RETURNING s.id, s.user_key, s.user_id, s.client, s.created_at, s.details, ` + directoryVersion
 
 const (
 	moveOneSQL = `UPDATE tacet_sessions s SET generation = $2, tag = $3, parent = $4, head_at = $5, address = $6, agent = $7
-	WHERE s.id = $1 AND s.generation = $8 AND s.tag = $9 AND s.head_at > $10 AND s.created_at > $11` + moveReturning
+	WHERE s.id = $1 AND s.generation = $8 AND s.tag = $9 AND s.head_at > $10 AND s.created_at > $11 AND s.bound_to = $12` + moveReturning
 
 	moveManySQL = `UPDATE tacet_sessions s
 	SET generation = m.generation, tag = m.tag, parent = m.parent, head_at = m.head_at, address = m.address, agent = m.agent
 	FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[],
-		$8::integer[], $9::bigint[], $10::bigint[], $11::bigint[])
-		AS m (id, generation, tag, parent, head_at, address, agent, if_generation, if_tag, if_head_after, if_created_after)
+		$8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[])
+		AS m (id, generation, tag, parent, head_at, address, agent, if_generation, if_tag, if_head_after, if_created_after, if_bound_to)
 	WHERE s.id = m.id AND s.generation = m.if_generation AND s.tag = m.if_tag
-		AND s.head_at > m.if_head_after AND s.created_at > m.if_created_after` + moveReturning
+		AND s.head_at > m.if_head_after AND s.created_at > m.if_created_after AND s.bound_to = m.if_bound_to` + moveReturning
 )
 
 // lockWait is how long a renewal waits for a row: longer than others take to
@@ -290,9 +290,9 @@ var forMoves = []string{fmt.Sprintf("SET lock_timeout = %d", lockWait.Millisecon
 	"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off"}
 
 func moveOne(ctx context.Context, c *pgxpool.Conn, m *move) (version int64, err error) {
-	h, g := m.Head, m.Guard
+	h, condition := m.Head, m.Condition
 	rows, err := c.Query(ctx, moveOneSQL, uuid(m.ID), int32(h.Generation), number(h.Tag), number(h.Parent), millis(m.At),
-		address(m.Contact.Address), m.agent, int32(g.Generation), number(g.Tag), after(g.HeadAfter), after(g.CreatedAfter))
+		address(m.Contact.Address), m.agent, int32(condition.Generation), number(condition.Tag), after(condition.HeadAfter), after(condition.CreatedAfter), m.Constraint.Encode())
 	if err != nil {
 		return -1, err
 	}
@@ -301,18 +301,19 @@ func moveOne(ctx context.Context, c *pgxpool.Conn, m *move) (version int64, err 
 
 func moveMany(ctx context.Context, c *pgxpool.Conn, batch []*move) (version int64, err error) {
 	n := len(batch)
-	ids, addresses := make([]pgtype.UUID, n), make([][]byte, n)
+	ids, addresses, ifBoundTo := make([]pgtype.UUID, n), make([][]byte, n), make([][]byte, n)
 	generation, ifGeneration := make([]int32, n), make([]int32, n)
 	numbers := make([]int64, 7*n)
 	column := func(i int) []int64 { return numbers[i*n : (i+1)*n : (i+1)*n] }
 	tag, parent, headAt, agent, ifTag, ifHead, ifCreated := column(0), column(1), column(2), column(3), column(4), column(5), column(6)
 	for i, m := range batch {
-		h, g := m.Head, m.Guard
+		h, c := m.Head, m.Condition
 		ids[i], addresses[i], agent[i] = uuid(m.ID), address(m.Contact.Address), m.agent
 		generation[i], tag[i], parent[i], headAt[i] = int32(h.Generation), number(h.Tag), number(h.Parent), millis(m.At)
-		ifGeneration[i], ifTag[i], ifHead[i], ifCreated[i] = int32(g.Generation), number(g.Tag), after(g.HeadAfter), after(g.CreatedAfter)
+		ifGeneration[i], ifTag[i], ifHead[i], ifCreated[i] = int32(c.Generation), number(c.Tag), after(c.HeadAfter), after(c.CreatedAfter)
+		ifBoundTo[i] = m.Constraint.Encode()
 	}
-	rows, err := c.Query(ctx, moveManySQL, ids, generation, tag, parent, headAt, addresses, agent, ifGeneration, ifTag, ifHead, ifCreated)
+	rows, err := c.Query(ctx, moveManySQL, ids, generation, tag, parent, headAt, addresses, agent, ifGeneration, ifTag, ifHead, ifCreated, ifBoundTo)
 	if err != nil {
 		return -1, err
 	}
@@ -329,12 +330,14 @@ func moved(rows pgx.Rows, find func(rotation.SessionID) *move) (version int64, e
 	var id, key pgtype.UUID
 	var user, client string
 	var created int64
-	_, err = pgx.ForEachRow(rows, []any{&id, &key, &user, &client, &created, &version}, func() error {
+	var details []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &key, &user, &client, &created, &details, &version}, func() error {
 		m := find(id.Bytes)
 		m.err = nil
-		m.got = session.Session{ID: m.ID, UserID: userID(key, user), ClientID: client, Contact: m.Contact,
+		m.got = session.Session{ID: m.ID, UserID: userID(key, user), ClientID: client, Constraint: m.Constraint, Contact: m.Contact,
 			State: rotation.State{Head: m.Head, HeadAt: instant(millis(m.At)), CreatedAt: instant(created)}}
-		return nil
+		m.got.Details, err = session.DecodeDetails(details)
+		return err
 	})
 	return version, err
 }
@@ -343,7 +346,7 @@ func moved(rows pgx.Rows, find func(rotation.SessionID) *move) (version int64, e
 // whether it was made.
 var errOutcome = errors.New("the outcome of a renewal is not known: its answer was lost, and the session has been renewed since")
 
-// recognise judges moves whose guard is broken, perhaps by an earlier attempt of
+// recognise judges moves whose condition is broken, perhaps by an earlier attempt of
 // their own. A row that is exactly what the move asks for was made by it. (One
 // that somebody else has left like that, in the same millisecond and from the
 // same address, differs in nothing.) Generations only grow: a row that has not
@@ -370,7 +373,7 @@ func (m *mover) recognise(ctx context.Context, c *pgxpool.Conn, batch []*move) e
 		s, ok := found[mv.ID]
 		switch {
 		case mv.err == nil:
-		case ok && s.State.Head == mv.Head && s.State.HeadAt.Equal(instant(millis(mv.At))) && s.Contact == mv.Contact:
+		case ok && s.State.Head == mv.Head && s.State.HeadAt.Equal(instant(millis(mv.At))) && s.Contact == mv.Contact && s.Constraint == mv.Constraint:
 			mv.got, mv.err = s, nil
 			mv.got.State.Ended, mv.got.End = false, session.End{} // as it was when the move was made
 		case !ok || s.State.Head.Generation > mv.Head.Generation:

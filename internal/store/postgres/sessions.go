@@ -28,7 +28,7 @@ type sessions struct{ db *DB }
 // selectSession reads what scan takes. The last column notices that users or
 // roles were changed, at the cost of one more row in memory.
 const selectSession = `SELECT s.id, s.user_key, s.user_id, s.client, s.generation, s.tag, s.parent, s.head_at, s.created_at, s.address,
-	s.ended, COALESCE(t.text, ''), ` + directoryVersion + `
+	s.ended, s.bound_to, s.details, COALESCE(t.text, ''), ` + directoryVersion + `
 	FROM tacet_sessions s LEFT JOIN tacet_texts t ON t.id = s.agent `
 
 const directoryVersion = `(SELECT value FROM tacet_counters WHERE name = 'directory')`
@@ -39,8 +39,8 @@ func scan(row pgx.CollectableRow) (s session.Session, version int64, err error) 
 	var user, ended string
 	var generation int32
 	var tag, parent, headAt, createdAt int64
-	var addr, agent []byte
-	err = row.Scan(&id, &key, &user, &s.ClientID, &generation, &tag, &parent, &headAt, &createdAt, &addr, &ended, &agent, &version)
+	var addr, agent, boundTo, details []byte
+	err = row.Scan(&id, &key, &user, &s.ClientID, &generation, &tag, &parent, &headAt, &createdAt, &addr, &ended, &boundTo, &details, &agent, &version)
 	if err != nil {
 		return s, 0, err
 	}
@@ -51,6 +51,10 @@ func scan(row pgx.CollectableRow) (s session.Session, version int64, err error) 
 	}
 	s.Contact.Address, _ = netip.AddrFromSlice(addr) // the zero Addr if there is none
 	s.Contact.UserAgent = string(agent)
+	s.Constraint = session.DecodeConstraint(boundTo)
+	if s.Details, err = session.DecodeDetails(details); err != nil {
+		return s, 0, finally(err)
+	}
 	s.State.Ended = ended != ""
 	if s.State.Ended {
 		s.End, err = parseEnd(ended)
@@ -90,9 +94,9 @@ func (st sessions) Create(ctx context.Context, s session.Session) error {
 		key, user := userKey(s.UserID)
 		h := s.State.Head
 		tag, err := c.Exec(ctx, `INSERT INTO tacet_sessions (id, user_key, user_id, client, generation, tag, parent, head_at, created_at,
-			address, agent, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,
+			address, agent, ended, bound_to, details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING`,
 			uuid(s.ID), key, user, s.ClientID, int32(h.Generation), number(h.Tag), number(h.Parent),
-			millis(s.State.HeadAt), millis(s.State.CreatedAt), address(s.Contact.Address), agent, endText(s))
+			millis(s.State.HeadAt), millis(s.State.CreatedAt), address(s.Contact.Address), agent, endText(s), s.Constraint.Encode(), s.Details.Encode())
 		if err != nil || tag.RowsAffected() == 1 {
 			return err
 		}

@@ -102,12 +102,12 @@ func BenchmarkMove(b *testing.B) {
 						s := &own[n%len(own)]
 						h := rotation.Head{Generation: s.State.Head.Generation + 1, Parent: s.State.Head.Tag}
 						binary.BigEndian.PutUint64(h.Tag[:], uint64(n)*0x9e3779b97f4a7c15)
-						g := s.State.Guard()
+						g := s.State.Condition()
 						g.HeadAfter = s.State.HeadAt.Add(-time.Hour)
 						g.CreatedAfter = s.State.CreatedAt.Add(-time.Hour)
 						var err error
 						called := time.Now()
-						*s, err = st.Move(b.Context(), session.Move{ID: s.ID, Guard: g, Head: h, At: s.State.HeadAt.Add(time.Second), Contact: s.Contact})
+						*s, err = st.Move(b.Context(), session.Move{ID: s.ID, Condition: g, Head: h, At: s.State.HeadAt.Add(time.Second), Contact: s.Contact})
 						if err != nil {
 							b.Error(err)
 							return

@@ -77,7 +77,7 @@ func renew(db *DB, n int) error {
 		return err
 	}
 	h := rotation.Head{Generation: s.State.Head.Generation + 1, Tag: rotation.Tag{1}, Parent: s.State.Head.Tag}
-	_, err = db.Sessions().Move(context.Background(), session.Move{ID: s.ID, Guard: s.State.Guard(), Head: h, At: s.State.HeadAt, Contact: s.Contact})
+	_, err = db.Sessions().Move(context.Background(), session.Move{ID: s.ID, Condition: s.State.Condition(), Head: h, At: s.State.HeadAt, Contact: s.Contact})
 	return err
 }
 

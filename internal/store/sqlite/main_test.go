@@ -80,7 +80,7 @@ func rotateUntilKilled(dir string) error {
 				// they are given then stays so, until the kill comes.
 				time.Sleep(time.Duration((i+n)%5) * time.Millisecond)
 				h := rotation.Head{Generation: s.State.Head.Generation + 1, Tag: rotation.Tag{byte(n), byte(n >> 8), 1}, Parent: s.State.Head.Tag}
-				if s, err = st.Move(ctx, session.Move{ID: s.ID, Guard: s.State.Guard(), Head: h, At: s.State.HeadAt, Contact: s.Contact}); err != nil {
+				if s, err = st.Move(ctx, session.Move{ID: s.ID, Condition: s.State.Condition(), Head: h, At: s.State.HeadAt, Contact: s.Contact}); err != nil {
 					failed <- err
 					return
 				}

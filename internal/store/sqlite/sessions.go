@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -20,7 +21,7 @@ type sessions struct{ db *DB }
 
 const (
 	sessionColumns = `s.id, s.user_id, s.head, s.parent, s.head_at, s.created_at, s.address,
-		s.ended_at, COALESCE(s.end_reason, ''), s.client, s.agent`
+		s.bound_to, s.details, s.ended_at, COALESCE(s.end_reason, ''), s.client, s.agent`
 	// For connections that do not know the texts.
 	selectSession = `SELECT ` + sessionColumns + `, COALESCE(c.text, ''), COALESCE(a.text, '')
 		FROM sessions s LEFT JOIN texts c ON c.id = s.client LEFT JOIN texts a ON a.id = s.agent `
@@ -42,9 +43,10 @@ func (st sessions) Create(ctx context.Context, s session.Session) error {
 		}
 		h := s.State.Head
 		_, err = w.exec(`INSERT INTO sessions (id, user_id, client, head, parent, head_at, created_at,
-			address, agent, ended_at, end_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			address, agent, bound_to, details, ended_at, end_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			s.ID[:], s.UserID, client, headBytes(h.Generation, h.Tag), h.Parent[:],
-			millis(s.State.HeadAt), millis(s.State.CreatedAt), address(s.Contact.Address), agent, endedAt, reason)
+			millis(s.State.HeadAt), millis(s.State.CreatedAt), address(s.Contact.Address), agent,
+			s.Constraint.Encode(), s.Details.Encode(), endedAt, reason)
 		return struct{}{}, err
 	})
 	return err
@@ -64,19 +66,20 @@ func (st sessions) Get(ctx context.Context, id rotation.SessionID) (session.Sess
 // comes between them. As one statement with RETURNING it took a quarter more CPU,
 // for the table that SQLite makes for what is returned.
 const (
-	guarded = `SELECT user_id, client, created_at FROM sessions
-		WHERE id = ? AND head = ? AND head_at > ? AND created_at > ? AND ended_at IS NULL`
+	movable = `SELECT user_id, client, created_at, details FROM sessions
+		WHERE id = ? AND head = ? AND head_at > ? AND created_at > ? AND bound_to = ? AND ended_at IS NULL`
 	move = `UPDATE sessions SET head = ?, parent = ?, head_at = ?, address = ?, agent = ? WHERE id = ?`
 )
 
 func (st sessions) Move(ctx context.Context, m session.Move) (session.Session, error) {
 	return write(ctx, st.db, single, func(w *writer) (s session.Session, err error) {
 		var client int64
-		h, g := m.Head, m.Guard
-		found, err := w.one(guarded, []any{m.ID[:], headBytes(g.Generation, g.Tag), after(g.HeadAfter), after(g.CreatedAfter)}, func(r *row) {
-			s = session.Session{ID: m.ID, UserID: r.text(), Contact: m.Contact}
+		h, c := m.Head, m.Condition
+		found, err := w.one(movable, []any{m.ID[:], headBytes(c.Generation, c.Tag), after(c.HeadAfter), after(c.CreatedAfter), m.Constraint.Encode()}, func(r *row) {
+			s = session.Session{ID: m.ID, UserID: r.text(), Constraint: m.Constraint, Contact: m.Contact}
 			client = r.int()
 			s.State = rotation.State{Head: h, HeadAt: instant(millis(m.At)), CreatedAt: instant(r.int())}
+			s.Details = r.details()
 		})
 		if err != nil {
 			return s, err
@@ -199,6 +202,7 @@ func scan(r *row) (s session.Session) {
 	copy(s.State.Head.Parent[:], r.blob())
 	s.State.HeadAt, s.State.CreatedAt = instant(r.int()), instant(r.int())
 	s.Contact.Address, _ = netip.AddrFromSlice(r.blob()) // the zero Addr if there is none
+	s.Constraint, s.Details = session.DecodeConstraint(r.blob()), r.details()
 	if s.End.At, s.State.Ended = r.instantOrNull(); s.State.Ended {
 		s.End.Reason = r.text()
 	} else {
@@ -213,6 +217,12 @@ func scanWithTexts(r *row) session.Session {
 	r.next()
 	s.ClientID, s.Contact.UserAgent = r.text(), r.text()
 	return s
+}
+
+func (r *row) details() session.Details {
+	d, err := session.DecodeDetails(r.blob())
+	r.err = cmp.Or(r.err, err)
+	return d
 }
 
 func (r *row) instantOrNull() (t time.Time, ok bool) {

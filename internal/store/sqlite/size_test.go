@@ -88,6 +88,22 @@ func sweepAll(t *testing.T, db *DB, limit int, between func(), dead func(session
 	}
 }
 
+// A key belongs to one session: it has no place among the texts that many share.
+func TestKeysAreNoSharedTexts(t *testing.T) {
+	db := openIn(t, t.TempDir(), Options{})
+	for i := range 20 {
+		s := benchSession(i)
+		s.Constraint = session.Constraint{Kind: session.ByProof, Key: fmt.Sprint("key ", i)}
+		s.Details.ACR, s.Contact.UserAgent = fmt.Sprint("acr ", i), "the same"
+		if err := db.Sessions().Create(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := countTexts(t, db); got != 2 { // client and agent
+		t.Errorf("%d texts", got)
+	}
+}
+
 func TestUnusedTextsAreRemoved(t *testing.T) {
 	dir := t.TempDir()
 	db := openIn(t, dir, Options{})
@@ -109,7 +125,7 @@ func TestUnusedTextsAreRemoved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := session.Move{ID: s.ID, Guard: s.State.Guard(), Head: s.State.Head, At: s.State.HeadAt, Contact: s.Contact}
+		m := session.Move{ID: s.ID, Condition: s.State.Condition(), Head: s.State.Head, At: s.State.HeadAt, Contact: s.Contact}
 		m.Contact.UserAgent = agent
 		if _, err := db.Sessions().Move(t.Context(), m); err != nil {
 			t.Fatal(err)

@@ -46,7 +46,7 @@ func (c *client) present(ctx context.Context, t rotation.Token) (rotation.Token,
 		Head:    rotation.Head{Generation: t.Generation, Tag: t.Tag, Parent: t.Parent},
 		Contact: session.Contact{Address: netip.AddrFrom4([4]byte{192, 0, 2, byte(c.rng.Uint32())}), UserAgent: fmt.Sprint("agent ", c.rng.IntN(4))}}
 	if g, ok := rotation.Expect(t, policy, c.now); ok {
-		m.Guard = g
+		m.Condition = g
 		if _, err := c.st.Move(ctx, m); err == nil {
 			return c.mint(t.Session, m.Head), rotation.Advanced, nil
 		} else if !errors.Is(err, session.ErrConflict) {
@@ -60,7 +60,7 @@ func (c *client) present(ctx context.Context, t rotation.Token) (rotation.Token,
 		}
 		d := rotation.Decide(s.State, t, policy, c.now)
 		if d.Outcome.Moves() {
-			m.Guard = s.State.Guard()
+			m.Condition = s.State.Condition()
 			if _, err := c.st.Move(ctx, m); errors.Is(err, session.ErrConflict) {
 				continue
 			} else if err != nil {

@@ -118,7 +118,7 @@ func step(s session.Session, c call) (bool, session.Session) {
 		}
 		return c.err == nil && c.got == s, s
 	case "move":
-		if none || !c.move.Guard.Holds(s.State) {
+		if none || !c.move.Condition.Holds(s.State) {
 			return errors.Is(c.err, session.ErrConflict), s
 		}
 		s.State.Head, s.State.HeadAt, s.Contact = c.move.Head, stored(c.move.At), c.move.Contact

@@ -150,7 +150,7 @@ func (m memorySessions) Move(ctx context.Context, mv session.Move) (session.Sess
 	var s session.Session
 	err := m.locked(ctx, func() error {
 		found, ok := m.sessions[mv.ID]
-		if !ok || !mv.Guard.Holds(found.State) {
+		if !ok || !mv.Condition.Holds(found.State) || mv.Constraint != found.Constraint {
 			return session.ErrConflict
 		}
 		s = found

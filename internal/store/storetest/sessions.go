@@ -22,7 +22,8 @@ var sessionTests = map[string]func(*testing.T, Stores){
 	"CreateTwiceKeepsTheFirst":  testCreateTwice,
 	"GetUnknown":                testGetUnknown,
 	"MoveReturnsWhatIsStored":   testMove,
-	"MoveIffGuardHolds":         testMoveIffGuardHolds,
+	"MoveIffConditionHolds":     testMoveIffConditionHolds,
+	"MoveIffConstraintIsMet":    testMoveIffConstraintIsMet,
 	"MoveConflictChangesNil":    testMoveConflict,
 	"EndIsOnceAndForAll":        testEnd,
 	"ListNewestFirst":           testList,
@@ -38,7 +39,8 @@ func testCreateThenGet(t *testing.T, st Stores) {
 		"no address":      func(s *session.Session) { s.Contact.Address = netip.Addr{} },
 		"nothing known":   func(s *session.Session) { s.Contact, s.ClientID = session.Contact{}, "" },
 		"unicode":         func(s *session.Session) { s.UserID, s.ClientID = "用户-Ünïcode-🦊", "мобильный" },
-		"bound to a key":  func(s *session.Session) { s.ClientID = "web dpop=0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }, // session.Session.Key
+		"bound to a key":  func(s *session.Session) { s.Constraint = someKey },
+		"with details":    func(s *session.Session) { s.Details = someDetails },
 		"odd characters":  func(s *session.Session) { s.UserID = `a'b"c;--%_\` + "\n\t" },
 		"long user agent": func(s *session.Session) { s.Contact.UserAgent = strings.Repeat("x", session.MaxUserAgent) },
 		"agent not UTF-8": func(s *session.Session) { s.Contact.UserAgent = "caf\xe9" },
@@ -98,8 +100,8 @@ func testMove(t *testing.T, st Stores) {
 	}
 }
 
-// testMoveIffGuardHolds is rotation.Guard.Holds against the store's own idea of it.
-func testMoveIffGuardHolds(t *testing.T, st Stores) {
+// testMoveIffConditionHolds is rotation.Condition.Holds against the store's own idea of it.
+func testMoveIffConditionHolds(t *testing.T, st Stores) {
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
@@ -117,12 +119,12 @@ func testMoveIffGuardHolds(t *testing.T, st Stores) {
 		before, err := st.Sessions.Get(t.Context(), s.ID)
 		must(t, err)
 
-		g := before.State.Guard()
+		g := before.State.Condition()
 		if rapid.IntRange(0, 3).Draw(rt, "other generation") == 0 {
-			g.Generation = rapid.Uint32Range(0, 2).Draw(rt, "guard generation")
+			g.Generation = rapid.Uint32Range(0, 2).Draw(rt, "its generation")
 		}
 		if rapid.IntRange(0, 3).Draw(rt, "other tag") == 0 {
-			g.Tag = tag.Draw(rt, "guard tag")
+			g.Tag = tag.Draw(rt, "its tag")
 		}
 		if rapid.Bool().Draw(rt, "idle") {
 			g.HeadAfter = near("headAfter")
@@ -130,22 +132,68 @@ func testMoveIffGuardHolds(t *testing.T, st Stores) {
 		if rapid.Bool().Draw(rt, "absolute") {
 			g.CreatedAfter = near("createdAfter")
 		}
-		m := session.Move{ID: s.ID, Guard: g, Head: rotation.Head{Generation: 9, Tag: rotation.Tag{9}}, At: start}
+		m := session.Move{ID: s.ID, Condition: g, Head: rotation.Head{Generation: 9, Tag: rotation.Tag{9}}, At: start}
 		_, err = st.Sessions.Move(t.Context(), m)
 		if err != nil && !errors.Is(err, session.ErrConflict) {
 			rt.Fatal(err)
 		}
 		if moved, holds := err == nil, g.Holds(before.State); moved != holds {
-			rt.Fatalf("moved %v, Guard.Holds %v\nstate %+v\nguard %+v", moved, holds, before.State, g)
+			rt.Fatalf("moved %v, Condition.Holds %v\nstate %+v\ncondition %+v", moved, holds, before.State, g)
 		}
 	})
+}
+
+var (
+	someKey     = session.Constraint{Kind: session.ByProof, Key: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}
+	someDetails = session.Details{Limited: true, Scope: "orders:read Übung", Audience: "https://api.example.com", ACR: "gold", AMR: "pwd otp", AuthTime: time.Unix(1_795_261_400, 0).UTC()}
+)
+
+// testMoveIffConstraintIsMet: what a renewal shows must be what the session asks
+// for, to the byte. All that the session remembers comes back with it.
+func testMoveIffConstraintIsMet(t *testing.T, st Stores) {
+	otherKey, longer := someKey, someKey
+	otherKey.Key = "1" + someKey.Key[1:]
+	longer.Key += "A"
+	constraints := []session.Constraint{{}, {Kind: session.ByClient}, {Kind: session.ByProof}, someKey, otherKey, longer,
+		{Kind: 200, Key: someKey.Key}, {Kind: session.ByProof, Key: "\x00"}}
+	n := 0
+	for _, has := range constraints {
+		for _, shown := range constraints {
+			n++
+			s := newSession(n)
+			s.Constraint, s.Details = has, someDetails
+			must(t, st.Sessions.Create(t.Context(), s))
+			m := moveTo(s, child(s, 1), start.Add(time.Minute))
+			m.Constraint = shown
+			got, err := st.Sessions.Move(t.Context(), m)
+			if has != shown {
+				if !errors.Is(err, session.ErrConflict) {
+					t.Errorf("a session that asks for %+v was moved by who shows %+v: %v", has, shown, err)
+				}
+				got, err = st.Sessions.Get(t.Context(), s.ID)
+				must(t, err)
+				equal(t, "after a conflict", got, s)
+				continue
+			}
+			must(t, err)
+			s.State.Head, s.State.HeadAt = m.Head, m.At
+			equal(t, "after the move", got, s)
+		}
+	}
+	list, err := st.Sessions.List(t.Context(), newSession(1).UserID, rotation.SessionID{}, 2*n)
+	must(t, err)
+	for i, s := range list {
+		if want := constraints[(n-1-i)/len(constraints)]; s.Constraint != want || s.Details != someDetails {
+			t.Errorf("listed: %+v, want %+v", s, want)
+		}
+	}
 }
 
 func testMoveConflict(t *testing.T, st Stores) {
 	s := newSession(1)
 	must(t, st.Sessions.Create(t.Context(), s))
 	m := moveTo(s, child(s, 1), start)
-	m.Guard.Tag[7]++
+	m.Condition.Tag[7]++
 	if _, err := st.Sessions.Move(t.Context(), m); !errors.Is(err, session.ErrConflict) {
 		t.Errorf("another head: got %v, want ErrConflict", err)
 	}

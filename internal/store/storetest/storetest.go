@@ -109,7 +109,7 @@ func child(s session.Session, tag byte) rotation.Token {
 // moveTo presents t, which must be a child of the head of s.
 func moveTo(s session.Session, t rotation.Token, at time.Time) session.Move {
 	return session.Move{
-		ID: s.ID, Guard: s.State.Guard(), At: at, Contact: s.Contact,
+		ID: s.ID, Condition: s.State.Condition(), At: at, Contact: s.Contact,
 		Head: rotation.Head{Generation: t.Generation, Tag: t.Tag, Parent: t.Parent},
 	}
 }

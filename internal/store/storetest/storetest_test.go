@@ -18,10 +18,10 @@ func TestMemoryKeepsTheContract(t *testing.T) {
 // TestCheckerFindsBrokenStores shows that the check of histories can fail.
 func TestCheckerFindsBrokenStores(t *testing.T) {
 	for name, broken := range map[string]func(session.Store) session.Store{
-		"Move does not look at the guard": func(st session.Store) session.Store { return blindMove{st} },
-		"Move answers before it stores":   func(st session.Store) session.Store { return &forgetful{Store: st} },
-		"Get answers from a stale cache":  func(st session.Store) session.Store { return &stale{Store: st} },
-		"Sweep deletes the living":        func(st session.Store) session.Store { return sweepsAll{st} },
+		"Move does not look at the condition": func(st session.Store) session.Store { return blindMove{st} },
+		"Move answers before it stores":       func(st session.Store) session.Store { return &forgetful{Store: st} },
+		"Get answers from a stale cache":      func(st session.Store) session.Store { return &stale{Store: st} },
+		"Sweep deletes the living":            func(st session.Store) session.Store { return sweepsAll{st} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := race(t.Context(), broken(Memory().Sessions), 4, true)
@@ -39,7 +39,7 @@ func (b blindMove) Move(ctx context.Context, m session.Move) (session.Session, e
 	if err != nil || s.State.Ended {
 		return s, session.ErrConflict
 	}
-	m.Guard = s.State.Guard()
+	m.Condition = s.State.Condition()
 	return b.Store.Move(ctx, m)
 }
 
@@ -51,7 +51,7 @@ type forgetful struct {
 
 func (f *forgetful) Move(ctx context.Context, m session.Move) (session.Session, error) {
 	s, err := f.Get(ctx, m.ID)
-	if err == nil && f.n.Add(1)%10 == 0 && m.Guard.Holds(s.State) {
+	if err == nil && f.n.Add(1)%10 == 0 && m.Condition.Holds(s.State) {
 		s.State.Head, s.State.HeadAt, s.Contact = m.Head, stored(m.At), m.Contact
 		return s, nil
 	}

@@ -20,7 +20,9 @@ CREATE TABLE tacet_sessions (
     address    bytea   NOT NULL,              -- 4 or 16 bytes, none if unknown
     user_id    text    COLLATE "C" NOT NULL,  -- how to read them: '' as a UUID, 'usr' as usr_ and base32; or = and the id
     client     text    COLLATE "C" NOT NULL,
-    ended      text    COLLATE "C" NOT NULL   -- '' while the session lives, else 'time reason'
+    ended      text    COLLATE "C" NOT NULL,  -- '' while the session lives, else 'time reason'
+    bound_to   bytea   NOT NULL,              -- what a renewal must show: kind (1 byte), key; none: nothing
+    details    bytea   NOT NULL               -- JSON, or none
 ) WITH (fillfactor = 85);
 
 -- Without the id: a user has few sessions, which are put in order when they are

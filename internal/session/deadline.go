@@ -10,10 +10,10 @@ import (
 // others wait for it too.
 const applyTimeout = 5 * time.Second
 
-// patience gives decisions their time limit. Those that begin within one second
+// deadline gives decisions their time limit. Those that begin within one second
 // share a limit, because a context with a timer of its own is 3 % of the CPU of
 // a renewal; some of them get up to a second more for it.
-type patience struct {
+type deadline struct {
 	mu    sync.Mutex
 	ctx   context.Context
 	share time.Time // until when ctx is given out
@@ -34,14 +34,14 @@ func (w within) Value(key any) any {
 	return w.values.Value(key)
 }
 
-func (p *patience) context() context.Context {
+func (d *deadline) context() context.Context {
 	now := time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ctx == nil || !now.Before(p.share) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ctx == nil || !now.Before(d.share) {
 		ctx, cancel := context.WithCancel(context.Background())
-		p.ctx, p.share = ctx, now.Add(time.Second)
+		d.ctx, d.share = ctx, now.Add(time.Second)
 		time.AfterFunc(time.Second+applyTimeout, cancel)
 	}
-	return p.ctx
+	return d.ctx
 }

@@ -7,17 +7,17 @@ import (
 )
 
 // Every decision gets its time, and a second more at most.
-func TestPatienceLastsForEveryDecision(t *testing.T) {
+func TestEveryDecisionGetsItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p patience
+		var d deadline
 		for i := range 40 {
 			time.Sleep(time.Duration(i) * 70 * time.Millisecond)
 			began := time.Now()
-			ctx := p.context()
+			ctx := d.context()
 			go func() {
 				<-ctx.Done()
-				if d := time.Since(began); d < applyTimeout || d > applyTimeout+time.Second {
-					t.Errorf("a decision got %v", d)
+				if took := time.Since(began); took < applyTimeout || took > applyTimeout+time.Second {
+					t.Errorf("a decision got %v", took)
 				}
 			}()
 		}
@@ -27,14 +27,14 @@ func TestPatienceLastsForEveryDecision(t *testing.T) {
 
 func TestDecisionsOfOneSecondShareALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p patience
-		first := p.context()
+		var d deadline
+		first := d.context()
 		time.Sleep(time.Second - 1)
-		if p.context() != first {
+		if d.context() != first {
 			t.Error("not shared")
 		}
 		time.Sleep(time.Nanosecond)
-		if p.context() == first {
+		if d.context() == first {
 			t.Error("shared for longer than a second")
 		}
 	})

@@ -39,11 +39,10 @@ func (v *versioned) Grants(ctx context.Context, id string) (session.User, error)
 	return u, err
 }
 
-func newHerdFixture(t *testing.T) (*fixture, *countedKeys, *versioned) {
+func newSharedFixture(t *testing.T) (*fixture, *countedKeys, *versioned) {
 	f := newFixture(t)
-	keys, people := &countedKeys{Keys: f.Keys}, &versioned{Directory: f.people}
-	f.Service.Keys, f.Service.Directory = keys, people
-	return f, keys, people
+	keys, people := &countedKeys{Keys: f.cfg.Keys}, &versioned{Directory: f.people}
+	return f.with(func(c *session.Config) { c.Keys, c.Directory = keys, people }), keys, people
 }
 
 func (f *fixture) mustRefresh(t *testing.T, raw string) session.Grant {
@@ -56,7 +55,7 @@ func (f *fixture) mustRefresh(t *testing.T, raw string) session.Grant {
 }
 
 func TestAHerdSharesOneSignature(t *testing.T) {
-	f, keys, _ := newHerdFixture(t)
+	f, keys, _ := newSharedFixture(t)
 	raw := f.start(t).RefreshToken
 	keys.signed.Store(0)
 	var wg sync.WaitGroup
@@ -78,7 +77,7 @@ func TestAHerdSharesOneSignature(t *testing.T) {
 }
 
 func TestASharedAccessTokenIsAsGoodAsOnesOwn(t *testing.T) {
-	f, keys, people := newHerdFixture(t)
+	f, keys, people := newSharedFixture(t)
 	raw := f.start(t).RefreshToken
 	g := f.mustRefresh(t, raw)
 	differs := func(what string, other session.Grant) {

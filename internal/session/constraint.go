@@ -1,0 +1,108 @@
+package session
+
+import "errors"
+
+// Client is who makes a request (RFC 6749 §2). The zero Client: the request
+// names none.
+type Client struct {
+	ID string
+	// Authenticated is whether the client has shown its secret (RFC 6749 §2.3).
+	Authenticated bool
+}
+
+// Binding is what the tokens of a response are bound to. The zero Binding: to
+// nothing.
+type Binding struct {
+	// ProofKey is the thumbprint (RFC 7638) of the key that the caller has proved
+	// to have (RFC 9449 §6.1).
+	ProofKey string
+	// EncryptionKey is the thumbprint of the key that the request is encrypted
+	// under (docs/encryption.md).
+	EncryptionKey string
+	// Carried puts the refresh token into the access token, as the claim "chain"
+	// ([FromCarried]).
+	Carried bool
+}
+
+// Constraint is what a refresh token of a session must be presented with
+// (sender constraint, RFC 9700 §2.2.2). It is fixed at the sign-in.
+type Constraint struct {
+	Kind ConstraintKind
+	Key  string // the thumbprint of a key, where Kind has one
+}
+
+// ConstraintKind is stored: its values must not change.
+type ConstraintKind uint8
+
+// Kinds of constraints.
+const (
+	Unconstrained ConstraintKind = 0
+	// ByClient: the client authenticates (RFC 6749 §6).
+	ByClient ConstraintKind = 1
+	// ByProof: a proof of possession of the key (RFC 9449 §5).
+	ByProof ConstraintKind = 2
+)
+
+// Encode is the form in which stores keep a Constraint: nothing for the zero
+// Constraint, else the kind and the key.
+func (c Constraint) Encode() []byte {
+	if c.Kind == Unconstrained {
+		return []byte{}
+	}
+	return append([]byte{byte(c.Kind)}, c.Key...)
+}
+
+// DecodeConstraint reads what Encode made. Kinds that it does not know are met by
+// nobody.
+func DecodeConstraint(b []byte) Constraint {
+	if len(b) == 0 {
+		return Constraint{}
+	}
+	return Constraint{Kind: ConstraintKind(b[0]), Key: string(b[1:])}
+}
+
+// Errors of checks that are made before a decision. They change nothing: the
+// token is as good as before, and nobody can end a session with an old copy.
+var (
+	// ErrClient: the token belongs to a client that has not authenticated, or to
+	// another one than the request names.
+	ErrClient = errors.New("session: the refresh token belongs to a client that must authenticate, or to another client")
+	// ErrProof: the token is bound to a key that the caller has not proved to have.
+	ErrProof = errors.New("session: the refresh token is bound to a key that the caller has not proved to have")
+	// ErrOwner: the request names a user who does not own the token.
+	ErrOwner = errors.New("session: the refresh token does not belong to the user that the request names")
+)
+
+// constraint is that of a session which is started by this client with this
+// binding. A client with a secret shows that for every renewal, and may change
+// keys (RFC 9449 §5).
+func (c Client) constraint(b Binding) Constraint {
+	switch {
+	case c.Authenticated:
+		return Constraint{Kind: ByClient}
+	case b.ProofKey != "":
+		return Constraint{Kind: ByProof, Key: b.ProofKey}
+	}
+	return Constraint{}
+}
+
+// mayUse returns ErrClient if a client may not use the tokens of a session.
+// Those who name no client may use the tokens of public ones (RFC 6749 §6).
+func (c Client) mayUse(s Session) error {
+	switch {
+	case s.Constraint.Kind == ByClient && !c.Authenticated, c.ID != "" && c.ID != s.ClientID:
+		return ErrClient
+	}
+	return nil
+}
+
+// unmet is the error for who shows c where want is asked for, or nil.
+func (c Constraint) unmet(want Constraint) error {
+	switch {
+	case want.Kind == Unconstrained, want == c:
+		return nil
+	case want.Kind == ByClient:
+		return ErrClient
+	}
+	return ErrProof
+}
