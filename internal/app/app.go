@@ -53,10 +53,12 @@ type App struct {
 	bounds *bounded.Config
 	gates  struct{ renewals, others, signIns *gate.Gate }
 
-	wings  []httpapi.Wing
-	caches atomic.Pointer[directory.Directory]
-	stop   context.CancelFunc
-	work   sync.WaitGroup
+	users    session.Directory
+	throttle session.Throttle
+	wings    []httpapi.Wing
+	caches   atomic.Pointer[directory.Directory]
+	stop     context.CancelFunc
+	work     sync.WaitGroup
 }
 
 // Open builds an App on its store, creating what is missing. The
@@ -92,20 +94,41 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := a.openEvents(ctx, committed); err != nil {
 		return nil, err
 	}
+	a.openSessions()
+	if err := a.openVerifier(); err != nil {
+		return nil, err
+	}
+	if err := a.openEncryption(); err != nil {
+		return nil, err
+	}
+	a.openGateway()
+	a.openOAuth()
+	a.openProviders()
+	if err := a.openSurface(feedToken); err != nil {
+		return nil, err
+	}
+	a.Metrics.Watch(a.state)
+	return a, nil
+}
+
+// openSessions makes the directory and the sessions of its users.
+func (a *App) openSessions() {
+	cfg := &a.Config
 	a.Directory = directory.New(directory.Config{Store: enforcedDirectory{a.bounds.Directory(a.DB.Directory()), a.enforce}, Clock: cfg.Clock, Rand: rand.Reader, Parallel: passwordsAtOnce()})
 	a.caches.Store(a.Directory)
-	users, authenticator := cfg.Directory, cfg.Authenticator
-	if users == nil {
-		users, authenticator = embedded{a.Directory}, embedded{a.Directory}
+	a.users = cfg.Directory
+	authenticator := cfg.Authenticator
+	if a.users == nil {
+		a.users, authenticator = embedded{a.Directory}, embedded{a.Directory}
 	}
-	throttle := countedThrottle{directory.NewThrottle(directory.ThrottleConfig{Clock: cfg.Clock}), a.Metrics.SignedIn}
+	a.throttle = countedThrottle{directory.NewThrottle(directory.ThrottleConfig{Clock: cfg.Clock}), a.Metrics.SignedIn}
 	sessions := session.Config{
 		Store:         enforcedSessions{a.bounds.Sessions(a.DB.Sessions()), a.enforce},
 		Links:         a.bounds.Links(a.DB.Links()),
 		Keys:          a.Keys,
-		Directory:     users,
+		Directory:     a.users,
 		Authenticator: boundedSignIns{authenticator, a.gates.signIns},
-		Throttle:      throttle,
+		Throttle:      a.throttle,
 		Lifetimes: session.Lifetimes{Access: cfg.AccessTTL,
 			Policy: rotation.Policy{Overlap: *cfg.Overlap, Idle: cfg.IdleTTL, Absolute: cfg.AbsoluteTTL}},
 		Issuer:   cfg.Issuer(),
@@ -122,6 +145,11 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	a.Sessions = session.New(sessions)
 	a.Accounts = accounts.New(a.Directory, a.Sessions)
+}
+
+// openVerifier makes what checks access tokens in this process.
+func (a *App) openVerifier() (err error) {
+	cfg := &a.Config
 	a.Verifier, err = verify.New(verify.Config{
 		Issuer:   cfg.Issuer(),
 		Audience: cfg.Audience,
@@ -135,18 +163,15 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		WriteProblem: cfg.writeProblem(),
 		Origin:       cfg.Issuer(),
 	})
-	if err != nil {
-		return nil, err
-	}
-	if err := a.openEncryption(); err != nil {
-		return nil, err
-	}
-	a.openGateway()
-	a.openOAuth(throttle)
-	a.openProviders()
+	return err
+}
+
+// openSurface makes the handler of the session calls and of all wings.
+func (a *App) openSurface(feedToken string) (err error) {
+	cfg := &a.Config
 	a.Handler, a.wings, err = httpapi.New(httpapi.Config{
 		Sessions:       a.Sessions,
-		Directory:      users,
+		Directory:      a.users,
 		Keys:           a.Keys,
 		Verifier:       a.Verifier,
 		Events:         a.Events,
@@ -162,8 +187,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		Ready:          a.ready,
 		Logger:         cfg.Logger,
 	}, a.builders()...)
-	a.Metrics.Watch(a.state)
-	return a, err
+	return err
 }
 
 // builders are the wings of this App, in the order in which their middleware is

@@ -10,16 +10,15 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/oauth"
-	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
 
-func (a *App) openOAuth(throttle session.Throttle) {
+func (a *App) openOAuth() {
 	a.OAuth = oauth.New(oauth.Config{
 		Store:        a.bounds.OAuth(a.DB.OAuth()),
 		Sessions:     a.Sessions,
-		Throttle:     throttle,
+		Throttle:     a.throttle,
 		Rand:         rand.Reader,
 		Logger:       a.Config.Logger,
 		Access:       a.accessClaims,
