@@ -228,6 +228,7 @@ const (
 	ReasonUserDisabled  = "user_disabled"
 	ReasonPassword      = "password_changed"
 	ReasonProvider      = "signed_out_at_provider" // where the user had signed in
+	ReasonReplaced      = "replaced"               // by a new sign-in in the same browser
 )
 
 // Contact is where a presentation came from.

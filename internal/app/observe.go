@@ -47,7 +47,7 @@ func (a *App) watch() {
 		Version:  a.Config.Version,
 		Outcomes: outcomes(),
 		Results:  []string{signInAccepted, signInRefused, signInThrottled, signInUnavailable},
-		Reasons:  []string{wire.ReasonSignedOut, wire.ReasonEndedByUser, wire.ReasonEndedByAdmin, wire.ReasonReuseDetected, wire.ReasonUserDisabled, wire.ReasonPassword, wire.ReasonProvider},
+		Reasons:  []string{wire.ReasonSignedOut, wire.ReasonEndedByUser, wire.ReasonEndedByAdmin, wire.ReasonReuseDetected, wire.ReasonUserDisabled, wire.ReasonPassword, wire.ReasonProvider, wire.ReasonReplaced},
 		Failures: store.Names(),
 	})
 	limits := signInLimits()

@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -24,6 +26,20 @@ func (a *API) refreshCookies(r *http.Request) []string {
 		values = append(values, c.Value)
 	}
 	return values
+}
+
+// BrowserSessions are the sessions whose refresh tokens the cookies of a request hold,
+// living or not. An error is an outage.
+func (a *API) BrowserSessions(r *http.Request) ([]rotation.SessionID, error) {
+	tokens, err := a.Sessions.OpenAll(r.Context(), a.refreshCookies(r))
+	if errors.Is(err, session.ErrNotAuthentic) {
+		return nil, nil
+	}
+	var ids []rotation.SessionID
+	for _, t := range tokens {
+		ids = append(ids, t.Session)
+	}
+	return ids, err
 }
 
 // Cookie makes a cookie of this host.

@@ -167,3 +167,37 @@ func TestEventsByOneOfSeveralCookies(t *testing.T) {
 	head("tacet_refresh=garbage; tacet_refresh=" + own).want(200)
 	head("tacet_refresh=" + bob + "; tacet_refresh=" + own).want(401)
 }
+
+// Who signs in where a session lives leaves it, whoever it was: it ends, so that no
+// copy of its tokens is left that nobody would miss.
+func TestASignInReplacesTheSessionOfTheBrowser(t *testing.T) {
+	h := newHarness(t)
+	for _, next := range []string{"alice", "bob"} {
+		elsewhere := h.loginBody("alice")
+		before := h.login(h.client, "alice")
+		old := h.jarOf(h.client)
+		// A refused sign-in ends nothing.
+		h.call(h.client, "POST", "/auth/login", `{"username":"bob","password":"wrong"}`).problem(400, "invalid_credentials")
+		h.refresh(h.client).tokens()
+		h.people.err = http.ErrServerClosed
+		h.call(h.client, "POST", "/auth/login", `{"username":"bob","password":"bob"}`).problem(503, "temporarily_unavailable")
+		h.people.err = nil
+		h.refresh(h.client).tokens()
+		// Nor does one whose tokens travel in the body: it is not the browser's.
+		h.call(h.client, "POST", "/auth/login", `{"username":"bob","password":"bob","delivery":"body"}`).tokens()
+		h.refresh(h.client).tokens()
+
+		after := h.login(h.client, next)
+		if after.Session.ID == before.Session.ID {
+			t.Fatal("the old session goes on under a new sign-in")
+		}
+		h.refreshBody(old.refresh).problem(400, "invalid_grant")
+		h.call(http.DefaultClient, "GET", "/auth/me", "", bearer(before.AccessToken)...).problem(401, "invalid_token")
+		id, _ := rotation.ParseSessionID(before.Session.ID)
+		if s, err := h.app.DB.Sessions().Get(t.Context(), id); err != nil || s.End.Reason != wire.ReasonReplaced {
+			t.Errorf("ended because of %q, %v", s.End.Reason, err)
+		}
+		h.refresh(h.client).tokens()
+		h.refreshBody(elsewhere.RefreshToken).tokens() // another device
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,6 +64,25 @@ func (a *API) SameOrigin(r *http.Request) error {
 		return errForeignOrigin
 	}
 	return nil
+}
+
+// FromHere reports whether a navigation begins at a page of this server, or with
+// the user: at the address bar, or from a bookmark (Fetch Metadata). Browsers before
+// 2023, and all without TLS, do not say; then the page that leads here counts (RFC 9110
+// §10.1.3), also one of an origin that is configured, and who names none is believed.
+func (a *API) FromHere(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "same-origin", "none":
+		return true
+	case "":
+		from, err := url.Parse(r.Referer())
+		if err != nil {
+			return false
+		}
+		origin := from.Scheme + "://" + from.Host
+		return r.Referer() == "" || origin == a.PublicOrigin || slices.Contains(a.CORSOrigins, origin)
+	}
+	return false
 }
 
 // tokenOfPage guards a state-changing call that a cookie authenticates: of the

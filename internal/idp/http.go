@@ -96,6 +96,14 @@ func (a *surface) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	ask, err := a.mustAsk(r, to)
+	if err != nil {
+		return err
+	}
+	if ask {
+		a.ask(w, r, to)
+		return nil
+	}
 	plain, err := json.Marshal(to)
 	if err != nil {
 		return err
@@ -112,6 +120,41 @@ func (a *surface) start(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	http.Redirect(w, r, began.Location, http.StatusSeeOther)
 	return nil
+}
+
+// mustAsk reports whether a foreign page may have sent the browser here, and the
+// sign-in would replace a session that lives in it. Cookies that are SameSite=Strict
+// are not seen here then.
+func (a *surface) mustAsk(r *http.Request, to httpapi.Purpose) (bool, error) {
+	if to.Kind != purposeReturn || to.Form != "" || a.FromHere(r) {
+		return false, nil
+	}
+	if a.SameSite == http.SameSiteStrictMode && r.Header.Get("Sec-Fetch-Site") != "same-site" {
+		return true, nil
+	}
+	ids, err := a.BrowserSessions(r)
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		_, err := a.Sessions.Living(r.Context(), id)
+		if !errors.As(err, new(*session.Refusal)) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// ask lets the user decide, by a link that is good in this browser only.
+func (a *surface) ask(w http.ResponseWriter, r *http.Request, to httpapi.Purpose) {
+	v := a.Pages.New(r, "", problem.Text{EN: "Sign in anew?", ZH: "要重新登录吗？"})
+	v.Status, v.Lead = http.StatusForbidden, problem.Text{
+		EN: "Another site has sent you here. Who signs in anew leaves the session that this browser has.",
+		ZH: "您是从其他网站跳转而来的。重新登录会结束此浏览器中现有的会话。"}.In(v.Tag)
+	to.Form = page.Mark(a.Pages.FormToken(w, r))
+	a.offer(to, httpapi.LabelSignInWith, &v)
+	v.Links = append(v.Links, page.Link{To: to.Data, Text: problem.Text{EN: "Stay signed in", ZH: "保持当前登录"}.In(v.Tag)})
+	a.Pages.Show(w, v)
 }
 
 func (a *surface) purposeOf(r *http.Request, q form.Params) (to httpapi.Purpose, err error) {

@@ -1,6 +1,7 @@
 package profiles_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 )
@@ -54,4 +55,27 @@ func TestTossedCookies(t *testing.T) {
 func (h *harness) whoIs(access string) string {
 	h.Helper()
 	return h.call(http.DefaultClient, "GET", "/auth/me", "", "Authorization", "Bearer "+access).text("user.id")
+}
+
+// Who signs in where a session lives leaves it, also where the token is only kept in
+// a cookie beside the body; a page of another host can't make a browser do that.
+func TestASignInReplacesTheSessionOfTheBrowser(t *testing.T) {
+	forEach(t, func(t *testing.T, s style) {
+		h := newHarness(t)
+		c := h.open(s)
+		c.signIn("alice")
+		old := c.refresh
+		body := fmt.Sprintf(s.login[2], "bob", "bob")
+		h.call(c.http, s.login[0], s.login[1], body, "Origin", "https://evil.example", "Sec-Fetch-Site", "same-site")
+		if h.ended(old) {
+			t.Fatal("a foreign page has ended the session")
+		}
+		c.signIn("bob")
+		if !h.ended(old) {
+			t.Error("the old session lives on")
+		}
+		if !c.renewed(c.present(c.refresh)) {
+			t.Error("the new session does not")
+		}
+	})
 }
