@@ -74,7 +74,7 @@ var packages = map[string]pkg{
 
 	"internal/accounts":   {wing, "administration: what spans users, roles and sessions, and who may do what to whom", []string{"internal/directory", "internal/httpapi", "internal/keys", "internal/problem", "internal/session", "rotation", "wire"}},
 	"internal/oauth":      {wing, "OAuth and OpenID provider: clients, codes, devices, ID tokens; every grant ends in a session", []string{"dpop", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire"}},
-	"internal/idp":        {wing, "sign-in at identity providers, roles from their claims, back-channel logout", []string{"internal/directory", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "wire"}},
+	"internal/idp":        {wing, "sign-in at identity providers, roles from their claims, back-channel logout", []string{"internal/directory", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire"}},
 	"internal/gateway":    {wing, "reverse proxy and forward-auth: rules by path, identity headers, streams that end with their session", []string{"internal/httpapi", "internal/problem", "rotation", "verify", "wire"}},
 	"internal/encryption": {wing, "encrypted bodies at the session calls", []string{"internal/httpapi", "internal/problem", "internal/session", "verify", "wire"}},
 	"internal/profiles":   {wing, "dialects of existing front-ends as data; all end in the same session calls", []string{"internal/httpapi", "internal/problem", "internal/session", "rotation", "verify", "wire"}},

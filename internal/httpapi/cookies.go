@@ -18,20 +18,24 @@ func (a *API) CookieName(name string) string {
 	return name
 }
 
-// refreshCookies are the values of all refresh cookies of a request. Without TLS
+// CookieValues are the values of all cookies of a name. Where the name has no prefix,
 // another host of the domain can have set one.
-func (a *API) refreshCookies(r *http.Request) []string {
+func CookieValues(r *http.Request, name string) []string {
 	var values []string
-	for _, c := range r.CookiesNamed(a.CookieName(wire.CookieRefresh)) {
+	for _, c := range r.CookiesNamed(name) {
 		values = append(values, c.Value)
 	}
 	return values
 }
 
-// BrowserSessions are the sessions whose refresh tokens the cookies of a request hold,
+func (a *API) refreshCookies(r *http.Request) []string {
+	return CookieValues(r, a.CookieName(wire.CookieRefresh))
+}
+
+// BrowserSessions are the sessions whose refresh tokens the cookies of this name hold,
 // living or not. An error is an outage.
-func (a *API) BrowserSessions(r *http.Request) ([]rotation.SessionID, error) {
-	tokens, err := a.Sessions.OpenAll(r.Context(), a.refreshCookies(r))
+func (a *API) BrowserSessions(r *http.Request, name string) ([]rotation.SessionID, error) {
+	tokens, err := a.Sessions.OpenAll(r.Context(), CookieValues(r, name))
 	if errors.Is(err, session.ErrNotAuthentic) {
 		return nil, nil
 	}

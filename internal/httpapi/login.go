@@ -20,17 +20,21 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return errDelivery
 	}
-	if req.Delivery == wire.DeliveryCookie {
-		// A foreign page must not sign a visitor in as somebody else.
-		if err := a.SameOrigin(r); err != nil {
-			return err
-		}
-	}
 	if req.Username == "" || req.Password == "" {
 		return ErrNoCredentials
 	}
-	g, err := a.Sessions.SignIn(r.Context(), req.Username, req.Password, session.SignIn{
-		Client: session.Client{ID: a.ClientID}, Contact: a.Contact(r), Binding: Encrypted(r)})
+	in := session.SignIn{Client: session.Client{ID: a.ClientID}, Contact: a.Contact(r), Binding: Encrypted(r)}
+	if req.Delivery == wire.DeliveryCookie {
+		// A foreign page must not sign a visitor in as somebody else.
+		err := a.SameOrigin(r)
+		if err == nil {
+			in.Replaces, err = a.BrowserSessions(r, a.CookieName(wire.CookieRefresh))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	g, err := a.Sessions.SignIn(r.Context(), req.Username, req.Password, in)
 	if err != nil {
 		return err
 	}

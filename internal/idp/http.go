@@ -15,6 +15,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/httpapi/form"
 	"github.com/tacet-dev/tacet/internal/httpapi/page"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -38,7 +39,7 @@ func Wing(s *Service) httpapi.Builder {
 			},
 			Problem:  problemOf,
 			SignIn:   a.offer,
-			Purposes: map[string]httpapi.Continuation{purposeReturn: {Arrived: a.signedIn, Back: func(to string) string { return to }}},
+			Purposes: map[string]httpapi.Continuation{purposeReturn: {Arrived: a.signedIn, Back: func(data string) string { return wayBackOf(data).To }}},
 		}, nil
 	}
 }
@@ -61,9 +62,25 @@ func (a *surface) startOf(id string) string {
 	return a.BasePath + wire.PathProviders + "/" + id + "/start"
 }
 
-// purposeReturn is to begin a session of this browser. Its data is the address to
-// go to afterwards.
+// purposeReturn is to begin a session of this browser. Its data is a wayBack.
 const purposeReturn = "return"
+
+type wayBack struct {
+	To string `json:"to"` // address to go to afterwards
+	// Replaces are the sessions that the browser had at the start. Cookies that are
+	// SameSite=Strict do not come back from the provider.
+	Replaces []string `json:"replaces,omitempty"`
+}
+
+func (r wayBack) data() string {
+	plain, _ := json.Marshal(r) // strings always have a JSON form
+	return string(plain)
+}
+
+func wayBackOf(data string) (r wayBack) {
+	_ = json.Unmarshal([]byte(data), &r) // sealed, and made by us
+	return r
+}
 
 // link is what a link of a page of ours says. It is sealed: nobody else can make
 // one that goes on to a device.
@@ -104,6 +121,17 @@ func (a *surface) start(w http.ResponseWriter, r *http.Request) error {
 		a.ask(w, r, to)
 		return nil
 	}
+	if to.Kind == purposeReturn {
+		ids, err := a.BrowserSessions(r, a.CookieName(wire.CookieRefresh))
+		if err != nil {
+			return err
+		}
+		back := wayBack{To: wayBackOf(to.Data).To}
+		for _, id := range ids {
+			back.Replaces = append(back.Replaces, id.String())
+		}
+		to.Data = back.data()
+	}
 	plain, err := json.Marshal(to)
 	if err != nil {
 		return err
@@ -132,7 +160,7 @@ func (a *surface) mustAsk(r *http.Request, to httpapi.Purpose) (bool, error) {
 	if a.SameSite == http.SameSiteStrictMode && r.Header.Get("Sec-Fetch-Site") != "same-site" {
 		return true, nil
 	}
-	ids, err := a.BrowserSessions(r)
+	ids, err := a.BrowserSessions(r, a.CookieName(wire.CookieRefresh))
 	if err != nil {
 		return false, err
 	}
@@ -153,16 +181,15 @@ func (a *surface) ask(w http.ResponseWriter, r *http.Request, to httpapi.Purpose
 		ZH: "您是从其他网站跳转而来的。重新登录会结束此浏览器中现有的会话。"}.In(v.Tag)
 	to.Form = page.Mark(a.Pages.FormToken(w, r))
 	a.offer(to, httpapi.LabelSignInWith, &v)
-	v.Links = append(v.Links, page.Link{To: to.Data, Text: problem.Text{EN: "Stay signed in", ZH: "保持当前登录"}.In(v.Tag)})
+	v.Links = append(v.Links, page.Link{To: wayBackOf(to.Data).To, Text: problem.Text{EN: "Stay signed in", ZH: "保持当前登录"}.In(v.Tag)})
 	a.Pages.Show(w, v)
 }
 
 func (a *surface) purposeOf(r *http.Request, q form.Params) (to httpapi.Purpose, err error) {
 	sealed := q["then"]
 	if sealed == "" {
-		to.Kind = purposeReturn
-		to.Data, err = a.returnTo(q["return_to"])
-		return to, err
+		address, err := a.returnTo(q["return_to"])
+		return httpapi.Purpose{Kind: purposeReturn, Data: wayBack{To: address}.data()}, err
 	}
 	var l link
 	plain, ok := a.Keys.OpenLabelled(r.Context(), linkLabel, sealed)
@@ -240,9 +267,18 @@ func (a *surface) arrive(w http.ResponseWriter, r *http.Request, from Arrival, t
 }
 
 // signedIn begins the session of a browser whose user has come back.
-func (a *surface) signedIn(w http.ResponseWriter, r *http.Request, userID string, from session.Origin, returnTo string) error {
-	contact := a.Contact(r)
-	g, err := a.Sessions.Start(r.Context(), session.SignIn{UserID: userID, Client: session.Client{ID: a.ClientID}, Contact: contact, Origin: from})
+func (a *surface) signedIn(w http.ResponseWriter, r *http.Request, userID string, from session.Origin, data string) error {
+	contact, back := a.Contact(r), wayBackOf(data)
+	replaces, err := a.BrowserSessions(r, a.CookieName(wire.CookieRefresh))
+	if err != nil {
+		return err
+	}
+	for _, s := range back.Replaces {
+		if id, err := rotation.ParseSessionID(s); err == nil {
+			replaces = append(replaces, id)
+		}
+	}
+	g, err := a.Sessions.Start(r.Context(), session.SignIn{UserID: userID, Client: session.Client{ID: a.ClientID}, Contact: contact, Origin: from, Replaces: replaces})
 	if errors.Is(err, session.ErrNoUser) { // disabled between the two steps
 		return ErrDisabled
 	}
@@ -251,7 +287,7 @@ func (a *surface) signedIn(w http.ResponseWriter, r *http.Request, userID string
 	}
 	a.Logger.Info("signed in", "user", userID, "session", g.Session.ID.String(), "provider", r.PathValue("provider"), "address", contact.Address.String())
 	a.SetCookies(w, g, a.Sessions.Now())
-	http.Redirect(w, r, returnTo, http.StatusSeeOther)
+	http.Redirect(w, r, back.To, http.StatusSeeOther)
 	return nil
 }
 

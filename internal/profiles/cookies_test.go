@@ -3,6 +3,8 @@ package profiles_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -66,7 +68,17 @@ func TestASignInReplacesTheSessionOfTheBrowser(t *testing.T) {
 		c.signIn("alice")
 		old := c.refresh
 		body := fmt.Sprintf(s.login[2], "bob", "bob")
-		h.call(c.http, s.login[0], s.login[1], body, "Origin", "https://evil.example", "Sec-Fetch-Site", "same-site")
+		var cookies []string
+		for _, path := range []string{"/", s.cookiePath} {
+			u, _ := url.Parse(h.url + path + "/x")
+			for _, k := range c.http.Jar.Cookies(u) {
+				cookies = append(cookies, k.Name+"="+k.Value)
+			}
+		}
+		if len(cookies) == 0 {
+			t.Fatal("the browser has no cookies")
+		}
+		h.call(&http.Client{}, s.login[0], s.login[1], body, "Cookie", strings.Join(cookies, "; "), "Origin", "https://evil.example", "Sec-Fetch-Site", "same-site")
 		if h.ended(old) {
 			t.Fatal("a foreign page has ended the session")
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 )
@@ -58,7 +59,7 @@ func (d *dialect) resolve(r *http.Request, presented string) (t rotation.Token, 
 // keptToken is the token in the cookie, if it is one of this session: the cookie
 // of another sign-in must not take the place of the caller's.
 func (d *dialect) keptToken(r *http.Request, id rotation.SessionID) (rotation.Token, bool) {
-	tokens, err := d.Sessions.OpenAll(r.Context(), cookieValues(r, d.CookieName(keptCookie)))
+	tokens, err := d.Sessions.OpenAll(r.Context(), httpapi.CookieValues(r, d.CookieName(keptCookie)))
 	if err != nil {
 		return rotation.Token{}, false
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
 )
@@ -93,7 +94,7 @@ func (d *dialect) presented(r *http.Request, in map[string]string) (t rotation.T
 	case t.Query != "":
 		raw = []string{r.URL.Query().Get(t.Query)}
 	case t.inCookie():
-		raw, byCookie = cookieValues(r, d.cookieName()), true
+		raw, byCookie = httpapi.CookieValues(r, d.cookieName()), true
 	}
 	if !slices.ContainsFunc(raw, func(s string) bool { return s != "" }) {
 		return rotation.Token{}, false, ErrNoRefreshToken
@@ -108,14 +109,16 @@ func (d *dialect) presented(r *http.Request, in map[string]string) (t rotation.T
 	return d.ofPage(r, tokens), byCookie, nil
 }
 
-// cookieValues are the values of all cookies of a name. Another host of the domain can
-// have set one.
-func cookieValues(r *http.Request, name string) []string {
-	var list []string
-	for _, c := range r.CookiesNamed(name) {
-		list = append(list, c.Value)
+// browserSessions are the sessions that a browser has of this dialect, for a sign-in
+// that replaces them; none, if a foreign page may have made the browser send it.
+func (d *dialect) browserSessions(r *http.Request) ([]rotation.SessionID, error) {
+	if d.SameOrigin(r) != nil {
+		return nil, nil
 	}
-	return list
+	if d.keeps() {
+		return d.BrowserSessions(r, d.CookieName(keptCookie))
+	}
+	return d.BrowserSessions(r, d.cookieName())
 }
 
 // ofPage is that of several tokens whose session the page has an access token of,

@@ -42,7 +42,9 @@ type Config struct {
 	// SetCookies and ClearCookies are for the cookies of the native surface.
 	SetCookies   func(http.ResponseWriter, session.Grant)
 	ClearCookies func(http.ResponseWriter)
-	ClientID     string
+	// BrowserSessions are the sessions whose refresh tokens the cookies of a name hold.
+	BrowserSessions func(r *http.Request, cookie string) ([]rotation.SessionID, error)
+	ClientID        string
 }
 
 // Errors that the interpreter adds to those of session and verify. Explain must
@@ -139,8 +141,12 @@ func (d *dialect) login(w http.ResponseWriter, r *http.Request) error {
 	if missing != nil {
 		return &MissingError{missing}
 	}
+	replaces, err := d.browserSessions(r)
+	if err != nil {
+		return err
+	}
 	g, err := d.Sessions.SignIn(r.Context(), username, password, session.SignIn{
-		Client: session.Client{ID: d.ClientID}, Contact: d.Contact(r), Binding: d.binding(r, d.p)})
+		Client: session.Client{ID: d.ClientID}, Contact: d.Contact(r), Binding: d.binding(r, d.p), Replaces: replaces})
 	if err != nil {
 		return err
 	}

@@ -49,8 +49,8 @@ func Wing(set *Set, known func(context.Context) []string) httpapi.Builder {
 			},
 			CookieName:   b.CookieName,
 			SetCookies:   func(w http.ResponseWriter, g session.Grant) { b.SetCookies(w, g, b.Sessions.Now()) },
-			ClearCookies: b.ClearCookies,
-			ClientID:     b.ClientID,
+			ClearCookies: b.ClearCookies, BrowserSessions: b.BrowserSessions,
+			ClientID: b.ClientID,
 		})
 		return httpapi.Wing{
 			Overlay:         s.overlay,

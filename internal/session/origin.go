@@ -66,9 +66,9 @@ const linkPage = 200
 // sign-ins that it overtook.
 const lateSignIn = time.Hour
 
-// reasonUnlinked is a wire.Reason: the name is that of a sign-out because the
+// reasonUnfinished is a wire.Reason: the name is that of a sign-out because the
 // user never saw the session.
-const reasonUnlinked = "signed_out"
+const reasonUnfinished = "signed_out"
 
 func (s *Service) link(ctx context.Context, sess Session, o Origin) error {
 	if s.cfg.Links == nil {

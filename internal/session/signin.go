@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
 )
 
 // ErrInvalidCredentials is the one answer to a wrong password, an unknown name
@@ -48,6 +49,8 @@ type SignIn struct {
 	Binding Binding // of the tokens, and where the client has no secret, of the session
 	Origin  Origin  // zero: the user has signed in here
 	Details Details
+	// Replaces are sessions that the browser had before: they end with this sign-in.
+	Replaces []rotation.SessionID
 }
 
 // SignIn checks a password and starts a session of the user who has it. The error
@@ -66,9 +69,9 @@ func (s *Service) SignIn(ctx context.Context, username, password string, in Sign
 	return g, err
 }
 
-// Start opens a session for a user who has just proved who they are. A session
-// whose origin can't be stored could not be ended by the provider: it is not
-// handed out.
+// Start opens a session for a user who has just proved who they are. One whose origin
+// can't be stored could not be ended by the provider, and one that has not ended those
+// which it replaces would leave them behind: it is not handed out.
 func (s *Service) Start(ctx context.Context, in SignIn) (Grant, error) {
 	user, err := s.cfg.Directory.User(ctx, in.UserID)
 	if err != nil {
@@ -94,14 +97,35 @@ func (s *Service) Start(ctx context.Context, in SignIn) (Grant, error) {
 		return Grant{}, err
 	}
 	s.observe(Decided{Session: sess.ID, Started: true, Minted: minted, Contact: in.Contact, At: now})
-	if in.Origin == (Origin{}) {
-		return g, nil
+	if in.Origin != (Origin{}) {
+		err = s.link(ctx, sess, in.Origin)
 	}
-	if err := s.link(ctx, sess, in.Origin); err != nil {
-		_ = s.End(context.WithoutCancel(ctx), sess.ID, reasonUnlinked)
+	if err == nil {
+		err = s.replace(ctx, in.Replaces)
+	}
+	if err != nil {
+		_ = s.End(context.WithoutCancel(ctx), sess.ID, reasonUnfinished)
 		return Grant{}, err
 	}
 	return g, nil
+}
+
+// replace ends the sessions that a browser had before a sign-in. One whose tokens take
+// more than a cookie is none of a browser.
+func (s *Service) replace(ctx context.Context, ids []rotation.SessionID) error {
+	for _, id := range ids {
+		sess, err := s.cfg.Store.Get(ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFound), err == nil && sess.Constraint.Kind != Unconstrained:
+			continue
+		case err != nil:
+			return unavailable(err)
+		}
+		if err := s.end(ctx, sess, wire.ReasonReplaced); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Authenticate is the first half of SignIn, with the same errors: who has this
