@@ -38,6 +38,9 @@ type root struct {
 	Conf    confCmd    `cmd:"" name:"config" help:"Show or check the settings that a server would run with."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong with configuration, clock, disk, keys and cookies, and what to do."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+	Help    helpCmd    `cmd:"" help:"Show what a command does, with examples."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Completion completion.Completion `cmd:"" help:"Print how to turn on completion in your shell."`
 }
@@ -73,6 +76,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		return exitFailed
 	}
 	completion.Register(parser)
+	args = helpFirst(args)
 	// A file must be known before flags are resolved, so it is looked for first.
 	resolvers, err := resolvers(parser, args)
 	if err != nil {
@@ -101,14 +105,19 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 }
 
 func newParser(cli *root, stdout, stderr io.Writer, exit func(int), resolvers ...kong.Resolver) (*kong.Kong, error) {
-	return kong.New(cli,
+	parser, err := kong.New(cli,
 		kong.Name("tacet"),
 		kong.Description("The session layer that nobody notices.\n\nEvery flag is also a TACET_… variable (--access-ttl is TACET_ACCESS_TTL) and a line of the YAML file given with --config."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
 		kong.Resolvers(resolvers...),
+		kong.Vars{"version": versionLine()},
 	)
+	if err == nil {
+		addExamples(parser.Model.Node, "")
+	}
+	return parser, err
 }
 
 // usageError is a mistake in what was asked for, not in carrying it out.
@@ -149,7 +158,7 @@ func settingNames(parser *kong.Kong) []string {
 	var names []string
 	add := func(flags []*kong.Flag) {
 		for _, f := range flags {
-			if f.Name != "help" {
+			if f.Name != "help" && f.Name != "version" {
 				names = append(names, f.Name)
 			}
 		}

@@ -26,7 +26,7 @@ func (c *confPrintCmd) Run(e *env, k *kong.Context) error {
 	doc := &yaml.Node{Kind: yaml.MappingNode}
 	for _, flags := range [][]*kong.Flag{k.Model.Flags, k.Selected().Flags} {
 		for _, f := range flags {
-			if f.Name == "help" || f.Name == "config" {
+			if f.Name == "help" || f.Name == "version" || f.Name == "config" {
 				continue
 			}
 			key, value := &yaml.Node{}, &yaml.Node{}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
@@ -12,7 +13,7 @@ import (
 
 type sessionCmd struct {
 	List sessionListCmd `cmd:"" help:"List living sessions, newest first (at most 1,000)."`
-	End  sessionEndCmd  `cmd:"" help:"End a session; its refresh token is refused from now on."`
+	End  sessionEndCmd  `cmd:"" help:"End a session, or all of a user; refresh tokens are refused from now on."`
 }
 
 type sessionListCmd struct {
@@ -55,11 +56,24 @@ func (c *sessionListCmd) Run(e *env) error {
 }
 
 type sessionEndCmd struct {
-	ID string `arg:"" help:"Id of the session, as session list shows it."`
+	ID   string `arg:"" optional:"" help:"Id of the session, as session list shows it."`
+	User string `help:"End all sessions of this user instead." placeholder:"NAME"`
 	dataFlags
 }
 
 func (c *sessionEndCmd) Run(e *env) error {
+	if (c.ID == "") == (c.User == "") {
+		return &usageError{errors.New("say which session: its id (tacet session list shows them), or --user NAME for all of a user")}
+	}
+	if c.User != "" {
+		return nameArg{c.User, c.dataFlags}.withUser(e, func(a *app.App, u directory.User) error {
+			if err := a.Sessions.EndAll(e.ctx, u.ID, wire.ReasonEndedByAdmin, rotation.SessionID{}); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(e.stdout, "all sessions of %s are ended\n", u.Name)
+			return err
+		})
+	}
 	id, err := rotation.ParseSessionID(c.ID)
 	if err != nil {
 		return &usageError{fmt.Errorf("%q is not a session id: tacet session list shows them", c.ID)}

@@ -9,13 +9,13 @@ import (
 
 // dataFlags say where the state is. All commands have them.
 type dataFlags struct {
-	DatabaseURL     string        `name:"database-url" help:"Keep everything in this PostgreSQL database, which several nodes may share: postgres://user:password@host:5432/database?sslmode=verify-full. A command line shows in the list of processes: better say it in TACET_DATABASE_URL or in a file." placeholder:"URL"`
-	DatabaseURLFile string        `name:"database-url-file" help:"File that holds database-url." placeholder:"FILE" type:"path"`
-	DatabaseConns   int           `help:"Connections that this node opens to the database at most (${default})." placeholder:"N" default:"12"`
-	DatabaseTimeout time.Duration `help:"How long one call to the database may take (${default})." placeholder:"TIME" default:"5s"`
+	Data          string `group:"Where the data is:" help:"Data directory of the embedded store; made if missing (${default})." placeholder:"DIR" default:"tacet-data" type:"path"`
+	MasterKeyFile string `group:"Where the data is:" help:"File with the master key that seals the key ring (default: master.key in the data directory, made with mode 0600). The key itself may be given in TACET_MASTER_KEY." placeholder:"FILE" type:"path"`
 
-	Data          string `help:"Data directory of the embedded store; made if missing (${default})." placeholder:"DIR" default:"tacet-data" type:"path"`
-	MasterKeyFile string `help:"File with the master key that seals the key ring (default: master.key in the data directory, made with mode 0600). The key itself may be given in TACET_MASTER_KEY." placeholder:"FILE" type:"path"`
+	DatabaseURL     string        `group:"Where the data is:" name:"database-url" help:"Keep everything in this PostgreSQL database, which several nodes may share: postgres://user:password@host:5432/database?sslmode=verify-full. A command line shows in the list of processes: better say it in TACET_DATABASE_URL or in a file." placeholder:"URL"`
+	DatabaseURLFile string        `group:"Where the data is:" name:"database-url-file" help:"File that holds database-url." placeholder:"FILE" type:"path"`
+	DatabaseConns   int           `group:"Where the data is:" help:"Connections that this node opens to the database at most (${default})." placeholder:"N" default:"12"`
+	DatabaseTimeout time.Duration `group:"Where the data is:" help:"How long one call to the database may take (${default})." placeholder:"TIME" default:"5s"`
 }
 
 // serverFlags are the settings of a running server: those of app.Config and of

@@ -15,6 +15,8 @@ import (
 
 type userCmd struct {
 	Add     userAddCmd     `cmd:"" help:"Add a user. The password is read from standard input."`
+	Show    userShowCmd    `cmd:"" help:"Show a user, the user's permissions and sessions."`
+	Edit    userEditCmd    `cmd:"" help:"Change what is known of a user."`
 	Passwd  userPasswdCmd  `cmd:"" help:"Set a user's password and end the user's sessions."`
 	Disable userDisableCmd `cmd:"" help:"Keep a user from signing in and end the user's sessions."`
 	Enable  userEnableCmd  `cmd:"" help:"Let a disabled user sign in again."`
@@ -187,6 +189,21 @@ func (c *userRevokeCmd) Run(e *env) error {
 	})
 }
 
+// userEntry is a user in JSON.
+type userEntry struct {
+	ID          string   `json:"id"`
+	Name        string   `json:"name"`
+	DisplayName string   `json:"display_name,omitempty"`
+	Email       string   `json:"email,omitempty"`
+	Disabled    bool     `json:"disabled"`
+	Roles       []string `json:"roles"`
+	CreatedAt   string   `json:"created_at"`
+}
+
+func entryOf(u directory.User) userEntry {
+	return userEntry{u.ID, u.Name, u.DisplayName, u.Email, u.Disabled, append([]string{}, u.Roles...), when(u.CreatedAt)}
+}
+
 type userListCmd struct {
 	dataFlags
 	outputFlag
@@ -194,16 +211,7 @@ type userListCmd struct {
 
 func (c *userListCmd) Run(e *env) error {
 	return c.with(e, func(a *app.App) error {
-		type entry struct {
-			ID          string   `json:"id"`
-			Name        string   `json:"name"`
-			DisplayName string   `json:"display_name,omitempty"`
-			Email       string   `json:"email,omitempty"`
-			Disabled    bool     `json:"disabled"`
-			Roles       []string `json:"roles"`
-			CreatedAt   string   `json:"created_at"`
-		}
-		entries := []entry{}
+		entries := []userEntry{}
 		var rows [][]string
 		const page = 500
 		for after := ""; ; {
@@ -212,7 +220,7 @@ func (c *userListCmd) Run(e *env) error {
 				return err
 			}
 			for _, u := range users {
-				en := entry{u.ID, u.Name, u.DisplayName, u.Email, u.Disabled, append([]string{}, u.Roles...), when(u.CreatedAt)}
+				en := entryOf(u)
 				entries = append(entries, en)
 				rows = append(rows, []string{en.Name, en.ID, strings.Join(en.Roles, ","), yesNo(en.Disabled), en.CreatedAt})
 			}

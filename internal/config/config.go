@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,7 +24,7 @@ func EnvName(flag string) string {
 // Env resolves flags from the environment.
 func Env(lookup func(string) (string, bool)) kong.Resolver {
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if flag.Name == "help" {
+		if flag.Name == "help" || flag.Name == "version" {
 			return nil, nil
 		}
 		if v, ok := lookup(EnvName(flag.Name)); ok {
@@ -110,8 +111,21 @@ func (f *File) Resolver() kong.Resolver {
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", f.path, node.Line, err)
 		}
+		if flag.Tag != nil && flag.Tag.Type == "path" {
+			v = f.relative(v)
+		}
 		return v, nil
 	})
+}
+
+// relative is a path of the file, which counts from the file's directory: the
+// program may have been started anywhere. ~ is the user's home, as on the command
+// line.
+func (f *File) relative(path string) string {
+	if path == "" || filepath.IsAbs(path) || strings.HasPrefix(path, "~") {
+		return path
+	}
+	return filepath.Join(filepath.Dir(f.path), path)
 }
 
 // text is a value as it would stand on the command line.
