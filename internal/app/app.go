@@ -123,7 +123,7 @@ func (a *App) openSessions() {
 	}
 	a.throttle = countedThrottle{directory.NewThrottle(directory.ThrottleConfig{Clock: cfg.Clock}), a.Metrics.SignedIn}
 	sessions := session.Config{
-		Store:         enforcedSessions{a.bounds.Sessions(a.DB.Sessions()), a.enforce},
+		Store:         enforcedSessions{a.bounds.Sessions(a.DB.Sessions()), a.enforce, cfg.Logger},
 		Links:         a.bounds.Links(a.DB.Links()),
 		Keys:          a.Keys,
 		Directory:     a.users,
@@ -223,6 +223,15 @@ func (a *App) forget() {
 }
 
 func (a *App) openKeys(ctx context.Context) error {
+	if a.Config.Existing {
+		ring, _, err := a.DB.Keys().Load(ctx)
+		if err == nil && len(ring) == 0 {
+			err = a.Config.nothing()
+		}
+		if err != nil {
+			return err
+		}
+	}
 	master, err := keys.LoadMaster(ctx, keys.MasterOptions{Value: a.Config.MasterKey, File: a.Config.MasterKeyFile, Dir: a.Config.DataDir, Store: a.DB.Keys()})
 	if err != nil {
 		return err

@@ -72,6 +72,9 @@ type Config struct {
 	// Sessions, if set, changes what the sessions are made of: internal/sim has
 	// random numbers and a directory of its own.
 	Sessions func(*session.Config) `kong:"-"`
+	// Existing opens a store that is there and makes none, for commands that look
+	// something up: ErrNothing.
+	Existing bool `kong:"-"`
 	// EventPoll is how often the store is asked for what other nodes have
 	// committed. Zero: events.DefaultPoll.
 	EventPoll time.Duration `kong:"-"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -51,16 +52,31 @@ func (a *App) heard(e events.Event) {
 	}
 }
 
-// enforcedSessions is a session store whose ends are enforced when they return.
+// enforcedSessions is a session store whose ends are enforced when they return, and
+// logged where they are made.
 type enforcedSessions struct {
 	session.Store
 	enforce func(events.Event)
+	log     *slog.Logger
+}
+
+// userOf is whom the events of an end are about.
+func userOf(ev []events.Event) string {
+	for _, e := range ev {
+		if e.UserID != "" {
+			return e.UserID
+		}
+	}
+	return ""
 }
 
 // End is session.Store. A session that somebody else has ended already is over
 // as well, though the hub may not have read it yet.
 func (s enforcedSessions) End(ctx context.Context, id rotation.SessionID, e session.End, ev ...events.Event) error {
 	err := s.Store.End(ctx, id, e, ev...)
+	if err == nil {
+		s.log.Info("a session has ended", "event", wire.EventSessionEnded, "session", id.String(), "user", userOf(ev), "reason", e.Reason)
+	}
 	if err == nil || errors.Is(err, session.ErrConflict) {
 		for _, e := range ev {
 			s.enforce(e)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/tacet-dev/tacet/internal/directory"
@@ -12,6 +14,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/store"
 	"github.com/tacet-dev/tacet/internal/store/postgres"
 	"github.com/tacet-dev/tacet/internal/store/sqlite"
 	"github.com/tacet-dev/tacet/internal/telemetry"
@@ -43,6 +46,11 @@ func openStore(ctx context.Context, c *Config, notify, elsewhere func(), batch f
 	if c.OpenStore != nil {
 		return c.OpenStore(notify, elsewhere)
 	}
+	if c.Existing {
+		if err := c.something(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if c.DatabaseURL == "" {
 		db, err := sqlite.Open(ctx, c.DataDir, sqlite.Options{Notify: notify, Elsewhere: elsewhere, Batch: batch})
 		if err != nil {
@@ -51,7 +59,7 @@ func openStore(ctx context.Context, c *Config, notify, elsewhere func(), batch f
 		return db, nil
 	}
 	// The directory may be needed for the master key.
-	if c.MasterKey == "" && c.MasterKeyFile == "" {
+	if c.MasterKey == "" && c.MasterKeyFile == "" && !c.Existing {
 		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 			return nil, err
 		}
@@ -65,6 +73,47 @@ func openStore(ctx context.Context, c *Config, notify, elsewhere func(), batch f
 		return nil, err
 	}
 	return db, nil
+}
+
+// ComesBack reports whether a database that could not be opened may be well again
+// without a change of settings.
+func ComesBack(err error) bool {
+	var s *store.Error
+	if !errors.As(err, &s) {
+		return false
+	}
+	switch s.Name() {
+	case store.Unreachable, store.Timeout:
+		return true
+	case store.Busy, store.ReadOnly: // a standby, or too many connections
+		return !errors.Is(err, sqlite.ErrReadOnly) && !errors.Is(err, sqlite.ErrBusy)
+	}
+	return false
+}
+
+// ErrNothing is wrapped when there is nothing yet where a store should be.
+var ErrNothing = errors.New("there is nothing")
+
+// something reports whether there is a store, and makes none.
+func (c *Config) something(ctx context.Context) error {
+	if c.DatabaseURL != "" {
+		s, err := postgres.SchemaOf(ctx, c.DatabaseURL)
+		if err == nil && s.Has == 0 {
+			err = c.nothing()
+		}
+		return err
+	}
+	if info, err := os.Stat(c.DataDir); err == nil && !info.IsDir() {
+		return nil // opening it says what is wrong
+	}
+	if _, err := os.Stat(filepath.Join(c.DataDir, sqlite.FileName)); errors.Is(err, fs.ErrNotExist) {
+		return c.nothing()
+	}
+	return nil
+}
+
+func (c *Config) nothing() error {
+	return fmt.Errorf("%w in %s yet; tacet serve makes it, and so does tacet user add. If there should be something, check --data or --database-url", ErrNothing, c.Storage())
 }
 
 // checkDatabase fills in DatabaseURL from its file and checks it.

@@ -26,8 +26,8 @@ type clientAddCmd struct {
 }
 
 func (c *clientAddCmd) Run(e *env) error {
-	return c.withClients(e, func(s *oauth.Server) error {
-		secret, err := s.AddClient(e.ctx, oauth.Client{ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI, Device: c.Device}, c.Confidential)
+	return c.making(e, func(a *app.App) error {
+		secret, err := a.OAuth.AddClient(e.ctx, oauth.Client{ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI, Device: c.Device}, c.Confidential)
 		var wrong *oauth.InvalidError
 		switch {
 		case errors.As(err, &wrong):

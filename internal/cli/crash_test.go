@@ -30,6 +30,7 @@ type program struct {
 	addr string
 	args []string
 	path string   // of another program than this one
+	dir  string   // that it runs in; empty: this one's
 	env  []string // beyond that of the test
 	log  *lockedBuffer
 	cmd  *exec.Cmd
@@ -83,6 +84,7 @@ func (p *program) command(args ...string) *exec.Cmd {
 		cmd.Path = p.path
 	}
 	cmd.Env = append(cmd.Env, p.env...)
+	cmd.Dir = p.dir
 	return cmd
 }
 

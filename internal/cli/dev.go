@@ -56,6 +56,11 @@ func (c *devCmd) Run(e *env) (err error) {
 	cfg.PublicURL = publicURL(c.PublicURL, ln)
 	cfg.AccessTTL = c.AccessTTL
 	cfg.Profiles.Names = profiles.Names()
+	unlock, err := lockData(cfg)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var decisions demo.Decisions
 	cfg.Observe = decisions.Observe
 	a, err := app.Open(e.ctx, cfg)

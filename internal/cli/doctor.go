@@ -148,7 +148,11 @@ func checkData(e *env, cfg app.Config) []finding {
 // checkStore opens the store and everything in it.
 func checkStore(e *env, cfg app.Config) (out []finding) {
 	began := time.Now()
+	cfg.Existing = true
 	a, err := app.Open(e.ctx, cfg)
+	if errors.Is(err, app.ErrNothing) {
+		return append(out, finding{"store and keys", statusWarn, err.Error(), ""})
+	}
 	if err != nil {
 		return append(out, finding{"store and keys", statusFail, err.Error(), ""})
 	}

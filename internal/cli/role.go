@@ -23,7 +23,7 @@ type roleAddCmd struct {
 }
 
 func (c *roleAddCmd) Run(e *env) error {
-	return c.with(e, func(a *app.App) error {
+	return c.making(e, func(a *app.App) error {
 		if err := a.Accounts.AddRole(e.ctx, accounts.Operator, c.Role, c.Permission...); err != nil {
 			return err
 		}

@@ -47,7 +47,12 @@ func (c *serveCmd) Run(e *env) error {
 		stopTraces(ctx)
 	}()
 	cfg.Tracer = tracer
-	a, err := app.Open(e.ctx, cfg)
+	unlock, err := lockData(cfg)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	a, err := openPatiently(e, cfg, ln)
 	if err != nil {
 		return err
 	}

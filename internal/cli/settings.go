@@ -52,9 +52,19 @@ func (d dataFlags) set(e *env, c *app.Config) {
 	c.FeedToken, _ = e.lookup(config.EnvName("feed-token"))
 }
 
-// with opens the data directory, runs f and closes it again.
-func (d dataFlags) with(e *env, f func(*app.App) error) (err error) {
-	a, err := app.Open(e.ctx, d.config(e))
+// with opens what there is, runs f and closes it again. Where there is nothing it
+// makes nothing.
+func (d dataFlags) with(e *env, f func(*app.App) error) error {
+	c := d.config(e)
+	c.Existing = true
+	return open(e, c, f)
+}
+
+// making is with for commands that may be the first.
+func (d dataFlags) making(e *env, f func(*app.App) error) error { return open(e, d.config(e), f) }
+
+func open(e *env, c app.Config, f func(*app.App) error) (err error) {
+	a, err := app.Open(e.ctx, c)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (c *userAddCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return c.with(e, func(a *app.App) error {
+	return c.making(e, func(a *app.App) error {
 		u, err := a.Accounts.AddUser(e.ctx, accounts.Operator, directory.NewUser{
 			Name: c.Name, Password: password, Roles: c.Role, DisplayName: c.DisplayName, Email: c.Email})
 		if err != nil {
