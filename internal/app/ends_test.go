@@ -23,7 +23,7 @@ func TestEndsAndTheirReasonsAreLogged(t *testing.T) {
 	u, err := a.Accounts.AddUser(t.Context(), accounts.Operator, directory.NewUser{Name: "ann", Password: "some-password"})
 	must(t, err)
 	begin := func() rotation.SessionID {
-		g, err := a.Sessions.Start(t.Context(), u.ID, "test", session.Contact{})
+		g, err := a.Sessions.Start(t.Context(), session.SignIn{UserID: u.ID})
 		must(t, err)
 		return g.Session.ID
 	}
