@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const path = (p: string) => fileURLToPath(new URL(p, import.meta.url));
 
 export default defineConfig({
-  resolve: { alias: { '@tacet/browser/grants': path('../sdk/src/grants.ts'), '@tacet/browser': path('../sdk/src/index.ts') } },
+  resolve: { alias: { '@tacet/browser/grants': path('../sdk/src/adapters/grants.ts'), '@tacet/browser': path('../sdk/src/index.ts') } },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
     outDir: path('../internal/demo/static'),

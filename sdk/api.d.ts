@@ -1,18 +1,16 @@
 // index.d.ts
+import type { Session, SessionOptions } from './core/types.js';
 export { TacetError, type ErrorCode } from './core/error.js';
 export type { RenewedFrom, Session, SessionEvents, SessionOptions, SessionRequestInit, SignedOut, Status, TraceEvent, User, } from './core/types.js';
-export { createSession } from './core/session.js';
-
-// core/session.d.ts
-import type { Session, SessionOptions } from './types.js';
 export declare const createSession: (options?: SessionOptions) => Session;
 
 // core/error.d.ts
-export type ErrorCode = 'signedout' | 'network' | 'unavailable' | 'not_repeatable' | (string & {});
+export type ErrorCode = 'signedout' | 'other_session' | 'network' | 'unavailable' | 'not_repeatable' | 'unsupported_body' | (string & {});
 export declare class TacetError extends Error {
     readonly code: ErrorCode;
-        readonly status?: number;
-        readonly retryAfter?: number;
+    readonly name = "TacetError";
+        readonly status: number | undefined;
+        readonly retryAfter: number | undefined;
 }
 
 // core/types.d.ts
@@ -23,9 +21,9 @@ export interface User {
     display_name?: string;
     email?: string;
 }
-export type Status = 'loading' | 'signedin' | 'signedout';
+export type Status = 'loading' | 'offline' | 'signedin' | 'signedout';
 export interface SignedOut {
-        reason: 'signedout' | 'tab' | (string & {});
+        reason: 'signedout' | 'tab' | 'other_session' | (string & {});
 }
 export type RenewedFrom = 'network' | 'tab' | 'storage';
 export interface SessionEvents {
@@ -43,17 +41,18 @@ export interface TraceEvent {
         detail?: unknown;
 }
 export interface SessionOptions {
-        baseURL?: string;
-        storage?: 'memory' | 'localStorage';
-        delivery?: 'cookie' | 'body';
-        origins?: readonly string[];
-        onSignedOut?: (e: SignedOut) => void;
-        timeout?: number;
-        leeway?: number;
-        trace?: (e: TraceEvent) => void;
+        baseURL?: string | undefined;
+        storage?: 'memory' | 'localStorage' | undefined;
+        delivery?: 'cookie' | 'body' | undefined;
+        share?: boolean | undefined;
+        origins?: readonly string[] | undefined;
+        onSignedOut?: ((e: SignedOut) => void) | undefined;
+        timeout?: number | undefined;
+        leeway?: number | undefined;
+        trace?: ((e: TraceEvent) => void) | undefined;
 }
 export interface SessionRequestInit extends RequestInit {
-        tacet?: false;
+        tacet?: false | undefined;
 }
 export interface Session {
         readonly fetch: (input: RequestInfo | URL, init?: SessionRequestInit) => Promise<Response>;
@@ -63,7 +62,7 @@ export interface Session {
         password: string;
     }) => Promise<User>;
         readonly signOut: (options?: {
-        everywhere?: boolean;
+        everywhere?: boolean | undefined;
     }) => Promise<boolean>;
         readonly on: <K extends keyof SessionEvents>(type: K, fn: (e: SessionEvents[K]) => void) => () => void;
         readonly user: User | undefined;
@@ -82,9 +81,9 @@ export interface Session {
         readonly destroy: () => void;
 }
 
-// axios.d.ts
+// adapters/axios.d.ts
 import { type AxiosInstance } from 'axios';
-import type { Session } from './core/types.js';
+import type { Session } from '../core/types.js';
 declare module 'axios' {
     interface AxiosRequestConfig<D = any, P = any> {
                 tacet?: false;
@@ -92,15 +91,15 @@ declare module 'axios' {
 }
 export declare const attach: (instance: AxiosInstance, session: Session) => (() => void);
 
-// grants.d.ts
-import type { Session } from './core/types.js';
+// adapters/grants.d.ts
+import type { Session } from '../core/types.js';
 import type { Grants, GrantsOptions } from './grants/types.js';
 export type { Grants, GrantsEvent, GrantsOptions, GrantsSnapshot } from './grants/types.js';
 export { covers } from './grants/covers.js';
 export declare const createGrants: (session: Session, { baseURL, refreshGrantsOnReload, events, poll, onEvent }?: GrantsOptions) => Grants;
 
-// grants/types.d.ts
-import type { Session, Status, User } from '../core/types.js';
+// adapters/grants/types.d.ts
+import type { Session, Status, User } from '../../core/types.js';
 export interface GrantsSnapshot {
         readonly status: Status;
     readonly user: User | undefined;
@@ -148,25 +147,26 @@ export interface Grants extends GrantsSnapshot {
         readonly destroy: () => void;
 }
 
-// grants/covers.d.ts
+// adapters/grants/covers.d.ts
 export declare const covers: (granted: string, wanted: string) => boolean;
 
-// envelope.d.ts
-import type { Session } from './core/types.js';
+// adapters/envelope.d.ts
+import type { Session } from '../core/types.js';
 import type { Envelope, EnvelopeOptions } from './envelope/types.js';
 export { BusinessError } from './envelope/error.js';
 export type { Envelope, EnvelopeOptions, EnvelopeRequestInit, Field } from './envelope/types.js';
 export declare const createEnvelope: (session: Session, { ok, data, code, message, expired, maxRenewals, onSignedOut, locale, messages, parse, }: EnvelopeOptions) => Envelope;
 
-// envelope/types.d.ts
-import type { Session, SessionRequestInit, SignedOut } from '../core/types.js';
-export type Field<T> = string | ((body: any) => T);
+// adapters/envelope/types.d.ts
+import type { Session, SessionRequestInit, SignedOut } from '../../core/types.js';
+export type Json = any;
+export type Field<T> = string | ((body: Json) => T);
 export interface EnvelopeOptions {
         ok: Field<unknown>;
         data?: Field<unknown>;
         code?: Field<string | number | undefined>;
         message?: Field<string | undefined>;
-        expired?: (body: any) => boolean;
+        expired?: ((body: Json) => boolean) | undefined;
         maxRenewals?: number;
         onSignedOut?: (e: SignedOut) => void;
         locale?: () => string;
@@ -187,16 +187,17 @@ export interface Envelope {
         readonly destroy: () => void;
 }
 
-// envelope/error.d.ts
+// adapters/envelope/error.d.ts
 export declare class BusinessError<R = Response> extends Error {
         readonly code: string | number | undefined;
         readonly status: number;
         readonly body: unknown;
         readonly response: R;
+    readonly name = "BusinessError";
 }
 
-// envelope/axios.d.ts
-import { type AxiosInstance } from 'axios';
+// adapters/envelope/axios.d.ts
+import type { AxiosInstance } from 'axios';
 import type { Envelope } from './types.js';
 declare module 'axios' {
     interface AxiosRequestConfig<D = any, P = any> {
@@ -205,15 +206,15 @@ declare module 'axios' {
 }
 export declare const attachEnvelope: (instance: AxiosInstance, envelope: Envelope) => (() => void);
 
-// encryption.d.ts
-import type { Session } from './core/types.js';
+// adapters/encryption.d.ts
+import type { Session } from '../core/types.js';
 import type { Encryption, EncryptionOptions } from './encryption/types.js';
 export { EncryptionError, type EncryptionErrorCode } from './encryption/error.js';
 export type { Encryption, EncryptionOptions } from './encryption/types.js';
 export declare const createEncryption: (session: Session, { baseURL, keys, pins }?: EncryptionOptions) => Encryption;
 
-// encryption/types.d.ts
-import type { Session } from '../core/types.js';
+// adapters/encryption/types.d.ts
+import type { Session } from '../../core/types.js';
 export interface EncryptionOptions {
         baseURL?: string;
         keys?: string;
@@ -223,7 +224,7 @@ export interface Encryption {
         readonly fetch: Session['fetch'];
 }
 
-// encryption/error.d.ts
+// adapters/encryption/error.d.ts
 export type EncryptionErrorCode = 'signedout' | 'keys' | 'plaintext' | 'malformed' | 'algorithm' | 'decrypt' | 'binding' | (string & {});
 export declare class EncryptionError extends Error {
     readonly name = "EncryptionError";
@@ -231,7 +232,7 @@ export declare class EncryptionError extends Error {
         readonly status: number | undefined;
 }
 
-// vue.d.ts
+// adapters/vue.d.ts
 import { type ComputedRef, type Plugin } from 'vue';
 import type { Grants, GrantsSnapshot } from './grants/types.js';
 export interface VueSession {
@@ -249,7 +250,12 @@ interface Place {
 }
 export interface RouterLike {
     beforeEach(guard: (to: Place) => Promise<unknown>): () => void;
-    replace(to: any): unknown;
+    replace(to: {
+        path: string;
+        query?: {
+            [name: string]: string;
+        };
+    }): unknown;
     currentRoute: {
         value: Place;
     };
@@ -261,7 +267,7 @@ export declare const guardRoutes: (router: RouterLike, grants: Grants,
 }) => (() => void);
 export {};
 
-// react.d.ts
+// adapters/react.d.ts
 import { type ReactNode } from 'react';
 import type { Grants, GrantsSnapshot } from './grants/types.js';
 type Store = Pick<Grants, 'subscribe' | 'getSnapshot'>;

@@ -13,9 +13,9 @@ if (!check) rmSync(out, { recursive: true, force: true })
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out], { stdio: 'inherit' })
 for (const [entry, file, external] of [
   ['src/index.ts', 'tacet.min.js', []],
-  ['src/axios.ts', 'tacet.axios.min.js', ['axios']],
-  ['src/grants.ts', 'tacet.grants.min.js', []],
-  ['src/encryption.ts', 'tacet.encryption.min.js', []],
+  ['src/adapters/axios.ts', 'tacet.axios.min.js', ['axios']],
+  ['src/adapters/grants.ts', 'tacet.grants.min.js', []],
+  ['src/adapters/encryption.ts', 'tacet.encryption.min.js', []],
 ])
   await build({ entryPoints: [entry], outfile: join(out, file), bundle: true, minify: true, format: 'esm', target: 'es2022', external })
 

@@ -1,6 +1,6 @@
 import axios, { type AxiosAdapter, type AxiosError, type InternalAxiosRequestConfig } from 'axios'
 import { describe, expect, test } from 'vitest'
-import { attach } from '../src/axios.js'
+import { attach } from '../src/adapters/axios.js'
 import { fakeTime, pass, run, signedIn } from './harness.js'
 import { ORIGIN } from './world.js'
 

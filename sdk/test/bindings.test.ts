@@ -4,9 +4,9 @@ import { renderToString } from 'react-dom/server'
 import { expect, test } from 'vitest'
 import { createSSRApp, h as vh, resolveDirective, withDirectives } from 'vue'
 import { renderToString as renderVue } from 'vue/server-renderer'
-import type { Grants, GrantsSnapshot } from '../src/grants.js'
-import * as react from '../src/react.js'
-import * as vue from '../src/vue.js'
+import type { Grants, GrantsSnapshot } from '../src/adapters/grants.js'
+import * as react from '../src/adapters/react.js'
+import * as vue from '../src/adapters/vue.js'
 
 const store = (permissions: string[], status: GrantsSnapshot['status'] = 'signedin') => {
   const snapshot = { status, user: { id: '1', username: 'bob' }, roles: [], permissions, settings: {}, can: (p: string) => permissions.includes(p) }

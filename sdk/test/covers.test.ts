@@ -1,7 +1,7 @@
 // The server's rule for permissions, held to the server's own vectors.
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { covers } from '../src/grants/covers.js'
+import { covers } from '../src/adapters/grants/covers.js'
 
 const vectors = JSON.parse(readFileSync('../spec/vectors/permissions.json', 'utf8')) as { granted: string; wanted: string; covers: boolean }[]
 

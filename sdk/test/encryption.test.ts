@@ -3,8 +3,8 @@ import { createCipheriv, createDecipheriv, createHash, createPrivateKey, createP
 import { readFileSync } from 'node:fs'
 import axios from 'axios'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createEncryption, EncryptionError, type EncryptionOptions } from '../src/encryption.js'
-import { agree, publicKey, thumbprint } from '../src/encryption/seal.js'
+import { createEncryption, EncryptionError, type EncryptionOptions } from '../src/adapters/encryption.js'
+import { agree, publicKey, thumbprint } from '../src/adapters/encryption/seal.js'
 import type { Session } from '../src/core/types.js'
 
 const vectors = JSON.parse(readFileSync('../spec/vectors/encryption.json', 'utf8'))

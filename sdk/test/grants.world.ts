@@ -1,10 +1,10 @@
 /** A browser with tabs that hold grants, and a server that tells of them, in one process and under fake timers. */
 import { buildSync } from 'esbuild'
-import type { createGrants, Grants, GrantsOptions } from '../src/grants.js'
+import type { createGrants, Grants, GrantsOptions } from '../src/adapters/grants.js'
 import type { Session, SessionEvents } from '../src/index.js'
 import { ORIGIN } from './world.js'
 
-const { outputFiles } = buildSync({ entryPoints: ['src/grants.ts'], bundle: true, format: 'iife', globalName: 'sdk', target: 'es2022', write: false })
+const { outputFiles } = buildSync({ entryPoints: ['src/adapters/grants.ts'], bundle: true, format: 'iife', globalName: 'sdk', target: 'es2022', write: false })
 const WINDOW = ['location', 'document', 'navigator', 'localStorage', 'BroadcastChannel', 'addEventListener', 'performance', 'reportError'] as const
 const load = new Function(...WINDOW, outputFiles[0]!.text + ';return sdk') as (...w: unknown[]) => { createGrants: typeof createGrants }
 

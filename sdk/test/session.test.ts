@@ -334,8 +334,8 @@ describe('requests', () => {
     expect(tab.session.user?.username).toBe('alice')
   })
   test('a listener or trace that throws disturbs nobody', async () => {
-    const seen: unknown[] = []
-    const note = (e: unknown) => void seen.push(e)
+    const rejections: unknown[] = []
+    const note = (e: unknown) => void rejections.push(e)
     process.on('unhandledRejection', note)
     const { tab, server } = await signedIn({}, 1, {
       trace: () => {
@@ -354,7 +354,10 @@ describe('requests', () => {
     expect(heard).toEqual(['heard'])
     await new Promise((ok) => setImmediate(ok))
     process.off('unhandledRejection', note)
-    expect(seen.length).toBeGreaterThan(1)
+    // As an error of the page, as for any listener of the platform.
+    expect(rejections).toEqual([])
+    expect(tab.reported.length).toBeGreaterThan(1)
+    expect(tab.reported.map(String)).toContain('Error: from listener')
   })
   test('destroy: what waits settles, nothing goes on, the session lives', async () => {
     const { world, tab, server } = await signedIn()

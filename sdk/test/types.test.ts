@@ -1,16 +1,16 @@
 // What the types promise. The assertions are made by the compiler (npm run types).
 import type { AxiosInstance } from 'axios'
 import { expectTypeOf, test } from 'vitest'
-import { attach } from '../src/axios.js'
-import { attachEnvelope } from '../src/envelope/axios.js'
-import { createEnvelope, type BusinessError, type Envelope } from '../src/envelope.js'
+import { attach } from '../src/adapters/axios.js'
+import { attachEnvelope } from '../src/adapters/envelope/axios.js'
+import { createEnvelope, type BusinessError, type Envelope } from '../src/adapters/envelope.js'
 import { createSession, TacetError, type Session, type SessionOptions, type User } from '../src/index.js'
 
 test('the session has the types of the platform', () => {
   expectTypeOf(createSession).parameters.toEqualTypeOf<[SessionOptions?]>()
   expectTypeOf<typeof fetch>().parameters.toExtend<Parameters<Session['fetch']>>()
   expectTypeOf<Session['fetch']>().returns.toEqualTypeOf<Promise<Response>>()
-  expectTypeOf<Session['status']>().toEqualTypeOf<'loading' | 'signedin' | 'signedout'>()
+  expectTypeOf<Session['status']>().toEqualTypeOf<'loading' | 'offline' | 'signedin' | 'signedout'>()
   expectTypeOf<Session['user']>().toEqualTypeOf<User | undefined>()
   expectTypeOf<Session['getAccessToken']>().returns.resolves.toEqualTypeOf<string | undefined>()
   expectTypeOf<Session['signOut']>().returns.resolves.toEqualTypeOf<boolean>()

@@ -7,11 +7,10 @@ import type { createSession, Session, SessionOptions, TraceEvent } from '../src/
 
 // What a page would load, as a function of the window that it finds.
 const { outputFiles } = buildSync({ entryPoints: ['src/index.ts'], bundle: true, format: 'iife', globalName: 'sdk', target: 'es2022', write: false })
-const WINDOW = ['location', 'document', 'navigator', 'localStorage', 'BroadcastChannel', 'addEventListener', 'fetch', 'AbortSignal', 'Math'] as const
-type Window = Record<(typeof WINDOW)[number], unknown>
-const load = new Function(...WINDOW, outputFiles[0]!.text + ';return sdk') as (...window: unknown[]) => { createSession: typeof createSession }
+const load = new Function('globalThis', 'Math', outputFiles[0]!.text + ';return sdk') as (window: object, math: Math) => { createSession: typeof createSession }
 
 export const ORIGIN = 'https://app.test'
+const PROBLEM = { 'content-type': 'application/problem+json' }
 
 /** mulberry32: a run is repeated by its seed. */
 export const seeded = (seed: number) => () => {
@@ -178,7 +177,9 @@ export interface Tab {
   events: string[]
   hidden: boolean
   /** Events of the window and the document, e.g. `online`, `visibilitychange`. */
-  fire: (type: string) => void
+  fire: (type: string, more?: object) => void
+  /** What `reportError` was given. */
+  reported: unknown[]
   close: () => void
   closed: boolean
 }
@@ -225,9 +226,10 @@ export class World {
     const tab = {
       trace: [],
       events: [],
+      reported: [],
       hidden: false,
       closed: false,
-      fire: (type: string) => tab.closed || [...(targets[type] ?? [])].forEach((fn) => fn({ type } as Event)),
+      fire: (type: string, more = {}) => tab.closed || [...(targets[type] ?? [])].forEach((fn) => fn({ type, ...more } as Event)),
       close: () => {
         tab.closed = true
         world.channels = world.channels.filter((c) => c.tab !== tab)
@@ -239,8 +241,12 @@ export class World {
       set: (_, k: string, v) => {
         if (this.disk.get(k) !== String(v)) {
           this.disk.set(k, String(v))
-          this.gossip(() => this.tabs.filter((t) => t !== tab && !t.closed).forEach((t) => t.fire('storage')))
+          this.gossip(() => this.tabs.filter((t) => t !== tab && !t.closed).forEach((t) => t.fire('storage', { key: k })))
         }
+        return true
+      },
+      deleteProperty: (_, k: string) => {
+        if (this.disk.delete(k)) this.gossip(() => this.tabs.filter((t) => t !== tab && !t.closed).forEach((t) => t.fire('storage', { key: k })))
         return true
       },
     })
@@ -250,9 +256,11 @@ export class World {
         this.me = { name, tab, hear: (_: MessageEvent) => {} }
         world.channels.push(this.me)
       }
-      addEventListener(_: string, fn: (e: MessageEvent) => void, { signal }: { signal: AbortSignal }) {
+      addEventListener(_: string, fn: (e: MessageEvent) => void) {
         this.me.hear = fn
-        signal.addEventListener('abort', () => (this.me.hear = () => {}))
+      }
+      close() {
+        world.channels = world.channels.filter((c) => c !== this.me)
       }
       postMessage(data: unknown) {
         if (tab.closed) return
@@ -261,7 +269,7 @@ export class World {
             world.gossip(() => c.tab.closed || c.hear({ data: structuredClone(data) } as MessageEvent))
       }
     }
-    const window: Window = {
+    const window = {
       location: { href: ORIGIN + '/', origin: ORIGIN },
       document: {
         get hidden() {
@@ -283,10 +291,13 @@ export class World {
           return c.signal
         },
       },
-      Math: Object.assign(Object.create(Math), { random: this.random }),
+      performance,
+      Date,
+      setTimeout: (run: () => void, ms: number) => setTimeout(run, ms),
+      reportError: (e: unknown) => tab.reported.push(e),
     }
     // A Math whose random() is the seed's; the rest is found through its prototype.
-    const sdk = load(...WINDOW.map((k) => window[k]))
+    const sdk = load(window, Object.assign(Object.create(Math), { random: this.random }))
     tab.session = sdk.createSession({ baseURL: ORIGIN + '/auth', trace: (e) => tab.trace.push(e), ...options })
     for (const type of ['signedin', 'signedout', 'renewed', 'failed'] as const) tab.session.on(type, () => tab.events.push(type))
     this.tabs.push(tab)
@@ -352,7 +363,7 @@ export class World {
           else delete this.jar[k]
         }
       if (tab.closed) throw new TypeError('the page is gone')
-      return new Response(fault.answer ? (fault.answer.body ?? null) : json ? JSON.stringify(json) : null, { status, headers: fault.answer ? (fault.answer.headers ?? {}) : { 'content-type': 'application/json' } })
+      return new Response(fault.answer ? (fault.answer.body ?? null) : json ? JSON.stringify(json) : null, { status, headers: fault.answer ? { ...(fault.answer.body?.startsWith('{"code":"') && PROBLEM), ...fault.answer.headers } : { 'content-type': json && 'code' in json ? 'application/problem+json' : 'application/json' } })
     }
     // Node forgets to abort a Request that nobody holds any more.
     this.inFlight.add(req)

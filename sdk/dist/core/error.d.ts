@@ -2,19 +2,25 @@
  * What went wrong, in one word that stays the same between versions.
  *
  * - `signedout`: the session is over (refused for good, signed out here or in another tab). Go to sign-in.
- * - `network`: the session server could not be reached, or did not answer in time (`cause` says which).
+ * - `other_session`: the cookies of this browser belong to another session by now (somebody signed in elsewhere in
+ *   it). The session of this page is over; a reload shows who is signed in.
+ * - `network`: the session server could not be reached, or did not respond in time (`cause` says which).
  *   The session is kept; try again.
- * - `unavailable`: it answered 5xx, 429 or something that is not an answer; or this object was destroyed. The
- *   session is kept; try again after `retryAfter`.
- * - `not_repeatable`: the API answered 401 to a one-shot stream body, which cannot be sent a second
+ * - `unavailable`: it responded with 5xx, 429 or something that a session server does not send; or this object was
+ *   destroyed. The session is kept; try again after `retryAfter`.
+ * - `not_repeatable`: the API responded with 401 to a one-shot stream body, which cannot be sent a second
  *   time. The token has been renewed: send the request again with a new stream.
+ * - `unsupported_body`: the body is a stream and this browser cannot send streams. Nothing was sent.
  * - anything else: the `code` of the server's problem document (RFC 9457), from `signIn()`:
  *   `invalid_credentials`, `too_many_requests`, …
  */
-export type ErrorCode = 'signedout' | 'network' | 'unavailable' | 'not_repeatable' | (string & {});
+export type ErrorCode = 'signedout' | 'other_session' | 'network' | 'unavailable' | 'not_repeatable' | 'unsupported_body' | (string & {});
 /**
  * The one error type of this package. Errors of the API itself are not wrapped: they reach the
  * caller as the platform's `fetch` or axios would give them.
+ *
+ * `message` is a sentence that can be shown to a person: the server's own (`detail`, else `title`, of its problem
+ * document), or an English one of this package.
  *
  * @example
  * ```ts
@@ -30,8 +36,9 @@ export type ErrorCode = 'signedout' | 'network' | 'unavailable' | 'not_repeatabl
  */
 export declare class TacetError extends Error {
     readonly code: ErrorCode;
-    /** HTTP status of the session server's answer, where there was one. */
-    readonly status?: number;
-    /** Milliseconds that the server asked to wait (`Retry-After`); 0 or NaN where it did not. */
-    readonly retryAfter?: number;
+    readonly name = "TacetError";
+    /** HTTP status of the session server's response, where there was one. */
+    readonly status: number | undefined;
+    /** Milliseconds that the server asked to wait (`Retry-After`), where it did. */
+    readonly retryAfter: number | undefined;
 }

@@ -1,6 +1,16 @@
+/** For a person, where the server says nothing. */
+const sentences = {
+    signedout: 'You are signed out. Please sign in again.',
+    network: 'The server cannot be reached. Please check the connection and try again.',
+    unavailable: 'The server is not available for the moment. Please try again.',
+    not_repeatable: 'The data could not be sent again by itself. Please try again.',
+};
 /**
  * The one error type of this package. Errors of the API itself are not wrapped: they reach the
  * caller as the platform's `fetch` or axios would give them.
+ *
+ * `message` is a sentence that can be shown to a person: the server's own (`detail`, else `title`, of its problem
+ * document), or an English one of this package.
  *
  * @example
  * ```ts
@@ -15,8 +25,17 @@
  * ```
  */
 export class TacetError extends Error {
+    code;
+    name = 'TacetError';
+    /** HTTP status of the session server's response, where there was one. */
+    status;
+    /** Milliseconds that the server asked to wait (`Retry-After`), where it did. */
+    retryAfter;
     /** @internal */
-    constructor(code, detail) {
-        Object.assign(super(detail?.title ?? code), detail, { name: 'TacetError', code });
+    constructor(code, { status, title, detail, retryAfter, cause } = {}) {
+        super(detail ?? title ?? sentences[code] ?? code, { cause });
+        this.code = code;
+        this.status = status;
+        this.retryAfter = retryAfter;
     }
 }

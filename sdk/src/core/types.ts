@@ -8,16 +8,20 @@ export interface User {
   email?: string
 }
 
-/** `loading` until the first look at cookies, other tabs and the server has been answered. */
-export type Status = 'loading' | 'signedin' | 'signedout'
+/**
+ * `loading` until cookies, other tabs and the server have said who is signed in; `offline` when the server could not be
+ * asked for some seconds: that goes on in the background, and the status changes by itself.
+ */
+export type Status = 'loading' | 'offline' | 'signedin' | 'signedout'
 
 /** Why a session ended. */
 export interface SignedOut {
   /**
-   * `signedout`: `signOut()` was called in this tab. `tab`: another tab said so. Anything
-   * else is the code with which the server refused the renewal for good, normally `invalid_grant`.
+   * `signedout`: `signOut()` was called in this tab. `tab`: another tab said so, or the cookies are gone.
+   * `other_session`: the cookies are another session's by now; a reload shows whose. Anything
+   * else is the code with which the server refused the renewal for good: `invalid_grant`.
    */
-  reason: 'signedout' | 'tab' | (string & {})
+  reason: 'signedout' | 'tab' | 'other_session' | (string & {})
 }
 
 /** What a new access token came from. */
@@ -63,7 +67,7 @@ export interface TraceEvent {
   /** Number of the request, from 1. Missing on steps of the session. */
   id?: number | undefined
   /**
-   * `request`: the request, with `method` and `url`. `settled`: the HTTP status, or the error that the caller got.
+   * `request`: `{ method, url }`. `settled`: the HTTP status, or the error that the caller got.
    * `renewed`: `{ from }`. `failed`: the {@link TacetError}. `signedin`: the user. `signedout`: `{ reason }`.
    */
   detail?: unknown
@@ -72,40 +76,45 @@ export interface TraceEvent {
 /** Options of {@link createSession}. All are optional. Times are in milliseconds. */
 export interface SessionOptions {
   /** Where the session server is mounted, absolute or relative to the page. Default `/auth`. */
-  baseURL?: string
+  baseURL?: string | undefined
   /**
    * Where the access token lives: `memory` (default: gone with the tab; a reload asks other tabs,
    * then renews) or `localStorage` (a reload starts with it, and so does a script injected by an attacker).
    */
-  storage?: 'memory' | 'localStorage'
+  storage?: 'memory' | 'localStorage' | undefined
   /**
    * How the refresh token travels: `cookie` (default: HttpOnly, scripts never see it) or `body`
    * (the SDK keeps it in `localStorage`; for pages that cannot share a site with the server).
    */
-  delivery?: 'cookie' | 'body'
+  delivery?: 'cookie' | 'body' | undefined
+  /**
+   * Whether tabs give each other their access token over a BroadcastChannel. Default true. Any page of this origin can
+   * ask there, also one that has nothing to do with the session. `false`: each tab renews for itself.
+   */
+  share?: boolean | undefined
   /** Origins, besides those of the page and of `baseURL`, that may see the access token. */
-  origins?: readonly string[]
+  origins?: readonly string[] | undefined
   /** Called once when the session is over: the place for the redirect to sign-in. */
-  onSignedOut?: (e: SignedOut) => void
-  /** Longest wait for one answer of the session server, and for another tab's renewal. Default 10,000. */
-  timeout?: number
+  onSignedOut?: ((e: SignedOut) => void) | undefined
+  /** Longest wait for one response of the session server, and for another tab's renewal. Default 10,000. */
+  timeout?: number | undefined
   /** How long before its expiry a token in use is renewed. Default 60,000, at most a fifth of the lifetime. */
-  leeway?: number
+  leeway?: number | undefined
   /** Gets every step; see {@link TraceEvent}. */
-  trace?: (e: TraceEvent) => void
+  trace?: ((e: TraceEvent) => void) | undefined
 }
 
 /** `fetch` options, plus the opt-out. */
 export interface SessionRequestInit extends RequestInit {
   /** `false`: send as it is, without token, wait or repeat. So is a request with an `Authorization` header of its own. */
-  tacet?: false
+  tacet?: false | undefined
 }
 
 /** A session of one user in this browser, shared by its tabs. */
 export interface Session {
   /**
    * The platform's `fetch`, with the access token added, held while a renewal runs, and repeated at
-   * most once after a 401. Answers are the platform's own, untouched.
+   * most once after a 401. Responses are the platform's own, untouched.
    */
   readonly fetch: (input: RequestInfo | URL, init?: SessionRequestInit) => Promise<Response>
   /**
@@ -120,7 +129,7 @@ export interface Session {
    * `true` when it has confirmed, `false` when it could not be reached. In that case the call is kept
    * and made when the network or the page comes back; the session does not come back meanwhile.
    */
-  readonly signOut: (options?: { everywhere?: boolean }) => Promise<boolean>
+  readonly signOut: (options?: { everywhere?: boolean | undefined }) => Promise<boolean>
   /** Listens; returns the function that stops it. */
   readonly on: <K extends keyof SessionEvents>(type: K, fn: (e: SessionEvents[K]) => void) => () => void
   /** Who is signed in, where known. */
@@ -137,6 +146,8 @@ export interface Session {
     /** The body is a stream: send it only with a token that is known to be fresh, never twice. */
     once?: boolean,
   ) => Promise<R>
-  /** Stops timers, listeners and waiting requests. The session itself lives on in the browser. */
+  /** Stops timers, listeners and waiting requests: every later call rejects. The session itself lives on in the browser. */
   readonly destroy: () => void
+  /** The response to `GET /me`, if it came just now and nobody has read it. @internal */
+  readonly me?: () => Response | undefined
 }

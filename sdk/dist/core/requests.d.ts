@@ -1,0 +1,7 @@
+import { type Core } from './core.js';
+import type { Session } from './types.js';
+/**
+ * The flow of a request: its token, the wait for one, and one repetition after a 401. The token that the request carried
+ * is compared with the present one: a late 401 to an old token does not renew.
+ */
+export declare const createSend: (core: Core) => Session["send"];
