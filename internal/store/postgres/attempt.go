@@ -63,7 +63,10 @@ func (db *DB) repeatFor(ctx context.Context, limit time.Duration, pool *pgxpool.
 			return db.wrap(err)
 		}
 		last = err
-		if state(err) == "" || state(err) == "25006" {
+		if misses(err) { // greet did not notice it
+			db.foundPooler()
+		}
+		if state(err) == "" || state(err) == "25006" || misses(err) {
 			pool.Reset() // the other connections have likely gone the same way
 		}
 	}
@@ -118,7 +121,7 @@ func (db *DB) transact(ctx context.Context, f func(context.Context, pgx.Tx) erro
 func (db *DB) transactFor(ctx context.Context, limit time.Duration, f func(context.Context, pgx.Tx) error) error {
 	mark := newUUID()
 	return db.repeatFor(ctx, limit, db.pool, func(ctx context.Context, c *pgxpool.Conn) error {
-		tx, err := c.Begin(ctx)
+		tx, err := db.begin(ctx, c, limit)
 		if err != nil {
 			return err
 		}
@@ -130,11 +133,6 @@ func (db *DB) transactFor(ctx context.Context, limit time.Duration, f func(conte
 		}
 		if tag.RowsAffected() == 0 {
 			return nil // it was committed, and the answer lost
-		}
-		if limit != db.opts.Timeout {
-			if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", limit.Milliseconds())); err != nil {
-				return err
-			}
 		}
 		if err := f(ctx, tx); err != nil {
 			return err

@@ -36,6 +36,9 @@ var (
 		Advice: "look at the server's log; nothing that was answered is lost as long as the disk kept it"}
 	ErrCopying = &store.Kind{Text: "tacet migrate copy has not come to its end on this database",
 		Advice: "run the same copy again until it ends, or name another database"}
+	ErrPooler = &store.Kind{Text: "the pooler before the database does not do what is asked of it",
+		Advice: "a pooler in transaction mode keeps no prepared statements and takes few parameters: take default_query_exec_mode out of database-url (tacet " +
+			"finds out by itself how to send statements), and set what else is named here at the role (ALTER ROLE … SET …); see docs/postgresql.md"}
 	ErrClosed = &store.Kind{Text: "the store is closed"}
 )
 
@@ -74,11 +77,13 @@ const (
 func outcomeOf(err error) outcome {
 	code := state(err)
 	switch {
+	case refusesParameter(err):
+		return refused
 	case code == "40001", code == "40P01", // serialization failure, deadlock
 		code == "57P03", // the server is starting up
 		code == "53300", // too many connections: none was made
 		code == "25006", // read-only: another host may be the primary now
-		code == "26000", // the prepared statement is gone: a pooler changed the server
+		misses(err),
 		code == "0A000" && strings.Contains(err.Error(), "cached plan"):
 		return undone
 	case code == "57P01", code == "57P02", code == "57P05", code == "40003", strings.HasPrefix(code, "08"):
@@ -91,6 +96,15 @@ func outcomeOf(err error) outcome {
 		return refused
 	}
 	return unknown
+}
+
+// misses reports whether a pooler has changed the server under a prepared
+// statement: it is not there (26000), or another's of that name is (42P05).
+func misses(err error) bool { return state(err) == "26000" || state(err) == "42P05" }
+
+// refusesParameter reports whether a pooler did not take a parameter of the URL.
+func refusesParameter(err error) bool {
+	return state(err) == "08P01" && strings.Contains(err.Error(), "startup parameter")
 }
 
 // wrap turns an error of the driver into a *store.Error. Answers (final) and errors
@@ -114,6 +128,8 @@ func wrap(where string, err error) error {
 func kindOf(err error) *store.Kind {
 	code := state(err)
 	switch {
+	case misses(err), refusesParameter(err):
+		return ErrPooler
 	case code == "53100":
 		return ErrFull
 	case code == "25006":

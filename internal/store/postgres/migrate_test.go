@@ -28,6 +28,16 @@ func with(t *testing.T, name, sql string) fstest.MapFS {
 	return files
 }
 
+// migrateUp is Migrate with other migrations.
+func migrateUp(t *testing.T, url string, files fs.FS) error {
+	m, err := connect(t.Context(), url, files)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	return m.up(t.Context())
+}
+
 const addColumn = `-- +goose Up
 ALTER TABLE tacet_sessions ADD COLUMN extra bigint NOT NULL DEFAULT 7;
 -- +goose Down
@@ -62,12 +72,10 @@ func TestMigrationsKeepWhatIsThere(t *testing.T) {
 	old := openURL(t, url, Options{})
 	s := benchSession(1)
 	must(t, old.Sessions().Create(t.Context(), s))
-	cfg, where, err := parse(url)
-	must(t, err)
 	newer := with(t, "00099_extra.sql", addColumn)
-	must(t, migrateUp(t.Context(), cfg.ConnConfig, where, newer))
+	must(t, migrateUp(t, url, newer))
 
-	s, err = old.Sessions().Move(t.Context(), renewal(s))
+	s, err := old.Sessions().Move(t.Context(), renewal(s))
 	must(t, err)
 	must(t, old.Sessions().Create(t.Context(), benchSession(2)))
 	if got, err := old.Sessions().Get(t.Context(), s.ID); err != nil || got != s {
@@ -84,12 +92,10 @@ func TestMigrationsKeepWhatIsThere(t *testing.T) {
 	if err := MigrateDown(t.Context(), url, 1); !errors.Is(err, ErrNewerSchema) || !strings.Contains(err.Error(), "newer program") {
 		t.Errorf("MigrateDown by an older program: %v", err)
 	}
-	m, err := openMigrator(cfg.ConnConfig, where, newer)
+	m, err := connect(t.Context(), url, newer)
 	must(t, err)
 	defer m.close()
-	if _, err := m.goose.DownTo(t.Context(), newest(t)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, m.down(t.Context(), newest(t)))
 	if got, err := again.Sessions().Get(t.Context(), s.ID); err != nil || got != s {
 		t.Errorf("after the way back: %+v, %v", got, err)
 	}
@@ -128,9 +134,7 @@ func TestOnlySchemasThatSaySoAreOpenedByOlderPrograms(t *testing.T) {
 	} {
 		url := pgtest.Shared(t).Schema(t)
 		must(t, Migrate(t.Context(), url))
-		cfg, where, err := parse(url)
-		must(t, err)
-		must(t, migrateUp(t.Context(), cfg.ConnConfig, where, with(t, "00099_break.sql", "-- +goose Up\n"+raise+"\n-- +goose Down\n")))
+		must(t, migrateUp(t, url, with(t, "00099_break.sql", "-- +goose Up\n"+raise+"\n-- +goose Down\n")))
 		for call, err := range map[string]error{
 			"Open":    func() error { _, err := Open(t.Context(), url, Options{}); return err }(),
 			"Migrate": Migrate(t.Context(), url),
@@ -207,11 +211,9 @@ func TestMigrationWaitsItsTurn(t *testing.T) {
 	must(t, err)
 	_, err = reading.Exec(t.Context(), "SELECT COUNT(*) FROM tacet_sessions")
 	must(t, err)
-	cfg, where, err := parse(url)
-	must(t, err)
 	migrated := make(chan error, 1)
 	go func() {
-		migrated <- migrateUp(t.Context(), cfg.ConnConfig, where, with(t, "00099_extra.sql", addColumn))
+		migrated <- migrateUp(t, url, with(t, "00099_extra.sql", addColumn))
 	}()
 	waiting := pgtest.Connect(t, url)
 	defer waiting.Close(context.WithoutCancel(t.Context()))
@@ -261,10 +263,8 @@ func TestMigrateDownAndUp(t *testing.T) {
 func TestFailedMigrationLeavesNothing(t *testing.T) {
 	url := pgtest.Shared(t).Schema(t)
 	must(t, Migrate(t.Context(), url))
-	cfg, where, err := parse(url)
-	must(t, err)
 	bad := with(t, "00099_bad.sql", "-- +goose Up\nALTER TABLE tacet_sessions ADD COLUMN extra bigint;\nSELECT 1/0;\n-- +goose Down\n")
-	if err := migrateUp(t.Context(), cfg.ConnConfig, where, bad); err == nil {
+	if err := migrateUp(t, url, bad); err == nil {
 		t.Fatal("a migration that divides by zero succeeded")
 	}
 	openURL(t, url, Options{}) // and has no trouble

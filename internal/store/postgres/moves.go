@@ -45,8 +45,9 @@ type move struct {
 
 // mover sends renewals to the server.
 type mover struct {
-	db   *DB
-	pool *pgxpool.Pool
+	db         *DB
+	pool       *pgxpool.Pool
+	parameters []parameter
 
 	queue   chan *move
 	turn    chan struct{} // holds a value while a statement is under way
@@ -56,7 +57,7 @@ type mover struct {
 }
 
 func startMovers(db *DB, pool *pgxpool.Pool) *mover {
-	m := &mover{db: db, pool: pool, queue: make(chan *move, 4*maxBatch), turn: make(chan struct{}, 1)}
+	m := &mover{db: db, pool: pool, parameters: forMoves(db.opts.Timeout), queue: make(chan *move, 4*maxBatch), turn: make(chan struct{}, 1)}
 	for range movers {
 		m.running.Go(m.loop)
 	}
@@ -252,9 +253,9 @@ func (m *mover) attempt(ctx context.Context, c *pgxpool.Conn, batch []*move, uns
 		mv.got, mv.err = session.Session{}, session.ErrConflict
 	}
 	if len(batch) == 1 {
-		version, err = moveOne(ctx, c, batch[0])
+		version, err = m.moveOne(ctx, c, batch[0])
 	} else {
-		version, err = moveMany(ctx, c, batch)
+		version, err = m.moveMany(ctx, c, batch)
 		if state(err) == "55P03" && !unsure {
 			err = finally(fmt.Errorf("%w: %w", errLocked, err))
 		}
@@ -284,62 +285,56 @@ const (
 // commit.
 const lockWait = 500 * time.Millisecond
 
-// forMoves also keeps the server from planning to read the whole table while it
-// is small, and from holding on to that plan when it has grown.
-var forMoves = []string{fmt.Sprintf("SET lock_timeout = %d", lockWait.Milliseconds()),
-	"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off"}
-
-func moveOne(ctx context.Context, c *pgxpool.Conn, m *move) (version int64, err error) {
-	h, condition := m.Head, m.Condition
-	rows, err := c.Query(ctx, moveOneSQL, uuid(m.ID), int32(h.Generation), number(h.Tag), number(h.Parent), millis(m.At),
-		address(m.Contact.Address), m.agent, int32(condition.Generation), number(condition.Tag), after(condition.HeadAfter), after(condition.CreatedAfter), m.Constraint.Encode())
-	if err != nil {
-		return -1, err
-	}
-	return moved(rows, func(rotation.SessionID) *move { return m })
+func (m *mover) moveOne(ctx context.Context, c *pgxpool.Conn, mv *move) (version int64, err error) {
+	h, g := mv.Head, mv.Condition
+	return m.moved(ctx, c, func(rotation.SessionID) *move { return mv }, moveOneSQL,
+		uuid(mv.ID), int32(h.Generation), number(h.Tag), number(h.Parent), millis(mv.At), address(mv.Contact.Address), mv.agent,
+		int32(g.Generation), number(g.Tag), after(g.HeadAfter), after(g.CreatedAfter), mv.Constraint.Encode())
 }
 
-func moveMany(ctx context.Context, c *pgxpool.Conn, batch []*move) (version int64, err error) {
+func (m *mover) moveMany(ctx context.Context, c *pgxpool.Conn, batch []*move) (version int64, err error) {
 	n := len(batch)
 	ids, addresses, ifBoundTo := make([]pgtype.UUID, n), make([][]byte, n), make([][]byte, n)
 	generation, ifGeneration := make([]int32, n), make([]int32, n)
 	numbers := make([]int64, 7*n)
 	column := func(i int) []int64 { return numbers[i*n : (i+1)*n : (i+1)*n] }
 	tag, parent, headAt, agent, ifTag, ifHead, ifCreated := column(0), column(1), column(2), column(3), column(4), column(5), column(6)
-	for i, m := range batch {
-		h, c := m.Head, m.Condition
-		ids[i], addresses[i], agent[i] = uuid(m.ID), address(m.Contact.Address), m.agent
-		generation[i], tag[i], parent[i], headAt[i] = int32(h.Generation), number(h.Tag), number(h.Parent), millis(m.At)
-		ifGeneration[i], ifTag[i], ifHead[i], ifCreated[i] = int32(c.Generation), number(c.Tag), after(c.HeadAfter), after(c.CreatedAfter)
-		ifBoundTo[i] = m.Constraint.Encode()
+	for i, mv := range batch {
+		h, g := mv.Head, mv.Condition
+		ids[i], addresses[i], agent[i] = uuid(mv.ID), address(mv.Contact.Address), mv.agent
+		generation[i], tag[i], parent[i], headAt[i] = int32(h.Generation), number(h.Tag), number(h.Parent), millis(mv.At)
+		ifGeneration[i], ifTag[i], ifHead[i], ifCreated[i] = int32(g.Generation), number(g.Tag), after(g.HeadAfter), after(g.CreatedAfter)
+		ifBoundTo[i] = mv.Constraint.Encode()
 	}
-	rows, err := c.Query(ctx, moveManySQL, ids, generation, tag, parent, headAt, addresses, agent, ifGeneration, ifTag, ifHead, ifCreated, ifBoundTo)
+	find := func(id rotation.SessionID) *move {
+		i, _ := slices.BinarySearchFunc(batch, id, func(mv *move, id rotation.SessionID) int { return bytes.Compare(mv.ID[:], id[:]) })
+		return batch[i]
+	}
+	return m.moved(ctx, c, find, moveManySQL, ids, generation, tag, parent, headAt, addresses, agent, ifGeneration, ifTag, ifHead, ifCreated, ifBoundTo)
+}
+
+// moved runs a statement and reads what it returns.
+func (m *mover) moved(ctx context.Context, c *pgxpool.Conn, find func(rotation.SessionID) *move, sql string, args ...any) (version int64, err error) {
+	version = -1
+	err = m.db.run(ctx, c, m.parameters, func(rows pgx.Rows) error {
+		var id, key pgtype.UUID
+		var user, client string
+		var created int64
+		var details []byte
+		_, err := pgx.ForEachRow(rows, []any{&id, &key, &user, &client, &created, &details, &version}, func() (err error) {
+			mv := find(id.Bytes)
+			mv.err = nil
+			mv.got = session.Session{ID: mv.ID, UserID: userID(key, user), ClientID: client, Constraint: mv.Constraint, Contact: mv.Contact,
+				State: rotation.State{Head: mv.Head, HeadAt: instant(millis(mv.At)), CreatedAt: instant(created)}}
+			mv.got.Details, err = session.DecodeDetails(details)
+			return err
+		})
+		return err
+	}, sql, args...)
 	if err != nil {
 		return -1, err
 	}
-	return moved(rows, func(id rotation.SessionID) *move {
-		i, _ := slices.BinarySearchFunc(batch, id, func(m *move, id rotation.SessionID) int { return bytes.Compare(m.ID[:], id[:]) })
-		return batch[i]
-	})
-}
-
-// moved reads what a statement returned. Nothing of it counts until its commit
-// was answered, which is when rows are at their end.
-func moved(rows pgx.Rows, find func(rotation.SessionID) *move) (version int64, err error) {
-	version = -1
-	var id, key pgtype.UUID
-	var user, client string
-	var created int64
-	var details []byte
-	_, err = pgx.ForEachRow(rows, []any{&id, &key, &user, &client, &created, &details, &version}, func() error {
-		m := find(id.Bytes)
-		m.err = nil
-		m.got = session.Session{ID: m.ID, UserID: userID(key, user), ClientID: client, Constraint: m.Constraint, Contact: m.Contact,
-			State: rotation.State{Head: m.Head, HeadAt: instant(millis(m.At)), CreatedAt: instant(created)}}
-		m.got.Details, err = session.DecodeDetails(details)
-		return err
-	})
-	return version, err
+	return version, nil
 }
 
 // errOutcome is of a renewal that was sent, and then nobody could see any more

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/url"
 	"strings"
@@ -27,6 +28,11 @@ type Options struct {
 	// if zero. A server that is gone is found out at once; this is for one that
 	// hangs.
 	Timeout time.Duration
+	// ListenURL names the database for the connection that listens, if the other
+	// URL leads to a pooler, which carries no notifications.
+	ListenURL string
+	// Logger, if set, is told what is peculiar about the database.
+	Logger *slog.Logger
 	// Poll is how often the tables are looked at for what other nodes have
 	// committed, in case no notification arrives; 1 s if zero.
 	Poll time.Duration
@@ -49,6 +55,10 @@ type DB struct {
 	opts  Options
 	where string
 	id    pgtype.UUID // of this node, for leases
+
+	pooled atomic.Bool // there is a pooler before the database
+	chosen bool        // the URL says how statements are sent
+	knows  bool        // the server knows all of parameters and forMoves
 
 	pool  *pgxpool.Pool // everything but renewals
 	mover *mover
@@ -82,6 +92,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Poll == 0 {
 		o.Poll = defaultPoll
 	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	if o.Conns < MinConns || o.Timeout < 0 || o.Poll < 0 {
 		return o, fmt.Errorf("store: %d connections, time-out %s: at least %d connections and a positive time-out are needed", o.Conns, o.Timeout, MinConns)
 	}
@@ -106,27 +119,50 @@ func open(ctx context.Context, rawURL string, opts Options, importing bool) (*DB
 	if err != nil {
 		return nil, err
 	}
-	if err := migrateUp(ctx, cfg.ConnConfig, where, migrations()); err != nil {
+	var listen *pgxpool.Config
+	if opts.ListenURL != "" {
+		if listen, _, err = parse(opts.ListenURL); err != nil {
+			return nil, err
+		}
+	}
+	db := &DB{opts: opts, where: where, id: newUUID(), chosen: chosenMode(rawURL)}
+	if err := db.prepare(ctx, cfg); err != nil {
 		return nil, err
 	}
-	db := &DB{opts: opts, where: where, id: newUUID()}
 	db.texts.init()
 	db.sweep.unused, db.sweep.textsAt = textUnused, math.MinInt64
-	if db.pool, err = db.newPool(ctx, cfg, opts.Conns-movers-1); err != nil {
+	if db.pool, err = db.newPool(ctx, cfg, opts.Conns-movers-1, parameters(opts.Timeout)); err != nil {
 		return nil, db.wrap(err)
 	}
 	if err := db.checkReady(ctx, importing); err != nil {
 		db.pool.Close()
 		return nil, err
 	}
-	moves, err := db.newPool(ctx, cfg, movers, forMoves...)
+	moves, err := db.newPool(ctx, cfg, movers, forMoves(opts.Timeout))
 	if err != nil {
 		db.pool.Close()
 		return nil, db.wrap(err)
 	}
 	db.mover = startMovers(db, moves)
-	db.watch = startWatcher(db, cfg.ConnConfig)
+	db.watch = startWatcher(db, db.listenAt(cfg.ConnConfig, listen))
 	return db, nil
+}
+
+// prepare brings the schema up to date and finds out what kind of server it is.
+func (db *DB) prepare(ctx context.Context, cfg *pgxpool.Config) error {
+	m, err := newMigrator(ctx, cfg.ConnConfig, db.where, migrations())
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	db.knows = m.server.knows
+	if m.server.pooled {
+		db.foundPooler()
+	}
+	if !m.server.durable {
+		db.opts.Logger.Warn("synchronous_commit is off for this database or its user: tacet turns it on for its own transactions", "database", db.where)
+	}
+	return m.up(ctx)
 }
 
 // checkReady reads the counters, and refuses a database that is not whole.
@@ -187,44 +223,16 @@ func parse(rawURL string) (*pgxpool.Config, string, error) {
 	return cfg, hosts + "/" + c.Database, nil
 }
 
-// newPool makes a pool of up to n connections with settings of their own.
-func (db *DB) newPool(ctx context.Context, base *pgxpool.Config, n int, settings ...string) (*pgxpool.Pool, error) {
+// newPool makes a pool of up to n connections, directly to the server under
+// parameters of their own.
+func (db *DB) newPool(ctx context.Context, base *pgxpool.Config, n int, list []parameter) (*pgxpool.Pool, error) {
 	cfg := base.Copy()
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = int32(n), 0, 0
 	cfg.PingTimeout = db.opts.Timeout
 	cfg.ConnConfig.Tracer = db.opts.Tracer
-	// The server gives up what the node has given up, and a commit is on disk
-	// when it is answered.
-	ms := db.opts.Timeout.Milliseconds()
-	settings = append(settings,
-		fmt.Sprintf("SET statement_timeout = %d", ms),
-		fmt.Sprintf("SET idle_in_transaction_session_timeout = %d", ms),
-		"SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
-	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return set(ctx, c, settings) }
+	cfg.BeforeConnect = db.unprepared
+	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return db.greet(ctx, c, list) }
 	return pgxpool.NewWithConfig(ctx, cfg)
-}
-
-// set makes settings in one round trip or, if the database does not know them
-// all, those that it knows.
-func set(ctx context.Context, c *pgx.Conn, settings []string) error {
-	_, err := c.Exec(ctx, strings.Join(settings, "; "), pgx.QueryExecModeSimpleProtocol)
-	if state(err) == "" || len(settings) == 1 {
-		return onlyRefused(err)
-	}
-	for _, s := range settings {
-		if err := set(ctx, c, []string{s}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// onlyRefused drops an error that says no more than that a setting is not known.
-func onlyRefused(err error) error {
-	if outcomeOf(err) == refused && state(err) != "" {
-		return nil
-	}
-	return err
 }
 
 // Close waits for the writes that are under way or queued, then disconnects.

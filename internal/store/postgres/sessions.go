@@ -93,7 +93,7 @@ func (st sessions) Create(ctx context.Context, s session.Session) error {
 		}
 		key, user := userKey(s.UserID)
 		h := s.State.Head
-		tag, err := c.Exec(ctx, `INSERT INTO tacet_sessions (id, user_key, user_id, client, generation, tag, parent, head_at, created_at,
+		tag, err := db.exec(ctx, c, `INSERT INTO tacet_sessions (id, user_key, user_id, client, generation, tag, parent, head_at, created_at,
 			address, agent, ended, bound_to, details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING`,
 			uuid(s.ID), key, user, s.ClientID, int32(h.Generation), number(h.Tag), number(h.Parent),
 			millis(s.State.HeadAt), millis(s.State.CreatedAt), address(s.Contact.Address), agent, endText(s), s.Constraint.Encode(), s.Details.Encode())

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -21,6 +22,20 @@ type watcher struct {
 	tell    chan struct{}
 }
 
+// listenAt is where to listen, nil if there is no such place.
+func (db *DB) listenAt(base *pgx.ConnConfig, listen *pgxpool.Config) *pgx.ConnConfig {
+	switch {
+	case listen != nil:
+		return listen.ConnConfig
+	case db.pooled.Load():
+		db.opts.Logger.Warn("a pooler carries no notifications: nodes hear of each other by polling; "+
+			"name the database itself in database-listen-url, and they hear at once", "database", db.where, "every", db.opts.Poll)
+		return nil
+	}
+	return base
+}
+
+// startWatcher listens where cfg says; nil: polling has to do.
 func startWatcher(db *DB, cfg *pgx.ConnConfig) *watcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &watcher{db: db, cancel: cancel, tell: make(chan struct{}, 1)}
@@ -71,7 +86,15 @@ func (w *watcher) notify(ctx context.Context) {
 // to time, until ctx is done.
 func (w *watcher) listen(ctx context.Context, cfg *pgx.ConnConfig) {
 	for ctx.Err() == nil {
-		conn := w.connect(ctx, cfg)
+		var conn *pgx.Conn
+		if cfg != nil {
+			var err error
+			if conn, err = w.connect(ctx, cfg); errors.Is(err, errPooled) {
+				w.db.opts.Logger.Warn("database-listen-url, or database-url if there is none, leads to a pooler, which carries no notifications: "+
+					"nodes hear of each other by polling", "every", w.db.opts.Poll)
+				cfg = nil
+			}
+		}
 		for ctx.Err() == nil {
 			w.look(ctx)
 			if conn == nil {
@@ -87,26 +110,37 @@ func (w *watcher) listen(ctx context.Context, cfg *pgx.ConnConfig) {
 			}
 		}
 		if conn != nil {
-			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			_ = conn.Close(closing)
-			cancel()
+			hangUp(ctx, conn)
 		}
 	}
 }
 
-// connect returns a connection that listens, or nil.
-func (w *watcher) connect(ctx context.Context, cfg *pgx.ConnConfig) *pgx.Conn {
+func hangUp(ctx context.Context, conn *pgx.Conn) {
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = conn.Close(bound)
+}
+
+// connect returns a connection that listens.
+func (w *watcher) connect(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
 	bound, cancel := context.WithTimeout(ctx, w.db.opts.Timeout)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(bound, cfg.Copy())
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	if _, err := conn.Exec(bound, "LISTEN "+channel); err != nil {
-		_ = conn.Close(bound)
-		return nil
+	s, err := ask(bound, conn)
+	if err == nil && s.pooled {
+		err = errPooled
 	}
-	return conn
+	if err == nil {
+		_, err = conn.Exec(bound, "LISTEN "+channel)
+	}
+	if err != nil {
+		hangUp(ctx, conn)
+		return nil, err
+	}
+	return conn, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) {

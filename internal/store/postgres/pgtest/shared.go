@@ -16,11 +16,18 @@ var shared struct {
 	cluster *Cluster
 	err     error
 	schemas atomic.Int64
+
+	bouncerOnce sync.Once
+	bouncer     *Bouncer
+	bouncerErr  error
 }
 
-// Main is TestMain for a package whose tests use Shared.
+// Main is TestMain for a package whose tests use Shared or SharedBouncer.
 func Main(m *testing.M) {
 	code := m.Run()
+	if b := shared.bouncer; b != nil {
+		_ = b.Stop() // its files go with the cluster's
+	}
 	if c := shared.cluster; c != nil {
 		if err := c.Remove(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
