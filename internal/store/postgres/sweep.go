@@ -56,13 +56,13 @@ func (st sessions) Sweep(ctx context.Context, from rotation.SessionID, limit int
 		if err != nil {
 			return err
 		}
-		gone := map[rotation.SessionID]session.Session{}
+		gone := found[:0:0]
 		for _, s := range found {
 			if dead(s) {
-				gone[s.ID] = s
+				gone = append(gone, s)
 			}
 		}
-		n, err := db.remove(ctx, c, gone, dead)
+		n, err := db.remove(ctx, c, gone)
 		deleted += n
 		if err != nil {
 			return err
@@ -100,35 +100,20 @@ func (db *DB) bite(ctx context.Context, c *pgxpool.Conn, from rotation.SessionID
 	return found, agents, err
 }
 
-// remove deletes sessions that were found dead, and are so when nobody can
-// change them any more.
-func (db *DB) remove(ctx context.Context, c *pgxpool.Conn, gone map[rotation.SessionID]session.Session, dead func(session.Session) bool) (int, error) {
-	if len(gone) == 0 {
+// remove deletes sessions that were found dead, if they are as they were found:
+// it locks nothing that it does not delete.
+func (db *DB) remove(ctx context.Context, c *pgxpool.Conn, dead []session.Session) (int, error) {
+	n := len(dead)
+	if n == 0 {
 		return 0, nil
 	}
-	ids := make([]pgtype.UUID, 0, len(gone))
-	for id := range gone {
-		ids = append(ids, uuid(id))
+	ids, generations, tags, ended := make([]pgtype.UUID, n), make([]int32, n), make([]int64, n), make([]string, n)
+	for i, s := range dead {
+		ids[i], generations[i], tags[i], ended[i] = uuid(s.ID), int32(s.State.Head.Generation), number(s.State.Head.Tag), endText(s)
 	}
-	tx, err := c.Begin(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer tx.Rollback(ctx) // does nothing after a commit
-	list, err := db.query(ctx, tx, "WHERE s.id = ANY ($1) ORDER BY s.id FOR UPDATE OF s", ids)
-	if err != nil {
-		return 0, err
-	}
-	ids = ids[:0]
-	for _, s := range list {
-		if s == gone[s.ID] || dead(s) {
-			ids = append(ids, uuid(s.ID))
-		}
-	}
-	if _, err := tx.Exec(ctx, "DELETE FROM tacet_sessions WHERE id = ANY ($1)", ids); err != nil {
-		return 0, err
-	}
-	return len(ids), tx.Commit(ctx)
+	tag, err := c.Exec(ctx, `DELETE FROM tacet_sessions s USING unnest($1::uuid[], $2::integer[], $3::bigint[], $4::text[]) AS d (id, generation, tag, ended)
+		WHERE s.id = d.id AND s.generation = d.generation AND s.tag = d.tag AND s.ended = d.ended`, ids, generations, tags, ended)
+	return int(tag.RowsAffected()), err
 }
 
 // beginBite starts a walk, or goes on with the one that has come to from.
