@@ -39,7 +39,11 @@ type Config struct {
 	CORSOrigins    []string       `name:"cors-origin" help:"Other origins whose pages may call with credentials." placeholder:"URL"`
 	TrustedProxies []string       `name:"trusted-proxy" help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
 	FeedTokenFile  string         `name:"feed-token-file" help:"File with the secret that resource servers present for the feed of ended sessions and changed grants; the secret itself may be given in TACET_FEED_TOKEN. Without either there is no feed." placeholder:"FILE" type:"path"`
-	InsecureHTTP   bool           `name:"insecure-http" help:"Allow plain http on hosts that are not loopback."`
+	// How renewals are sent to a PostgreSQL database, and where it is listened to.
+	DatabaseRenewals      string `name:"database-renewals" help:"How renewals go to the database: many in one statement, or each alone, for databases that are spread over several machines: ${enum}." enum:"batch,single" default:"batch"`
+	DatabaseListenURL     string `name:"database-listen-url" help:"The database itself, for the one connection on which this node hears of others, if database-url leads to a pooler; without it nodes hear of each other by polling, within a second." placeholder:"URL"`
+	DatabaseListenURLFile string `name:"database-listen-url-file" help:"File that holds database-listen-url." placeholder:"FILE" type:"path"`
+	InsecureHTTP          bool   `name:"insecure-http" help:"Allow plain http on hosts that are not loopback."`
 
 	Profiles   profiles.Settings   `embed:""`
 	Gateway    gateway.Settings    `embed:""`

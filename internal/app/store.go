@@ -64,7 +64,8 @@ func openStore(ctx context.Context, c *Config, notify, elsewhere func(), batch f
 			return nil, err
 		}
 	}
-	opts := postgres.Options{Conns: c.DatabaseConns, Timeout: c.DatabaseTimeout, Notify: notify, Elsewhere: elsewhere, Batch: batch}
+	opts := postgres.Options{Conns: c.DatabaseConns, Timeout: c.DatabaseTimeout, Notify: notify, Elsewhere: elsewhere, Batch: batch,
+		ListenURL: c.DatabaseListenURL, Single: c.DatabaseRenewals == single, Logger: c.Logger}
 	if c.Tracer != nil {
 		opts.Tracer = telemetry.Statements(c.Tracer)
 	}
@@ -116,23 +117,17 @@ func (c *Config) nothing() error {
 	return fmt.Errorf("%w in %s yet; tacet serve makes it, and so does tacet user add. If there should be something, check --data or --database-url", ErrNothing, c.Storage())
 }
 
-// checkDatabase fills in DatabaseURL from its file and checks it.
+// checkDatabase fills in the database's URLs from their files and checks them.
 func (c *Config) checkDatabase() error {
-	if c.DatabaseURL == "" && c.DatabaseURLFile != "" {
-		data, err := os.ReadFile(c.DatabaseURLFile)
-		if err != nil {
-			return fmt.Errorf("database-url-file can't be read: %w", err)
-		}
-		if c.DatabaseURL = strings.TrimSpace(string(data)); c.DatabaseURL == "" {
-			return fmt.Errorf("database-url-file %s is empty: put the URL in it, like postgres://user:password@host:5432/database", c.DatabaseURLFile)
-		}
-	}
+	errs := []error{databaseURL("database-url", &c.DatabaseURL, c.DatabaseURLFile), databaseURL("database-listen-url", &c.DatabaseListenURL, c.DatabaseListenURLFile)}
 	if c.DatabaseURL == "" {
-		return nil
+		if c.DatabaseListenURL != "" {
+			errs = append(errs, errors.New("database-listen-url: say in database-url where the database is"))
+		}
+		return errors.Join(errs...)
 	}
-	var errs []error
-	if err := postgres.CheckURL(c.DatabaseURL); err != nil {
-		errs = append(errs, fmt.Errorf("database-url: %w", err))
+	if c.DatabaseRenewals != "" && c.DatabaseRenewals != "batch" && c.DatabaseRenewals != single {
+		errs = append(errs, fmt.Errorf("database-renewals %q: it is batch or single", c.DatabaseRenewals))
 	}
 	if c.DatabaseConns != 0 && c.DatabaseConns < postgres.MinConns {
 		errs = append(errs, fmt.Errorf("database-conns %d: at least %d are needed, two for renewals, one to listen and one for the rest", c.DatabaseConns, postgres.MinConns))
@@ -144,6 +139,28 @@ func (c *Config) checkDatabase() error {
 		errs = append(errs, errors.New("with a database and without a data directory, the master key must be given: master-key-file, or TACET_MASTER_KEY"))
 	}
 	return errors.Join(errs...)
+}
+
+const single = "single" // of DatabaseRenewals
+
+// databaseURL fills in a URL from its file, and checks it.
+func databaseURL(name string, url *string, file string) error {
+	if *url == "" && file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("%s-file can't be read: %w", name, err)
+		}
+		if *url = strings.TrimSpace(string(data)); *url == "" {
+			return fmt.Errorf("%s-file %s is empty: put the URL in it, like postgres://user:password@host:5432/database", name, file)
+		}
+	}
+	if *url == "" {
+		return nil
+	}
+	if err := postgres.CheckURL(*url); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }
 
 // Storage says where the state is, for people and logs: the data directory, or

@@ -32,7 +32,7 @@ func (c *confPrintCmd) Run(e *env, k *kong.Context) error {
 			key, value := &yaml.Node{}, &yaml.Node{}
 			key.SetString(f.Name)
 			v := k.FlagValue(f)
-			if f.Name == "database-url" {
+			if f.Name == "database-url" || f.Name == "database-listen-url" {
 				v = withoutPassword(fmt.Sprint(v))
 			}
 			if s, ok := v.(fmt.Stringer); ok {

@@ -81,6 +81,9 @@ func (st sessions) Move(ctx context.Context, mv session.Move) (session.Session, 
 	}
 	db := st.db
 	m := &move{Move: mv, done: make(chan struct{})}
+	if db.opts.Single {
+		return db.mover.alone(ctx, m)
+	}
 	giveUp := time.NewTimer(db.opts.Timeout)
 	defer giveUp.Stop()
 	if err := db.mover.enqueue(ctx, m, giveUp.C); err != nil {
@@ -102,6 +105,20 @@ func (st sessions) Move(ctx context.Context, mv session.Move) (session.Session, 
 		return m.got, m.err
 	}
 	return session.Session{}, err
+}
+
+// alone makes a renewal without the queue.
+func (m *mover) alone(ctx context.Context, mv *move) (session.Session, error) {
+	m.sending.RLock()
+	defer m.sending.RUnlock()
+	if m.stopped {
+		return session.Session{}, &store.Error{Where: m.db.where, Kind: ErrClosed}
+	}
+	if m.db.opts.Batch != nil {
+		m.db.opts.Batch(1)
+	}
+	m.deliver(ctx, []*move{mv})
+	return mv.got, mv.err
 }
 
 func (m *mover) enqueue(ctx context.Context, mv *move, giveUp <-chan time.Time) error {
@@ -206,7 +223,7 @@ func (m *mover) send(batch []*move) {
 		if m.db.opts.Batch != nil {
 			m.db.opts.Batch(len(wanted))
 		}
-		m.deliver(wanted)
+		m.deliver(context.Background(), wanted)
 	}
 }
 
@@ -215,10 +232,10 @@ func (m *mover) send(batch []*move) {
 // Options.Timeout; meanwhile the other sessions must not wait with it.
 var errLocked = errors.New("a row is locked")
 
-func (m *mover) deliver(wanted []*move) {
+func (m *mover) deliver(ctx context.Context, wanted []*move) {
 	var unsure bool
 	version := int64(-1)
-	err := m.db.repeat(context.Background(), m.pool, func(ctx context.Context, c *pgxpool.Conn) error {
+	err := m.db.repeat(ctx, m.pool, func(ctx context.Context, c *pgxpool.Conn) error {
 		v, err := m.attempt(ctx, c, wanted, unsure)
 		if err != nil && outcomeOf(err) == unknown {
 			unsure = true
@@ -233,7 +250,7 @@ func (m *mover) deliver(wanted []*move) {
 	case err == nil:
 	case errors.Is(err, errLocked):
 		for i := range wanted {
-			m.deliver(wanted[i : i+1])
+			m.deliver(ctx, wanted[i:i+1])
 		}
 	default:
 		for _, mv := range wanted {

@@ -28,6 +28,10 @@ type Options struct {
 	// if zero. A server that is gone is found out at once; this is for one that
 	// hangs.
 	Timeout time.Duration
+	// Single sends each renewal as a statement of its own, for databases that are
+	// spread over several machines: a statement about many sessions would need all
+	// of these.
+	Single bool
 	// ListenURL names the database for the connection that listens, if the other
 	// URL leads to a pooler, which carries no notifications.
 	ListenURL string
@@ -101,6 +105,14 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+// moving is how many connections are for renewals.
+func (o Options) moving() int {
+	if o.Single {
+		return max(movers, o.Conns/2)
+	}
+	return movers
+}
+
 // Open connects to the database that a URL names (postgres://user:password@
 // host:port/database?parameters, several hosts are allowed; the parameters are
 // libpq's and pgx's) and brings its schema up to date. Errors are of type
@@ -131,14 +143,14 @@ func open(ctx context.Context, rawURL string, opts Options, importing bool) (*DB
 	}
 	db.texts.init()
 	db.sweep.unused, db.sweep.textsAt = textUnused, math.MinInt64
-	if db.pool, err = db.newPool(ctx, cfg, opts.Conns-movers-1, parameters(opts.Timeout)); err != nil {
+	if db.pool, err = db.newPool(ctx, cfg, opts.Conns-opts.moving()-1, parameters(opts.Timeout)); err != nil {
 		return nil, db.wrap(err)
 	}
 	if err := db.checkReady(ctx, importing); err != nil {
 		db.pool.Close()
 		return nil, err
 	}
-	moves, err := db.newPool(ctx, cfg, movers, forMoves(opts.Timeout))
+	moves, err := db.newPool(ctx, cfg, opts.moving(), forMoves(opts.Timeout))
 	if err != nil {
 		db.pool.Close()
 		return nil, db.wrap(err)
@@ -156,9 +168,7 @@ func (db *DB) prepare(ctx context.Context, cfg *pgxpool.Config) error {
 	}
 	defer m.close()
 	db.knows = m.server.knows
-	if m.server.pooled {
-		db.foundPooler()
-	}
+	db.pooled.Store(m.server.pooled)
 	if !m.server.durable {
 		db.opts.Logger.Warn("synchronous_commit is off for this database or its user: tacet turns it on for its own transactions", "database", db.where)
 	}

@@ -15,21 +15,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/postgres/pgtest"
-	"github.com/tacet-dev/tacet/internal/store/storetest"
 )
-
-// TestStoreKeepsTheContractBehindAPooler: pgbouncer in transaction mode, as its
-// package comes, with nothing set for it.
-func TestStoreKeepsTheContractBehindAPooler(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Stores {
-		url, _ := pgtest.SharedBouncer(t).Schema(t)
-		db := openURL(t, url, Options{})
-		if !db.pooled.Load() {
-			t.Fatal("the pooler was not noticed")
-		}
-		return stores(db, url)
-	})
-}
 
 // TestNodesThatStartTogetherMigrateOnceBehindAPooler: even where it has one
 // connection for all, and they leave no lock behind.

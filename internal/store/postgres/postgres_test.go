@@ -29,21 +29,55 @@ func openEmpty(t testing.TB, opts Options) *DB {
 	return openURL(t, pgtest.Shared(t).Schema(t), opts)
 }
 
-func stores(db *DB, url string) storetest.Stores {
+func stores(db *DB, url string, opts Options) storetest.Stores {
 	return storetest.Stores{
 		Sessions: db.Sessions(), Keys: db.Keys(), Directory: db.Directory(), Events: db.Events(), OAuth: db.OAuth(), Links: db.Links(),
 		Reopen: func(t *testing.T) storetest.Stores {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
-			return stores(openURL(t, url, Options{}), url)
+			return stores(openURL(t, url, opts), url, opts)
 		},
 	}
 }
 
-func TestStoreKeepsTheContract(t *testing.T) {
+func contract(t *testing.T, opts Options, schema func(t *testing.T) string, look func(t *testing.T, db *DB)) {
+	sent := &statements{}
+	opts.Tracer = sent
 	storetest.Run(t, func(t *testing.T) storetest.Stores {
-		url := pgtest.Shared(t).Schema(t)
-		return stores(openURL(t, url, Options{}), url)
+		url := schema(t)
+		db := openURL(t, url, opts)
+		look(t, db)
+		return stores(db, url, opts)
+	})
+	sent.check(t, !opts.Single)
+}
+
+func direct(t *testing.T) string { return pgtest.Shared(t).Schema(t) }
+
+func TestStoreKeepsTheContract(t *testing.T) {
+	contract(t, Options{}, direct, func(t *testing.T, db *DB) {
+		if db.pooled.Load() {
+			t.Fatal("a pooler was found where there is none")
+		}
+	})
+}
+
+// TestStoreKeepsTheContractOneByOne: each renewal in a statement of its own.
+func TestStoreKeepsTheContractOneByOne(t *testing.T) {
+	contract(t, Options{Single: true}, direct, func(*testing.T, *DB) {})
+}
+
+// TestStoreKeepsTheContractBehindAPooler: pgbouncer in transaction mode, as its
+// package comes, with nothing set for it.
+func TestStoreKeepsTheContractBehindAPooler(t *testing.T) {
+	through := func(t *testing.T) string {
+		url, _ := pgtest.SharedBouncer(t).Schema(t)
+		return url
+	}
+	contract(t, Options{}, through, func(t *testing.T, db *DB) {
+		if !db.pooled.Load() {
+			t.Fatal("the pooler was not noticed")
+		}
 	})
 }

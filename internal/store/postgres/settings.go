@@ -106,10 +106,10 @@ func (db *DB) greet(ctx context.Context, c *pgx.Conn, list []parameter) error {
 	return errPooled
 }
 
-// foundPooler is called when it turns out that there is one.
+// foundPooler is called when it turns out after the opening that there is one.
 func (db *DB) foundPooler() {
 	if !db.pooled.Swap(true) {
-		db.opts.Logger.Info("there is a pooler before the database: parameters go with each transaction, statements are not prepared", "database", db.where)
+		db.opts.Logger.Warn("a pooler was found before the database: from now on parameters go with each transaction", "database", db.where)
 	}
 }
 

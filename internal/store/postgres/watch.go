@@ -24,15 +24,18 @@ type watcher struct {
 
 // listenAt is where to listen, nil if there is no such place.
 func (db *DB) listenAt(base *pgx.ConnConfig, listen *pgxpool.Config) *pgx.ConnConfig {
+	hears := "by notifications from database-listen-url"
+	at := base
 	switch {
 	case listen != nil:
-		return listen.ConnConfig
+		at = listen.ConnConfig
 	case db.pooled.Load():
-		db.opts.Logger.Warn("a pooler carries no notifications: nodes hear of each other by polling; "+
-			"name the database itself in database-listen-url, and they hear at once", "database", db.where, "every", db.opts.Poll)
-		return nil
+		at, hears = nil, "by polling every "+db.opts.Poll.String()+"; name the database itself in database-listen-url, and they hear at once"
 	}
-	return base
+	if db.pooled.Load() {
+		db.opts.Logger.Info("there is a pooler before the database: parameters go with each transaction, and nodes hear of each other "+hears, "database", db.where)
+	}
+	return at
 }
 
 // startWatcher listens where cfg says; nil: polling has to do.
