@@ -14,7 +14,7 @@ build: ## the program, as ./tacet
 	CGO_ENABLED=0 $(GO) build -trimpath -o tacet ./cmd/tacet
 
 test: ## everything, in the order in which failures are cheapest
-	@scripts/need go node gcc chromium nginx gunicorn systemd-analyze postgres
+	@scripts/need go node gcc chromium nginx gunicorn systemd-analyze postgres pgbouncer
 	$(MAKE) -j2 --output-sync=target lint test-sdk test-demo
 	$(MAKE) test-race
 	$(MAKE) test-bench test-examples
@@ -22,7 +22,7 @@ test: ## everything, in the order in which failures are cheapest
 	@echo all tests passed
 
 test-go: ## Go alone, without the race detector: about two minutes
-	@scripts/need go nginx gunicorn systemd-analyze
+	@scripts/need go nginx gunicorn systemd-analyze postgres pgbouncer
 	$(GO) test ./...
 
 # Programs in processes of their own, and worlds in which one thing happens at a

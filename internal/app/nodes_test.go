@@ -20,10 +20,19 @@ import (
 	"github.com/tacet-dev/tacet/wire"
 )
 
+// everyWay runs a test of three nodes that reach their database directly, and of
+// three behind a pooler.
+func everyWay(t *testing.T, f func(*testing.T, []*App)) {
+	t.Run("direct", func(t *testing.T) { f(t, openNodes(t, pgtest.Shared(t).Schema(t), 3)) })
+	t.Run("pooled", func(t *testing.T) {
+		url, _ := pgtest.SharedBouncer(t).Schema(t)
+		f(t, openNodes(t, url, 3))
+	})
+}
+
 // openNodes starts n nodes at once on one empty database.
-func openNodes(t *testing.T, n int) []*App {
+func openNodes(t *testing.T, url string, n int) []*App {
 	t.Helper()
-	url := pgtest.Shared(t).Schema(t)
 	nodes := make([]*App, n)
 	var running sync.WaitGroup
 	for i := range nodes {
@@ -80,8 +89,9 @@ func soon(t *testing.T, what string, condition func() bool) {
 
 // TestNodesShareEverything: a session wanders between nodes; what is changed on
 // one is enforced on all.
-func TestNodesShareEverything(t *testing.T) {
-	nodes := openNodes(t, 3)
+func TestNodesShareEverything(t *testing.T) { everyWay(t, testNodesShareEverything) }
+
+func testNodesShareEverything(t *testing.T, nodes []*App) {
 	a, b := nodes[0], nodes[1]
 	must(t, a.Directory.AddRole(t.Context(), "staff", "orders:read"))
 	u, err := a.Directory.Add(t.Context(), directory.NewUser{Name: "ann", Password: "correct horse battery", Roles: []string{"staff"}})
@@ -143,8 +153,9 @@ func TestNodesShareEverything(t *testing.T) {
 
 // TestNodesShareKeys: the keys that one node makes are used by all, and no token
 // is refused meanwhile.
-func TestNodesShareKeys(t *testing.T) {
-	nodes := openNodes(t, 3)
+func TestNodesShareKeys(t *testing.T) { everyWay(t, testNodesShareKeys) }
+
+func testNodesShareKeys(t *testing.T, nodes []*App) {
 	first := nodes[0].Keys.List()
 	if len(first) == 0 {
 		t.Fatal("no keys")

@@ -34,13 +34,21 @@
 // LISTEN and NOTIFY only wake nodes up; what has happened is in the tables, and
 // every node also looks there from time to time.
 //
+// # Poolers and databases of several machines
+//
+// No statement needs anything of the server's session, so a pooler may lend its
+// connections by transaction (settings.go). Every statement about sessions
+// changes one by its id or reads without locks, but for the batch of renewals,
+// which can be turned off, and the sweep, which deletes by condition: a test
+// looks at all of them.
+//
 // # SQL
 //
 // Statements keep to what PostgreSQL and the databases that speak its protocol
 // share (CockroachDB, YugabyteDB, Citus, Aurora DSQL): no sequences, triggers,
 // foreign keys or savepoints. The schema has two clauses that some of them do
-// not know, COLLATE "C" and fillfactor; advisory locks are used by migrations
-// only, and a database without NOTIFY is polled. Only PostgreSQL is tested.
+// not know, COLLATE "C" and fillfactor; advisory locks (of a transaction) are
+// used by migrations only, and a database without NOTIFY is polled. Only PostgreSQL is tested.
 //
 // Times are integer milliseconds since 1970 UTC, rounded down. The only times
 // taken from a clock are how long a lease, a mark or a text is kept, and they
