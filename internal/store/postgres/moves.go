@@ -303,10 +303,10 @@ const (
 const lockWait = 500 * time.Millisecond
 
 func (m *mover) moveOne(ctx context.Context, c *pgxpool.Conn, mv *move) (version int64, err error) {
-	h, g := mv.Head, mv.Condition
+	h, only := mv.Head, mv.Condition
 	return m.moved(ctx, c, func(rotation.SessionID) *move { return mv }, moveOneSQL,
 		uuid(mv.ID), int32(h.Generation), number(h.Tag), number(h.Parent), millis(mv.At), address(mv.Contact.Address), mv.agent,
-		int32(g.Generation), number(g.Tag), after(g.HeadAfter), after(g.CreatedAfter), mv.Constraint.Encode())
+		int32(only.Generation), number(only.Tag), after(only.HeadAfter), after(only.CreatedAfter), mv.Constraint.Encode())
 }
 
 func (m *mover) moveMany(ctx context.Context, c *pgxpool.Conn, batch []*move) (version int64, err error) {
@@ -317,10 +317,10 @@ func (m *mover) moveMany(ctx context.Context, c *pgxpool.Conn, batch []*move) (v
 	column := func(i int) []int64 { return numbers[i*n : (i+1)*n : (i+1)*n] }
 	tag, parent, headAt, agent, ifTag, ifHead, ifCreated := column(0), column(1), column(2), column(3), column(4), column(5), column(6)
 	for i, mv := range batch {
-		h, g := mv.Head, mv.Condition
+		h, only := mv.Head, mv.Condition
 		ids[i], addresses[i], agent[i] = uuid(mv.ID), address(mv.Contact.Address), mv.agent
 		generation[i], tag[i], parent[i], headAt[i] = int32(h.Generation), number(h.Tag), number(h.Parent), millis(mv.At)
-		ifGeneration[i], ifTag[i], ifHead[i], ifCreated[i] = int32(g.Generation), number(g.Tag), after(g.HeadAfter), after(g.CreatedAfter)
+		ifGeneration[i], ifTag[i], ifHead[i], ifCreated[i] = int32(only.Generation), number(only.Tag), after(only.HeadAfter), after(only.CreatedAfter)
 		ifBoundTo[i] = mv.Constraint.Encode()
 	}
 	find := func(id rotation.SessionID) *move {
