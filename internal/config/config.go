@@ -14,6 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tacet-dev/tacet/internal/suggest"
 )
 
 // EnvName is the variable of a flag: "access-ttl" is TACET_ACCESS_TTL.
@@ -47,7 +49,7 @@ func CheckEnv(environ []string, known []string) error {
 		if !strings.HasPrefix(name, "TACET_") || slices.Contains(names, name) {
 			continue
 		}
-		errs = append(errs, fmt.Errorf("environment variable %s is not a setting%s", name, suggest(name, names)))
+		errs = append(errs, fmt.Errorf("environment variable %s is not a setting%s", name, suggest.DidYouMean(name, names)))
 	}
 	return errors.Join(errs...)
 }
@@ -88,7 +90,7 @@ func (f *File) parse(data []byte, known []string) error {
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
 		if !slices.Contains(known, key.Value) {
-			errs = append(errs, fmt.Errorf("%s:%d: %q is not a setting%s", f.path, key.Line, key.Value, suggest(key.Value, known)))
+			errs = append(errs, fmt.Errorf("%s:%d: %q is not a setting%s", f.path, key.Line, key.Value, suggest.DidYouMean(key.Value, known)))
 			continue
 		}
 		f.values[key.Value] = value
@@ -144,38 +146,4 @@ func text(n *yaml.Node, separator string) (string, error) {
 		return strings.Join(parts, separator), nil
 	}
 	return "", errors.New("want a plain value or a list of plain values")
-}
-
-// suggest names the closest known name, if one is close.
-func suggest(name string, known []string) string {
-	best, dist := "", 4
-	for _, k := range known {
-		if d := distance(name, k); d < dist {
-			best, dist = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %s?", best)
-}
-
-// distance is the number of single-character edits between two short names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diag, row[j+1] = row[j+1], min(diag+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

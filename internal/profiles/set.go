@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/tacet-dev/tacet/internal/suggest"
 )
 
 //go:embed builtin/*.yaml
@@ -23,7 +25,7 @@ func Names() []string {
 func Source(name string) ([]byte, error) {
 	data, err := builtin.ReadFile(path.Join("builtin", name+".yaml"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no profile %q%s; tacet profile list names them, and a file of your own is given by its path", name, suggest(name, Names()))
+		return nil, fmt.Errorf("there is no profile %q%s; tacet profile list names them, and a file of your own is given by its path", name, suggest.DidYouMean(name, Names()))
 	}
 	return data, err
 }

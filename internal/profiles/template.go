@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	"github.com/tacet-dev/tacet/internal/suggest"
 )
 
 // node is a compiled template of a JSON value. Exactly one of the fields is in
@@ -215,13 +219,13 @@ func parseReference(s string) (part, error) {
 	p := part{name: names[0]}
 	ref, ok := references[p.name]
 	if !ok {
-		return part{}, fmt.Errorf("there is no value ${%s}%s", p.name, suggest(p.name, keys(references)))
+		return part{}, fmt.Errorf("there is no value ${%s}%s", p.name, suggest.DidYouMean(p.name, slices.Sorted(maps.Keys(references))))
 	}
 	p.ref, p.kind = ref, ref.kind
 	for _, name := range names[1:] {
 		f, ok := functions[name]
 		if !ok {
-			return part{}, fmt.Errorf("there is no function %q in ${%s}%s", name, s, suggest(name, keys(functions)))
+			return part{}, fmt.Errorf("there is no function %q in ${%s}%s", name, s, suggest.DidYouMean(name, slices.Sorted(maps.Keys(functions))))
 		}
 		if f.in != p.kind {
 			return part{}, fmt.Errorf("the function %q in ${%s} is for %s, and what stands before it is %s", name, s, f.in, p.kind)

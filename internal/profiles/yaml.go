@@ -3,12 +3,16 @@ package profiles
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tacet-dev/tacet/internal/suggest"
 )
 
 // Limits of a file.
@@ -62,7 +66,7 @@ func (r *reader) fields(n *yaml.Node, what string, known map[string]func(key, va
 			f(key, value)
 			return
 		}
-		r.errorf(key.Line, "%q means nothing in %s%s", key.Value, what, suggest(key.Value, keys(known)))
+		r.errorf(key.Line, "%q means nothing in %s%s", key.Value, what, suggest.DidYouMean(key.Value, slices.Sorted(maps.Keys(known))))
 	})
 }
 
