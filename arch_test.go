@@ -49,17 +49,18 @@ type pkg struct {
 // packages is the table of ARCHITECTURE.md. A package that is not in it fails the
 // test.
 var packages = map[string]pkg{
-	"wire": {format, "names that both sides share: claims, paths, error codes, JSON bodies, the rule for permissions", nil},
-	"seal": {format, "encrypted bodies: JWE, its keys, the memory of replays; no HTTP", nil},
-	"dpop": {format, "proofs of possession (RFC 9449): check, remember, make", nil},
+	"wire":      {format, "names that both sides share: claims, paths, error codes, JSON bodies, the rule for permissions", nil},
+	"wire/jose": {format, "JWS, JWK and the strict JSON in them, for tokens, proofs and encrypted bodies", nil},
+	"seal":      {format, "encrypted bodies: JWE, its keys, the memory of replays; no HTTP", []string{"wire/jose"}},
+	"dpop":      {format, "proofs of possession (RFC 9449): check, remember, make", []string{"wire/jose"}},
 
 	"rotation":         {kernel, "the protocol: a pure decision; keys, time and random bits are arguments", nil},
-	"verify":           {kernel, "resource servers: check access tokens, permissions, live revocation; decrypt requests", []string{"dpop", "seal", "wire"}},
-	"client":           {kernel, "Go clients: one `Source.Token(ctx)`, one `Transport`", []string{"seal", "wire"}},
+	"verify":           {kernel, "resource servers: check access tokens, permissions, live revocation; decrypt requests", []string{"dpop", "seal", "wire", "wire/jose"}},
+	"client":           {kernel, "Go clients: one `Source.Token(ctx)`, one `Transport`", []string{"seal", "wire", "wire/jose"}},
 	"internal/events":  {kernel, "committed changes with a sequence number", nil},
 	"internal/gate":    {kernel, "bounds on work under way", nil},
 	"internal/suggest": {kernel, "the known name that a misspelt one is closest to", nil},
-	"internal/keys":    {kernel, "signing and MAC keys: announce → sign → retire → drop; sealing; the master key", []string{"internal/events", "rotation", "seal", "wire"}},
+	"internal/keys":    {kernel, "signing and MAC keys: announce → sign → retire → drop; sealing; the master key", []string{"internal/events", "rotation", "seal", "wire", "wire/jose"}},
 	"internal/session": {kernel, "load → decide → apply → sign: sign in, refresh, confirm, end, list, sweep", []string{"internal/events", "rotation", "wire"}},
 	"internal/directory": {kernel, "users, roles, permissions, passwords, throttling of failed sign-ins",
 		[]string{"internal/events", "wire"}},
@@ -75,11 +76,11 @@ var packages = map[string]pkg{
 
 	"internal/accounts":   {wing, "administration: what spans users, roles and sessions, and who may do what to whom", []string{"internal/directory", "internal/httpapi", "internal/keys", "internal/problem", "internal/session", "rotation", "wire"}},
 	"internal/oauth":      {wing, "OAuth and OpenID provider: clients, codes, devices, ID tokens; every grant ends in a session", []string{"dpop", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire"}},
-	"internal/idp":        {wing, "sign-in at identity providers, roles from their claims, back-channel logout", []string{"internal/directory", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire"}},
+	"internal/idp":        {wing, "sign-in at identity providers, roles from their claims, back-channel logout", []string{"internal/directory", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire", "wire/jose"}},
 	"internal/gateway":    {wing, "reverse proxy and forward-auth: rules by path, identity headers, streams that end with their session", []string{"internal/httpapi", "internal/problem", "rotation", "verify", "wire"}},
 	"internal/encryption": {wing, "encrypted bodies at the session calls", []string{"internal/httpapi", "internal/problem", "internal/session", "verify", "wire"}},
 	"internal/profiles":   {wing, "dialects of existing front-ends as data; all end in the same session calls", []string{"internal/httpapi", "internal/problem", "internal/session", "internal/suggest", "rotation", "verify", "wire"}},
-	"internal/demo":       {wing, "the page of `tacet dev`, and its fault injection", []string{"internal/session", "rotation", "wire"}},
+	"internal/demo":       {wing, "the page of `tacet dev`, and its fault injection", []string{"internal/session", "rotation", "wire", "wire/jose"}},
 	"internal/telemetry":  {wing, "metrics and traces; knows no domain", nil},
 
 	"internal/config": {face, "settings from the environment and one file", []string{"internal/suggest"}},
@@ -266,14 +267,15 @@ func TestClockCallsAreFound(t *testing.T) {
 
 // The public packages pull nothing of the server into other programs.
 func TestPublicPackagesStaySmall(t *testing.T) {
-	for _, name := range []string{"verify", "client", "rotation", "wire", "seal", "dpop"} {
+	for _, name := range []string{"verify", "client", "rotation", "wire", "wire/jose", "seal", "dpop"} {
 		out, err := exec.Command("go", "list", "-deps", "./"+name).Output()
 		if err != nil {
 			t.Fatalf("go list %s: %v", name, err)
 		}
 		for dep := range strings.Lines(string(out)) {
 			dep = strings.TrimSpace(dep)
-			if dep == "database/sql" || strings.HasPrefix(dep, module+"/internal/") || strings.HasPrefix(dep, "modernc.org/") {
+			if dep == "database/sql" || strings.HasPrefix(dep, module+"/internal/") || strings.HasPrefix(dep, "modernc.org/") ||
+				strings.HasPrefix(dep, "github.com/go-jose/") {
 				t.Errorf("%s depends on %s", name, dep)
 			}
 		}

@@ -1,19 +1,14 @@
 package dpop
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"math/big"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tacet-dev/tacet/wire/jose"
 )
 
 // Names on the wire.
@@ -83,22 +78,29 @@ type Proof struct {
 	id  string
 }
 
-type header struct {
-	Typ  string          `json:"typ"`
-	Alg  string          `json:"alg"`
-	JWK  json.RawMessage `json:"jwk"`
-	Crit json.RawMessage `json:"crit"`
-}
-
 type claims struct {
-	ID     string       `json:"jti"`
-	Method string       `json:"htm"`
-	URI    string       `json:"htu"`
-	At     *json.Number `json:"iat"`
-	Hash   string       `json:"ath"`
+	id, method, uri, hash string
+	at                    time.Time
 }
 
-var b64 = base64.RawURLEncoding.Strict()
+// claim takes in one claim; claims that it does not know are left alone.
+func (c *claims) claim(name, value string) (ok bool) {
+	switch name {
+	case "jti":
+		c.id, ok = jose.String(value)
+	case "htm":
+		c.method, ok = jose.String(value)
+	case "htu":
+		c.uri, ok = jose.String(value)
+	case "ath":
+		c.hash, ok = jose.String(value)
+	case "iat":
+		c.at, ok = jose.Date(value)
+	default:
+		ok = true
+	}
+	return ok
+}
 
 // Parse makes all checks of RFC 9449 §4.3 that need no memory. values are those
 // of the DPoP header field. The error wraps ErrProof.
@@ -106,119 +108,55 @@ func Parse(values []string, r Request, now time.Time) (Proof, error) {
 	if len(values) != 1 {
 		return Proof{}, ErrMissing
 	}
-	raw := values[0]
-	head, rest, ok := strings.Cut(raw, ".")
-	body, sig, ok2 := strings.Cut(rest, ".")
-	if !ok || !ok2 || len(raw) > maxProof || strings.ContainsAny(raw, "\r\n") {
+	if len(values[0]) > maxProof {
 		return Proof{}, ErrMalformed
 	}
-	var h header
+	j, ok := jose.ParseJWS(values[0])
+	payload, ok2 := j.Payload()
 	var c claims
-	signature, err := b64.DecodeString(sig)
-	if err != nil || !decode(head, &h) || !decode(body, &c) || h.Crit != nil {
-		return Proof{}, ErrMalformed
-	}
 	switch {
-	case !strings.EqualFold(h.Typ, typ) && !strings.EqualFold(h.Typ, "application/"+typ):
+	case !ok || !ok2 || !jose.Members(payload, c.claim):
+		return Proof{}, ErrMalformed
+	case !j.IsType(typ):
 		return Proof{}, ErrType
-	case !slices.Contains(Algorithms, h.Alg):
+	case !slices.Contains(Algorithms, j.Algorithm):
 		return Proof{}, ErrAlgorithm
 	}
-	key, thumbprint, err := publicKey(h.JWK, h.Alg)
+	// One that holds a secret is refused, too (RFC 9449 §4.3, point 7).
+	key, err := jose.ParseKey(j.Key)
 	if err != nil {
-		return Proof{}, err
+		return Proof{}, ErrKey
 	}
-	if !signed(key, head+"."+body, signature) {
+	public, err := key.Public()
+	if err != nil {
+		return Proof{}, ErrKey
+	}
+	switch err := j.Verify(public); {
+	case errors.Is(err, jose.ErrAlgorithm):
+		return Proof{}, ErrKey
+	case err != nil:
 		return Proof{}, ErrSignature
 	}
-	if c.ID == "" || len(c.ID) > maxID || c.At == nil {
+	if c.id == "" || len(c.id) > maxID || c.at.IsZero() {
 		return Proof{}, ErrMalformed
 	}
-	seconds, err := c.At.Float64()
-	if err != nil || seconds < 0 || seconds > 1<<40 {
-		return Proof{}, ErrMalformed
-	}
-	at := time.Unix(int64(seconds), 0)
 	switch {
-	case c.Method != r.Method:
+	case c.method != r.Method:
 		return Proof{}, ErrMethod
-	case !sameURI(c.URI, r.URI):
+	case !sameURI(c.uri, r.URI):
 		return Proof{}, ErrURI
-	case now.Sub(at) > MaxAge || at.Sub(now) > MaxAhead:
+	case now.Sub(c.at) > MaxAge || c.at.Sub(now) > MaxAhead:
 		return Proof{}, ErrTime
-	case r.AccessToken != "" && c.Hash != Hash(r.AccessToken):
+	case r.AccessToken != "" && c.hash != Hash(r.AccessToken):
 		return Proof{}, ErrToken
 	}
-	return Proof{Key: thumbprint, id: c.ID}, nil
+	return Proof{Key: key.Thumbprint(), id: c.id}, nil
 }
 
 // Hash is the ath of an access token (RFC 9449 §4.2).
 func Hash(accessToken string) string {
 	sum := sha256.Sum256([]byte(accessToken))
-	return b64.EncodeToString(sum[:])
-}
-
-func decode(part string, into any) bool {
-	b, err := b64.DecodeString(part)
-	return err == nil && json.Unmarshal(b, into) == nil
-}
-
-// publicKey reads the jwk (RFC 7518 §6.2, RFC 8037 §2) and its thumbprint. One
-// that holds a secret is refused (RFC 9449 §4.3, point 7).
-func publicKey(raw json.RawMessage, alg string) (crypto.PublicKey, string, error) {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(raw, &members) != nil {
-		return nil, "", ErrKey
-	}
-	for _, secret := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
-		if members[secret] != nil {
-			return nil, "", ErrKey
-		}
-	}
-	text := func(name string) (s string) {
-		_ = json.Unmarshal(members[name], &s) // what is no text is as good as missing
-		return s
-	}
-	coordinate := func(name string) []byte {
-		b, err := b64.DecodeString(text(name))
-		if err != nil || len(b) != 32 {
-			return nil
-		}
-		return b
-	}
-	x, y := coordinate("x"), coordinate("y")
-	switch kty, crv := text("kty"), text("crv"); {
-	case alg != "ES256" && kty == "OKP" && crv == "Ed25519" && x != nil:
-		return ed25519.PublicKey(x), thumbprint(`{"crv":"Ed25519","kty":"OKP","x":"` + text("x") + `"}`), nil
-	case alg == "ES256" && kty == "EC" && crv == "P-256" && x != nil && y != nil:
-		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
-		if err != nil {
-			return nil, "", ErrKey
-		}
-		return key, thumbprint(`{"crv":"P-256","kty":"EC","x":"` + text("x") + `","y":"` + text("y") + `"}`), nil
-	}
-	return nil, "", ErrKey
-}
-
-// thumbprint is RFC 7638 §3, of the required members in order. They are base64url
-// that was decoded strictly, so there is one text for a key.
-func thumbprint(members string) string {
-	sum := sha256.Sum256([]byte(members))
-	return b64.EncodeToString(sum[:])
-}
-
-func signed(key crypto.PublicKey, message string, signature []byte) bool {
-	if len(signature) != 64 {
-		return false
-	}
-	switch k := key.(type) {
-	case ed25519.PublicKey:
-		return ed25519.Verify(k, []byte(message), signature)
-	case *ecdsa.PublicKey:
-		digest := sha256.Sum256([]byte(message))
-		return ecdsa.Verify(k, digest[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
-	}
-	return false
+	return jose.Base64.EncodeToString(sum[:])
 }
 
 // sameURI compares without query and fragment, by the rules of RFC 3986 §6.2.2

@@ -3,9 +3,10 @@ package seal
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
+	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/tacet-dev/tacet/wire/jose"
 )
 
 // Limits of what is read before a message is known to be good.
@@ -75,63 +76,64 @@ func (h *Header) encode() ([]byte, error) {
 // parseHeader reads a header. Only the one pair of algorithms is taken, whatever
 // the key (RFC 8725 §3.1); crit and zip are refused, because there is no
 // extension to understand (RFC 7516 §4.1.13) and content is never compressed.
-func parseHeader(data []byte) (h Header, err error) {
-	m, err := object(data)
-	if err != nil {
-		return h, ErrMalformed
-	}
-	var alg, enc string
-	for name, dst := range map[string]any{
-		"alg": &alg, "enc": &enc, "kid": &h.KeyID, "sid": &h.Session, "cty": &h.ContentType,
-		"method": &h.Method, "path": &h.Path, "status": &h.Status, "seq": &h.Sequence, "time": &h.Time,
-	} {
-		if raw, ok := m[name]; ok && (string(raw) == "null" || json.Unmarshal(raw, dst) != nil) {
-			return h, ErrMalformed
-		}
-	}
-	if m["crit"] != nil || m["zip"] != nil || alg != algDirect || enc != encA256GCM {
-		return h, ErrAlgorithm
-	}
-	if raw, ok := m["epk"]; ok {
-		if h.Client, err = ParsePublicKey(raw); err != nil {
-			return h, ErrMalformed
-		}
+func parseHeader(data []byte) (Header, error) {
+	var h unsafeHeader
+	switch {
+	case !jose.Members(data, h.member):
+		return Header{}, ErrMalformed
+	case h.extended || h.alg != algDirect || h.enc != encA256GCM:
+		return Header{}, ErrAlgorithm
 	}
 	if h.KeyID == "" || len(h.KeyID) > maxName || len(h.Session) > maxName || h.Method == "" || !strings.HasPrefix(h.Path, "/") ||
 		h.Sequence == 0 || h.Sequence > maxSequence || h.Time <= 0 || h.Status < 0 || h.Status > 999 ||
 		strings.ContainsFunc(h.KeyID+h.Session+h.ContentType+h.Method+h.Path, func(c rune) bool { return c < ' ' || c > '~' }) {
-		return h, ErrMalformed
+		return Header{}, ErrMalformed
 	}
-	return h, nil
+	return h.Header, nil
 }
 
-// object reads one JSON object in UTF-8. Names are compared exactly, and one that
-// comes twice is an error (RFC 7516 §4): two readers must not see two headers.
-func object(data []byte) (map[string]json.RawMessage, error) {
-	var m map[string]json.RawMessage
-	if !utf8.Valid(data) || json.Unmarshal(data, &m) != nil || m == nil || names(data) != len(m) {
-		return nil, errors.New("seal: not one JSON object whose members all have their own names")
-	}
-	return m, nil
+// unsafeHeader is a header as it was written, before anything of it is checked.
+type unsafeHeader struct {
+	Header
+	alg, enc string
+	extended bool // by crit or zip
 }
 
-// names counts the members of an object that is known to be valid.
-func names(data []byte) (n int) {
-	depth, quoted := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{', c == '[':
-			depth++
-		case c == '}', c == ']':
-			depth--
-		case c == ':' && depth == 1:
-			n++
-		}
+// member takes in one member; members that it does not know are left alone.
+func (h *unsafeHeader) member(name, value string) bool {
+	var ok bool
+	var err error
+	switch name {
+	case "alg":
+		h.alg, ok = jose.String(value)
+	case "enc":
+		h.enc, ok = jose.String(value)
+	case "kid":
+		h.KeyID, ok = jose.String(value)
+	case "epk":
+		h.Client, err = ParsePublicKey([]byte(value))
+		ok = err == nil
+	case "sid":
+		h.Session, ok = jose.String(value)
+	case "cty":
+		h.ContentType, ok = jose.String(value)
+	case "method":
+		h.Method, ok = jose.String(value)
+	case "path":
+		h.Path, ok = jose.String(value)
+	case "status":
+		h.Status, err = strconv.Atoi(value)
+		ok = err == nil
+	case "seq":
+		h.Sequence, err = strconv.ParseUint(value, 10, 64)
+		ok = err == nil
+	case "time":
+		h.Time, err = strconv.ParseInt(value, 10, 64)
+		ok = err == nil
+	case "crit", "zip":
+		h.extended, ok = true, true
+	default:
+		ok = true
 	}
-	return n
+	return ok
 }

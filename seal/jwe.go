@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+
+	"github.com/tacet-dev/tacet/wire/jose"
 )
 
 // Parts of the serialization header.key.iv.content.tag, of which the key is
@@ -36,7 +38,7 @@ func seal(aead cipher.AEAD, random io.Reader, h Header, content []byte) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	if b64.EncodedLen(len(header)) > MaxHeader {
+	if jose.Base64.EncodedLen(len(header)) > MaxHeader {
 		return nil, errors.New("seal: the path and query are too long for an encrypted request; send what is long in the body")
 	}
 	if random == nil {
@@ -46,14 +48,14 @@ func seal(aead cipher.AEAD, random io.Reader, h Header, content []byte) ([]byte,
 	if _, err := io.ReadFull(random, iv[:]); err != nil {
 		return nil, err
 	}
-	out := make([]byte, 0, b64.EncodedLen(len(header))+ivChars+tagChars+4+b64.EncodedLen(len(content)))
-	out = b64.AppendEncode(out, header)
+	out := make([]byte, 0, jose.Base64.EncodedLen(len(header))+ivChars+tagChars+4+jose.Base64.EncodedLen(len(content)))
+	out = jose.Base64.AppendEncode(out, header)
 	// The additional data is the encoded header, in ASCII (RFC 7516 §5.1, step 14).
 	box := aead.Seal(make([]byte, 0, len(content)+tagBytes), iv[:], content, out)
 	out = append(out, '.', '.')
-	out = append(b64.AppendEncode(out, iv[:]), '.')
-	out = append(b64.AppendEncode(out, box[:len(content)]), '.')
-	return b64.AppendEncode(out, box[len(content):]), nil
+	out = append(jose.Base64.AppendEncode(out, iv[:]), '.')
+	out = append(jose.Base64.AppendEncode(out, box[:len(content)]), '.')
+	return jose.Base64.AppendEncode(out, box[len(content):]), nil
 }
 
 // Message is a JWE of which the header has been read, and nothing has been
@@ -76,20 +78,12 @@ func Read(r io.Reader) (*Message, error) {
 		return nil, ErrMalformed
 	}
 	m.encoded = bytes.Clone(line[:len(line)-1])
-	raw, ok := decode(nil, m.encoded)
+	raw, ok := jose.AppendDecode(nil, m.encoded)
 	if !ok {
 		return nil, ErrMalformed
 	}
 	m.Header, err = parseHeader(raw)
 	return m, err
-}
-
-// decode appends what base64url stands for. Line breaks, which the decoder would
-// skip, and bits that say nothing are refused: one message has one form.
-func decode(dst, src []byte) ([]byte, bool) {
-	n := len(dst)
-	dst, err := b64.AppendDecode(dst, src)
-	return dst, err == nil && len(dst)-n == b64.DecodedLen(len(src))
 }
 
 // MaxEncoded is how long a message with so much content can be.
@@ -120,10 +114,10 @@ func (m *Message) open(aead cipher.AEAD, max int64) ([]byte, error) {
 	if rest[0] != '.' || rest[1+ivChars] != '.' || rest[content] != '.' {
 		return nil, ErrMalformed
 	}
-	iv, ok1 := decode(make([]byte, 0, ivBytes), rest[1:1+ivChars])
-	box := make([]byte, 0, b64.DecodedLen(content-ivChars-2)+tagBytes)
-	box, ok2 := decode(box, rest[ivChars+2:content])
-	box, ok3 := decode(box, rest[content+1:])
+	iv, ok1 := jose.AppendDecode(make([]byte, 0, ivBytes), rest[1:1+ivChars])
+	box := make([]byte, 0, jose.Base64.DecodedLen(content-ivChars-2)+tagBytes)
+	box, ok2 := jose.AppendDecode(box, rest[ivChars+2:content])
+	box, ok3 := jose.AppendDecode(box, rest[content+1:])
 	if !ok1 || !ok2 || !ok3 {
 		return nil, ErrMalformed
 	}

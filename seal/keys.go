@@ -7,15 +7,14 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-)
 
-var b64 = base64.RawURLEncoding.Strict()
+	"github.com/tacet-dev/tacet/wire/jose"
+)
 
 // PublicKey is a public key on P-256, as a JWK in JSON (RFC 7518 §6.2.1).
 type PublicKey struct {
@@ -23,57 +22,35 @@ type PublicKey struct {
 	id  string
 }
 
-type jwk struct {
-	Kty string `json:"kty"`
-	Crv string `json:"crv"`
-	X   string `json:"x"`
-	Y   string `json:"y"`
-}
-
 func newPublicKey(k *ecdh.PublicKey) *PublicKey {
-	p := &PublicKey{key: k}
-	j := p.jwk()
-	// RFC 7638 §3.1: the required members, in this order, without spaces.
-	sum := sha256.Sum256([]byte(`{"crv":"P-256","kty":"EC","x":"` + j.X + `","y":"` + j.Y + `"}`))
-	p.id = b64.EncodeToString(sum[:])
-	return p
-}
-
-func (k *PublicKey) jwk() jwk {
-	point := k.key.Bytes() // 4, x, y
-	return jwk{"EC", "P-256", b64.EncodeToString(point[1:33]), b64.EncodeToString(point[33:])}
+	j := jose.NewPoint(k.Bytes())
+	return &PublicKey{k, j.Thumbprint()}
 }
 
 // ID is the key's thumbprint with SHA-256 (RFC 7638), in base64url.
 func (k *PublicKey) ID() string { return k.id }
 
 // MarshalJSON writes the JWK.
-func (k *PublicKey) MarshalJSON() ([]byte, error) { return json.Marshal(k.jwk()) }
+func (k *PublicKey) MarshalJSON() ([]byte, error) { return json.Marshal(jose.NewPoint(k.key.Bytes())) }
 
 // ParsePublicKey reads a JWK. Points that are not on the curve are refused.
 func ParsePublicKey(data []byte) (*PublicKey, error) {
-	bad := errors.New("seal: not a JWK of a public key on P-256")
-	m, err := object(data)
-	if err != nil || m["d"] != nil {
-		return nil, bad
-	}
-	var j jwk
-	for name, dst := range map[string]*string{"kty": &j.Kty, "crv": &j.Crv, "x": &j.X, "y": &j.Y} {
-		if m[name] == nil || json.Unmarshal(m[name], dst) != nil {
-			return nil, bad
-		}
-	}
-	x, errX := b64.DecodeString(j.X)
-	y, errY := b64.DecodeString(j.Y)
-	if j.Kty != "EC" || j.Crv != "P-256" || errX != nil || errY != nil || len(x) != 32 || len(y) != 32 {
-		return nil, bad
-	}
-	k, err := ecdh.P256().NewPublicKey(append(append([]byte{4}, x...), y...))
+	j, err := jose.ParseKey(data)
 	if err != nil {
-		return nil, bad
+		return nil, errPublicKey
 	}
-	return newPublicKey(k), nil
+	point, err := j.Point()
+	if err != nil {
+		return nil, errPublicKey
+	}
+	k, err := ecdh.P256().NewPublicKey(point)
+	if err != nil {
+		return nil, errPublicKey
+	}
+	return &PublicKey{k, j.Thumbprint()}, nil
 }
+
+var errPublicKey = errors.New("seal: not a JWK of a public key on P-256")
 
 // ParseJWKS returns the first key for encryption in a JWK Set (RFC 7517 §5) that
 // this package can use: the one that the server wants clients to take.
@@ -85,14 +62,9 @@ func ParseJWKS(data []byte) (*PublicKey, error) {
 		return nil, fmt.Errorf("seal: the key set is not a JWK Set: %w", err)
 	}
 	for _, raw := range set.Keys {
-		var k struct {
-			Use string `json:"use"`
-			Kid string `json:"kid"`
-		}
-		if json.Unmarshal(raw, &k) != nil || k.Use != "enc" {
+		if k, err := jose.ParseKey(raw); err != nil || k.Use != "enc" {
 			continue
-		}
-		if p, err := ParsePublicKey(raw); err == nil && p.id == k.Kid {
+		} else if p, err := ParsePublicKey(raw); err == nil && p.id == k.ID {
 			return p, nil
 		}
 	}
@@ -149,22 +121,12 @@ func (k *ServerKey) Public() *PublicKey { return k.public }
 // JWKS is the key set (RFC 7517) that publishes the keys: the one that clients
 // shall take first. An older one stays in use without being published.
 func JWKS(keys ...*ServerKey) []byte {
-	type entry struct {
-		jwk
-		Kid string `json:"kid"`
-		Use string `json:"use"`
+	list := make([]jose.Key, len(keys))
+	for i, k := range keys {
+		list[i] = jose.NewPoint(k.public.key.Bytes())
+		list[i].ID, list[i].Use = k.ID(), "enc"
 	}
-	set := struct {
-		Keys []entry `json:"keys"`
-	}{[]entry{}}
-	for _, k := range keys {
-		set.Keys = append(set.Keys, entry{k.public.jwk(), k.ID(), "enc"})
-	}
-	b, err := json.Marshal(set)
-	if err != nil { // strings
-		panic(err)
-	}
-	return b
+	return jose.MarshalKeys(list...)
 }
 
 // Agree returns the keys that the server shares with the client in a session.

@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -196,12 +197,12 @@ func TestLimits(t *testing.T) {
 // The headers that are read, and those that are not.
 func TestHeaders(t *testing.T) {
 	p := newPair(t)
-	good, err := b64.DecodeString(parts(p.request(t, ""))[0])
+	good, err := base64.RawURLEncoding.DecodeString(parts(p.request(t, ""))[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	read := func(header string) error {
-		_, err := Read(strings.NewReader(b64.EncodeToString([]byte(header)) + "."))
+		_, err := Read(strings.NewReader(base64.RawURLEncoding.EncodeToString([]byte(header)) + "."))
 		return err
 	}
 	if err := read(string(good)); err != nil {
@@ -254,7 +255,7 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	// Points that are not on the curve give keys away (RFC 8725 §3.4).
-	off := `{"kty":"EC","crv":"P-256","x":"` + b64.EncodeToString(make([]byte, 32)) + `","y":"` + b64.EncodeToString(append(make([]byte, 31), 1)) + `"}`
+	off := `{"kty":"EC","crv":"P-256","x":"` + base64.RawURLEncoding.EncodeToString(make([]byte, 32)) + `","y":"` + base64.RawURLEncoding.EncodeToString(append(make([]byte, 31), 1)) + `"}`
 	if _, err := ParsePublicKey([]byte(off)); err == nil {
 		t.Error("a point off the curve was taken")
 	}
@@ -299,7 +300,7 @@ func TestAgreesWithGoJose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum, err := (&jose.JSONWebKey{Key: pub}).Thumbprint(crypto.SHA256); err != nil || b64.EncodeToString(sum) != p.client.ID() {
+	if sum, err := (&jose.JSONWebKey{Key: pub}).Thumbprint(crypto.SHA256); err != nil || base64.RawURLEncoding.EncodeToString(sum) != p.client.ID() {
 		t.Errorf("thumbprint %x, %v; ours is %s", sum, err, p.client.ID())
 	}
 }

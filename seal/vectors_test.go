@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ecdh"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -89,8 +90,8 @@ func makeVectors(t *testing.T) vectors {
 	client := newClient(fixedKey(t, "client"), nil)
 	v := vectors{
 		Description: "Encrypted bodies (docs/encryption.md): keys that are agreed on, messages, and answers that a client must refuse. Keys, nonces and contents are in hex. The header is the JSON whose base64url is the first part of the message.",
-		Server:      vectorKey{b64.EncodeToString(server.private.Bytes()), server.public, server.ID()},
-		Client:      vectorKey{b64.EncodeToString(client.private.Bytes()), client.public, client.ID()},
+		Server:      vectorKey{base64.RawURLEncoding.EncodeToString(server.private.Bytes()), server.public, server.ID()},
+		Client:      vectorKey{base64.RawURLEncoding.EncodeToString(client.private.Bytes()), client.public, client.ID()},
 		JWKS:        JWKS(server),
 	}
 	secret, err := server.private.ECDH(client.public.key)
@@ -160,7 +161,7 @@ func makeVectors(t *testing.T) vectors {
 		if changed == v.Answers[0].Header {
 			t.Fatalf("%s is not in the header", old)
 		}
-		return strings.Join([]string{b64.EncodeToString([]byte(changed)), "", p[2], p[3], p[4]}, ".")
+		return strings.Join([]string{base64.RawURLEncoding.EncodeToString([]byte(changed)), "", p[2], p[3], p[4]}, ".")
 	}
 	refuse("the header changed", 201, "decrypt", header(`"seq":1`, `"seq":9`))
 	refuse("alg none", 201, "algorithm", header(`"alg":"dir"`, `"alg":"none"`))

@@ -5,18 +5,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tacet-dev/tacet/wire/jose"
 )
 
 // parseClaims reads the claims set of an access token whose signature is good
 // (RFC 9068 §2.2) and checks what does not change with time.
-func (v *Verifier) parseClaims(c *compact) (*Token, error) {
-	payload, err := b64.DecodeString(c.payload)
-	if err != nil {
+func (v *Verifier) parseClaims(c *jose.JWS) (*Token, error) {
+	t := &Token{kid: c.KeyID, by: v}
+	if payload, ok := c.Payload(); !ok || !jose.Members(payload, t.claim) {
 		return nil, ErrMalformed
-	}
-	t := &Token{kid: c.kid, by: v}
-	if err := members(payload, t.claim); err != nil {
-		return nil, err
 	}
 	switch {
 	case t.subject == "", t.client == "", t.id == "", t.session == "", t.issuedAt.IsZero(), t.expiresAt.IsZero():
@@ -30,71 +28,59 @@ func (v *Verifier) parseClaims(c *compact) (*Token, error) {
 }
 
 // claim takes in one claim; claims that it does not know are left alone.
-func (t *Token) claim(name, value string) (err error) {
-	ok := true
+func (t *Token) claim(name, value string) (ok bool) {
+	ok = true
 	switch name {
 	case "iss":
-		t.issuer, ok = stringValue(value)
+		t.issuer, ok = jose.String(value)
 	case "sub":
-		t.subject, ok = stringValue(value)
+		t.subject, ok = jose.String(value)
 	case "jti":
-		t.id, ok = stringValue(value)
+		t.id, ok = jose.String(value)
 	case "client_id":
-		t.client, ok = stringValue(value)
+		t.client, ok = jose.String(value)
 	case "sid":
-		t.session, ok = stringValue(value)
+		t.session, ok = jose.String(value)
 	case "aud": // one string or several (RFC 7519 §4.1.3)
-		if t.audience, ok = stringsValue(value); !ok {
+		if t.audience, ok = jose.Strings(value); !ok {
 			var one string
-			one, ok = stringValue(value)
+			one, ok = jose.String(value)
 			t.audience = []string{one}
 		}
 	case "exp":
-		t.expiresAt, ok = dateValue(value)
+		t.expiresAt, ok = jose.Date(value)
 	case "iat":
-		t.issuedAt, ok = dateValue(value)
+		t.issuedAt, ok = jose.Date(value)
 	case "nbf":
-		t.notBefore, ok = dateValue(value)
+		t.notBefore, ok = jose.Date(value)
 	case "roles":
-		t.roles, ok = stringsValue(value)
+		t.roles, ok = jose.Strings(value)
 	case "scope":
 		var scope string
-		scope, ok = stringValue(value)
+		scope, ok = jose.String(value)
 		t.permissions = strings.Fields(scope)
 	case "cnf":
 		// A confirmation that is not understood must not make a bearer token of it.
 		return t.confirmation(value)
 	case "enc_jkt":
-		t.encryptionKey, ok = stringValue(value)
+		t.encryptionKey, ok = jose.String(value)
 		ok = ok && t.encryptionKey != ""
 	case "chain":
-		t.chain, _ = stringValue(value) // of other issuers, it may be anything
+		t.chain, _ = jose.String(value) // of other issuers, it may be anything
 	case "grants_version":
+		var err error
 		t.grantsVersion, err = strconv.ParseInt(value, 10, 64)
 		ok = err == nil && t.grantsVersion >= 0
 	}
-	if !ok {
-		return ErrMalformed
-	}
-	return nil
+	return ok
 }
 
 // confirmation takes in cnf (RFC 7800 §3.1), of which jkt is known.
-func (t *Token) confirmation(value string) error {
-	err := members([]byte(value), func(name, value string) error {
-		var ok bool
-		if name != "jkt" {
-			return ErrMalformed
-		}
-		if t.proofKey, ok = stringValue(value); !ok {
-			return ErrMalformed
-		}
-		return nil
-	})
-	if err != nil || t.proofKey == "" {
-		return ErrMalformed
-	}
-	return nil
+func (t *Token) confirmation(value string) bool {
+	return jose.Members([]byte(value), func(name, value string) (ok bool) {
+		t.proofKey, ok = jose.String(value)
+		return ok && name == "jkt"
+	}) && t.proofKey != ""
 }
 
 // checkTimes applies exp, iat and nbf.

@@ -3,13 +3,12 @@ package verify
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/tacet-dev/tacet/wire/jose"
 )
 
 // Keys finds the issuer's public keys.
@@ -41,27 +40,12 @@ func (k StaticKeys) Key(_ context.Context, kid string) (crypto.PublicKey, error)
 // maxKeys bounds the entries of a key set, used or not.
 const maxKeys = 100
 
-// jwk are the members of a JWK that matter here (RFC 7517 §4, RFC 7518 §6.2,
-// RFC 8037 §2).
-type jwk struct {
-	Kty    string          `json:"kty"`
-	Crv    string          `json:"crv"`
-	Kid    string          `json:"kid"`
-	Use    string          `json:"use"`
-	Alg    string          `json:"alg"`
-	KeyOps []string        `json:"key_ops"`
-	X      string          `json:"x"`
-	Y      string          `json:"y"`
-	D      json.RawMessage `json:"d"`
-	K      json.RawMessage `json:"k"`
-}
-
 // ParseJWKS reads a JWK Set (RFC 7517 §5). Keys of other kinds or for other uses
 // are left out. A set is refused as a whole if it holds no usable key, two keys of
 // one id, a broken key, or secrets, which means that the issuer is misconfigured.
 func ParseJWKS(data []byte) (StaticKeys, error) {
 	var set struct {
-		Keys []jwk `json:"keys"`
+		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(data, &set); err != nil {
 		return nil, fmt.Errorf("verify: the key set is not a JWK Set: %w", err)
@@ -70,21 +54,24 @@ func ParseJWKS(data []byte) (StaticKeys, error) {
 		return nil, fmt.Errorf("verify: the key set holds %d keys, more than %d", len(set.Keys), maxKeys)
 	}
 	keys := StaticKeys{}
-	for i, k := range set.Keys {
-		if len(k.D) > 0 || len(k.K) > 0 {
+	for i, raw := range set.Keys {
+		k, err := jose.ParseKey(raw)
+		var key crypto.PublicKey
+		if err == nil {
+			key, err = verificationKey(&k)
+		}
+		switch {
+		case errors.Is(err, jose.ErrSecret):
 			return nil, fmt.Errorf("verify: key %d of the key set contains a secret: withdraw that key at the issuer", i+1)
-		}
-		key, err := k.public()
-		if err != nil {
-			return nil, fmt.Errorf("verify: key %d (kid %.40q) of the key set: %w", i+1, k.Kid, err)
-		}
-		if key == nil {
+		case err != nil:
+			return nil, fmt.Errorf("verify: key %d (kid %.40q) of the key set %w", i+1, k.ID, err)
+		case key == nil:
 			continue
 		}
-		if _, twice := keys[k.Kid]; twice {
-			return nil, fmt.Errorf("verify: the key set holds two keys with kid %.40q", k.Kid)
+		if _, twice := keys[k.ID]; twice {
+			return nil, fmt.Errorf("verify: the key set holds two keys with kid %.40q", k.ID)
 		}
-		keys[k.Kid] = key
+		keys[k.ID] = key
 	}
 	if len(keys) == 0 {
 		return nil, errors.New("verify: the key set holds no EdDSA or ES256 key with a kid")
@@ -92,25 +79,21 @@ func ParseJWKS(data []byte) (StaticKeys, error) {
 	return keys, nil
 }
 
-// public returns the key, or nil if it is not for verifying EdDSA or ES256.
-func (k *jwk) public() (crypto.PublicKey, error) {
-	if k.Kid == "" || k.Use != "" && k.Use != "sig" || len(k.KeyOps) > 0 && !slices.Contains(k.KeyOps, "verify") {
+// verificationKey returns the key, or nil if it is not for verifying EdDSA or
+// ES256. The error is jose.ErrKey.
+func verificationKey(k *jose.Key) (crypto.PublicKey, error) {
+	if k.ID == "" || k.Use != "" && k.Use != "sig" || len(k.Operations) > 0 && !slices.Contains(k.Operations, "verify") {
 		return nil, nil
 	}
+	key, err := k.Public()
+	algorithm := jose.AlgorithmOf(key)
 	switch {
-	case k.Kty == "OKP" && k.Crv == "Ed25519" && (k.Alg == "" || k.Alg == algEdDSA || k.Alg == "Ed25519"): // RFC 9864 §2.2
-		x, err := b64.DecodeString(k.X)
-		if err != nil || len(x) != ed25519.PublicKeySize {
-			return nil, errors.New("x is not an Ed25519 public key")
-		}
-		return ed25519.PublicKey(x), nil
-	case k.Kty == "EC" && k.Crv == "P-256" && (k.Alg == "" || k.Alg == algES256):
-		x, errX := b64.DecodeString(k.X)
-		y, errY := b64.DecodeString(k.Y)
-		if errX != nil || errY != nil || len(x) != 32 || len(y) != 32 {
-			return nil, errors.New("x and y are not coordinates on P-256")
-		}
-		return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
+	case errors.Is(err, jose.ErrKind):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case k.Algorithm == "", k.Algorithm == algorithm, k.Algorithm == jose.Ed25519 && algorithm == jose.EdDSA:
+		return key, nil
 	}
 	return nil, nil
 }

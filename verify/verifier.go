@@ -188,11 +188,11 @@ func (v *Verifier) authentic(ctx context.Context, raw string) (*Token, crypto.Pu
 	if err != nil {
 		return nil, nil, err
 	}
-	key, err := v.keys.Key(ctx, c.kid)
+	key, err := v.keys.Key(ctx, c.KeyID)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := c.verify(key); err != nil {
+	if err := checkSignature(&c, key); err != nil {
 		return nil, nil, err
 	}
 	t, err := v.parseClaims(&c)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
+	"github.com/tacet-dev/tacet/wire/jose"
 )
 
 // peek reads a refresh token without authenticating it (the layout is that of
@@ -58,15 +59,7 @@ func clearsCookie(cookies []*http.Cookie) bool {
 // or that this process has just made.
 func claims(accessToken string) (wire.AccessClaims, bool) {
 	var c wire.AccessClaims
-	parts := strings.Split(accessToken, ".")
-	if len(parts) != 3 {
-		return c, false
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(payload, &c) != nil {
-		return c, false
-	}
-	return c, true
+	return c, json.Unmarshal(jose.UnverifiedPayload(accessToken), &c) == nil
 }
 
 // bearer is the token of an Authorization header (RFC 6750 §2.1), or empty.

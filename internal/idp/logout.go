@@ -3,7 +3,6 @@ package idp
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
+	"github.com/tacet-dev/tacet/wire/jose"
 )
 
 // logoutTypes are the typ of a logout token. Back-Channel Logout 1.0 §2.4
@@ -34,8 +34,8 @@ func (s *Service) Logout(ctx context.Context, id, raw string) (ended int, err er
 	if raw == "" || len(raw) > maxLogoutToken {
 		return 0, invalid("the logout token is missing or too long")
 	}
-	if !slices.Contains(logoutTypes, typeOf(raw)) {
-		return 0, invalid("the JWT is of another type (typ) than a logout token")
+	if j, ok := jose.ParseJWS(raw); !ok || !slices.Contains(logoutTypes, strings.ToLower(j.Type)) {
+		return 0, invalid("the logout token is no JWT, or one of another type (typ)")
 	}
 	k, err := p.discover(ctx)
 	if err != nil {
@@ -78,17 +78,6 @@ func (s *Service) Logout(ctx context.Context, id, raw string) (ended int, err er
 	}
 	s.Logger.Info("signed out by the provider", "provider", p.ID, "sessions", ended)
 	return ended, nil
-}
-
-// typeOf is the typ of a JWS, in lower case (RFC 7515 §4.1.9); "" without one.
-func typeOf(raw string) string {
-	head, _, _ := strings.Cut(raw, ".")
-	b, _ := base64.RawURLEncoding.DecodeString(head)
-	var h struct {
-		Type string `json:"typ"`
-	}
-	_ = json.Unmarshal(b, &h) // what is not JSON fails as a JWS
-	return strings.ToLower(h.Type)
 }
 
 func isObject(raw json.RawMessage) bool {

@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/tacet-dev/tacet/seal"
+	"github.com/tacet-dev/tacet/wire/jose"
 )
 
 // sealer is a key for encrypted bodies.
 type sealer struct {
-	meta   Key
-	key    *seal.ServerKey
-	public *ecdsa.PublicKey
+	meta Key
+	key  *seal.ServerKey
+	jwk  jose.Key
 }
 
 func newSealer(k Key, pkcs8 []byte) (sealer, error) {
@@ -35,7 +34,12 @@ func newSealer(k Key, pkcs8 []byte) (sealer, error) {
 		return sealer{}, err
 	}
 	key, err := seal.NewServerKey(private)
-	return sealer{k, key, &ec.PublicKey}, err
+	if err != nil {
+		return sealer{}, err
+	}
+	jwk := jose.NewPoint(private.PublicKey().Bytes())
+	jwk.ID, jwk.Use = key.ID(), "enc"
+	return sealer{k, key, jwk}, nil
 }
 
 // EncryptionKey finds a key for encrypted bodies by its kid, or returns nil.
@@ -53,7 +57,7 @@ func (r *Ring) EncryptionKey(kid string) *seal.ServerKey {
 // That is the oldest that is not retired, which every node knows; the next one
 // takes over when it retires. It has no alg: what is agreed with it is derived
 // otherwise than under ECDH-ES.
-func (s *snapshot) published() []jose.JSONWebKey {
+func (s *snapshot) published() []jose.Key {
 	var live []sealer
 	for _, e := range s.sealers {
 		if e.meta.RetiredAt.IsZero() {
@@ -61,9 +65,9 @@ func (s *snapshot) published() []jose.JSONWebKey {
 		}
 	}
 	slices.SortFunc(live, func(a, b sealer) int { return a.meta.ActiveAt.Compare(b.meta.ActiveAt) })
-	var out []jose.JSONWebKey
+	var out []jose.Key
 	for _, e := range live {
-		out = append(out, jose.JSONWebKey{Key: e.public, KeyID: e.key.ID(), Use: "enc"})
+		out = append(out, e.jwk)
 	}
 	return out
 }

@@ -75,7 +75,7 @@ type PublicKey struct {
 func (r *Ring) PublicKeys() []PublicKey {
 	var out []PublicKey
 	for _, s := range r.view.Load().signers {
-		out = append(out, PublicKey{s.kid, s.meta.Algorithm, s.public})
+		out = append(out, PublicKey{s.kid, s.meta.Algorithm, s.key.Public()})
 	}
 	return out
 }

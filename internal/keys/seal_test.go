@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
@@ -35,7 +36,7 @@ func TestStoredSecretsAreSealed(t *testing.T) {
 	r := open(t, config(t, s, newClock()))
 	secret := r.MAC().Secret
 	for _, k := range s.ring {
-		if bytes.Contains(k.Sealed, secret[:]) || bytes.Contains(k.Sealed, r.view.Load().signers[0].ed.Seed()) {
+		if bytes.Contains(k.Sealed, secret[:]) || bytes.Contains(k.Sealed, r.view.Load().signers[0].key.(ed25519.PrivateKey).Seed()) {
 			t.Errorf("key %d is stored in clear", k.ID)
 		}
 	}

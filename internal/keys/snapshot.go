@@ -6,16 +6,14 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/wire"
+	"github.com/tacet-dev/tacet/wire/jose"
 )
 
 // snapshot is one view of the ring with its secrets in clear. It never changes:
@@ -38,10 +36,9 @@ type mac struct {
 type signer struct {
 	meta   Key
 	kid    string
-	header string // encoded JOSE header and the dot behind it
-	public crypto.PublicKey
-	ed     ed25519.PrivateKey // one of these two
-	ec     *ecdsa.PrivateKey
+	header string // of access tokens, encoded once
+	key    crypto.Signer
+	jwk    jose.Key
 }
 
 // newSecret makes the secret of a key that Plan announced, in the form that is
@@ -84,14 +81,12 @@ func newSnapshot(ring []Key, version int64, m *Master) (*snapshot, error) {
 	case foreign > 0:
 		return nil, fmt.Errorf("keys: %d of %d stored keys cannot be opened, the others can: the stored ring is damaged; restore it from a backup", foreign, len(ring))
 	}
-	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	var set []jose.Key
 	for _, k := range s.signers {
-		set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.public, KeyID: k.kid, Algorithm: k.meta.Algorithm, Use: "sig"})
+		set = append(set, k.jwk)
 	}
-	set.Keys = append(set.Keys, s.published()...)
-	var err error
-	s.jwks, err = json.Marshal(set)
-	return s, err
+	s.jwks = jose.MarshalKeys(append(set, s.published()...)...)
+	return s, nil
 }
 
 func (s *snapshot) add(k Key, m *Master) error {
@@ -131,35 +126,22 @@ func newSigner(k Key, pkcs8 []byte) (signer, error) {
 	if err != nil {
 		return signer{}, err
 	}
-	e := signer{meta: k}
-	switch p := priv.(type) {
-	case ed25519.PrivateKey:
-		e.ed, e.public = p, p.Public()
-		err = wantAlgorithm(k, EdDSA)
-	case *ecdsa.PrivateKey:
-		e.ec, e.public = p, p.Public()
-		err = wantAlgorithm(k, ES256)
-		if err == nil && p.Curve != elliptic.P256() {
-			err = fmt.Errorf("%s needs the curve P-256", ES256)
-		}
-	default:
-		err = fmt.Errorf("unknown kind of private key %T", priv)
+	key, ok := priv.(crypto.Signer)
+	if !ok {
+		return signer{}, fmt.Errorf("unknown kind of private key %T", priv)
 	}
-	if err != nil {
+	e := signer{meta: k, key: key}
+	if e.jwk, err = jose.NewKey(key.Public()); err != nil {
+		return signer{}, fmt.Errorf("the key %w", err)
+	}
+	if err := wantAlgorithm(k, jose.AlgorithmOf(key.Public())); err != nil {
 		return signer{}, err
 	}
 	// The key's thumbprint as its name (RFC 7638): another key never has the
 	// same one, also not after a store was restored and ids came again.
-	thumb, err := (&jose.JSONWebKey{Key: e.public}).Thumbprint(crypto.SHA256)
-	if err != nil {
-		return signer{}, err
-	}
-	e.kid = base64.RawURLEncoding.EncodeToString(thumb)
-	header, err := json.Marshal(joseHeader{Algorithm: k.Algorithm, KeyID: e.kid, Type: accessTokenType})
-	if err != nil {
-		return signer{}, err
-	}
-	e.header = base64.RawURLEncoding.EncodeToString(header) + "."
+	e.kid = e.jwk.Thumbprint()
+	e.jwk.ID, e.jwk.Use, e.jwk.Algorithm = e.kid, "sig", k.Algorithm
+	e.header = e.headerOf(wire.AccessTokenType)
 	return e, nil
 }
 

@@ -1,8 +1,9 @@
-package verify
+package jose
 
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,50 +14,47 @@ import (
 // of duplicates, so that two readers of one token could see two different
 // claims sets (RFC 8725 §2.4), and it costs twice as much.
 
-// maxMembers bounds the members of a header or claims set.
+// maxMembers bounds the members of an object.
 const maxMembers = 64
 
-// members calls f for each member of the JSON object in data, with the value as
-// it is written. Names are compared exactly after unescaping; a name that comes
-// twice is ErrMalformed, as is anything that is not one object in UTF-8.
-func members(data []byte, f func(name, value string) error) error {
+// Members calls f for each member of the JSON object in data, with the value as it
+// is written (see [String], [Strings] and [Date]), as long as f returns true. It
+// reports whether f took all of them. Names are compared exactly after unescaping;
+// an object with a name twice or more than 64 members is refused, as is anything
+// that is not one object in UTF-8.
+func Members(data []byte, f func(name, value string) bool) bool {
 	if !utf8.Valid(data) || !json.Valid(data) {
-		return ErrMalformed
+		return false
 	}
 	s := strings.TrimRight(string(data), " \t\r\n")
 	i := skipSpace(s, 0)
 	if s[i] != '{' {
-		return ErrMalformed
+		return false
 	}
 	// From here on the text is known to be valid, so walking needs no checks.
 	var seen [maxMembers]string
 	for n := 0; ; n++ {
 		i = skipSpace(s, i+1) // after '{' or ','
 		if s[i] == '}' {
-			return nil
+			return true
 		}
 		if n == maxMembers {
-			return ErrMalformed
+			return false
 		}
 		end := endOfString(s, i)
-		name, ok := stringValue(s[i:end])
-		if !ok {
-			return ErrMalformed
-		}
-		for _, other := range seen[:n] {
-			if other == name {
-				return ErrMalformed
-			}
+		name, ok := String(s[i:end])
+		if !ok || slices.Contains(seen[:n], name) {
+			return false
 		}
 		seen[n] = name
 		i = skipSpace(s, end) + 1 // after ':'
 		i = skipSpace(s, i)
 		end = endOfValue(s, i)
-		if err := f(name, s[i:end]); err != nil {
-			return err
+		if !f(name, s[i:end]) {
+			return false
 		}
 		if i = skipSpace(s, end); s[i] == '}' {
-			return nil
+			return true
 		}
 	}
 }
@@ -106,8 +104,8 @@ func endOfValue(s string, i int) int {
 	}
 }
 
-// stringValue decodes a JSON string.
-func stringValue(v string) (string, bool) {
+// String decodes a JSON string; false: it is another value.
+func String(v string) (string, bool) {
 	if v[0] != '"' {
 		return "", false
 	}
@@ -119,8 +117,8 @@ func stringValue(v string) (string, bool) {
 	return s, err == nil
 }
 
-// stringsValue decodes an array of strings.
-func stringsValue(v string) ([]string, bool) {
+// Strings decodes an array of strings; false: it is another value.
+func Strings(v string) ([]string, bool) {
 	if v[0] != '[' {
 		return nil, false
 	}
@@ -131,7 +129,7 @@ func stringsValue(v string) ([]string, bool) {
 			return nil, false
 		}
 		end := endOfString(v, i)
-		s, ok := stringValue(v[i:end])
+		s, ok := String(v[i:end])
 		if !ok {
 			return nil, false
 		}
@@ -147,8 +145,8 @@ func stringsValue(v string) ([]string, bool) {
 // milliseconds, which would make a token live for ever.
 const maxDate = 253402300799
 
-// dateValue decodes a NumericDate (RFC 7519 §2); fractions are cut off.
-func dateValue(v string) (time.Time, bool) {
+// Date decodes a NumericDate (RFC 7519 §2); fractions are cut off.
+func Date(v string) (time.Time, bool) {
 	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil {
 		f, err := strconv.ParseFloat(v, 64)
