@@ -459,7 +459,9 @@ func TestAnAnswerWithoutRefreshTokenKeepsTheStoredOne(t *testing.T) {
 }
 
 func refreshToken(t *testing.T, record []byte) string {
-	var r wire.RefreshRequest
+	var r struct {
+		RefreshToken string `json:"refresh_token"`
+	}
 	must(t, json.Unmarshal(record, &r))
 	if r.RefreshToken == "" {
 		t.Fatal("no refresh token in the record")
