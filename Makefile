@@ -14,7 +14,7 @@ build: ## the program, as ./tacet
 	CGO_ENABLED=0 $(GO) build -trimpath -o tacet ./cmd/tacet
 
 test: ## everything, in the order in which failures are cheapest
-	@scripts/need go node gcc chromium nginx gunicorn systemd-analyze postgres pgbouncer
+	@scripts/need go node gcc chromium nginx gunicorn systemd-analyze postgres pgbouncer javac python3
 	$(MAKE) -j2 --output-sync=target lint test-sdk test-demo
 	$(MAKE) test-race
 	$(MAKE) test-bench test-examples
@@ -38,6 +38,7 @@ test-bench: ## the benchmark's own tests; no figures
 	cd bench && $(GO) vet ./... && $(GO) test ./...
 
 test-examples: ## the examples, each against a real server
+	@scripts/need go node javac python3
 	cd examples && $(GO) vet ./... && $(GO) test ./...
 
 SEEDS ?= 20

@@ -243,7 +243,7 @@ func (s *Server) Close() error { return s.app.Close() }
 // own adapts a Users to what sessions want.
 type own struct{ users Users }
 
-func (o own) Authenticate(ctx context.Context, username, password string) (string, error) {
+func (o own) Authenticate(ctx context.Context, username, password string, _ session.Contact) (string, error) {
 	u, err := o.users.Authenticate(ctx, username, password)
 	return u.ID, err
 }

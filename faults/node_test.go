@@ -84,7 +84,7 @@ func runNode(file string) error {
 // password.
 type people struct{}
 
-func (people) Authenticate(_ context.Context, name, password string) (string, error) {
+func (people) Authenticate(_ context.Context, name, password string, _ session.Contact) (string, error) {
 	if !strings.HasPrefix(name, "u") || name != password {
 		return "", session.ErrInvalidCredentials
 	}

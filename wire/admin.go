@@ -7,6 +7,10 @@ const (
 	PathAdminRoles    = "/admin/roles"    // GET, POST; /{role}: GET, PUT, PATCH, DELETE
 	PathAdminSessions = "/admin/sessions" // GET; /{id}: DELETE
 	PathAdminKeys     = "/admin/keys"     // GET; /rotate: POST
+
+	// PathGrantsChanged is POST, below PathAdminUsers + "/{id}": the system that
+	// keeps the users (--users-url) says [GrantsChange] with the shared secret.
+	PathGrantsChanged = "/grants-changed"
 )
 
 // Permissions of administration. "admin:*" covers all of them. To write users is

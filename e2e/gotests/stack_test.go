@@ -96,7 +96,7 @@ type people interface {
 // alice is a directory of one.
 type alice struct{}
 
-func (alice) Authenticate(_ context.Context, name, pass string) (string, error) {
+func (alice) Authenticate(_ context.Context, name, pass string, _ session.Contact) (string, error) {
 	if name != username || pass != password {
 		return "", session.ErrInvalidCredentials
 	}

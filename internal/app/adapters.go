@@ -17,7 +17,7 @@ import (
 type embedded struct{ *directory.Directory }
 
 // Authenticate is session.Authenticator.
-func (e embedded) Authenticate(ctx context.Context, name, password string) (string, error) {
+func (e embedded) Authenticate(ctx context.Context, name, password string, _ session.Contact) (string, error) {
 	u, err := e.Directory.Authenticate(ctx, name, password)
 	if errors.Is(err, directory.ErrInvalidCredentials) {
 		return "", session.ErrInvalidCredentials

@@ -20,6 +20,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/profiles"
+	"github.com/tacet-dev/tacet/internal/remoteusers"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/bounded"
 	"github.com/tacet-dev/tacet/internal/telemetry"
@@ -202,6 +203,9 @@ func (a *App) builders() []httpapi.Builder {
 	}
 	if a.Providers != nil {
 		list = append(list, idp.Wing(a.Providers))
+	}
+	if a.Config.users != nil {
+		list = append(list, remoteusers.Wing(a.Config.users, a.GrantsChanged))
 	}
 	return list
 }

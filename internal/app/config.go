@@ -18,6 +18,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/profiles"
+	"github.com/tacet-dev/tacet/internal/remoteusers"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -45,10 +46,11 @@ type Config struct {
 	DatabaseListenURLFile string `name:"database-listen-url-file" help:"File that holds database-listen-url." placeholder:"FILE" type:"path"`
 	InsecureHTTP          bool   `name:"insecure-http" help:"Allow plain http on hosts that are not loopback."`
 
-	Profiles   profiles.Settings   `embed:""`
-	Gateway    gateway.Settings    `embed:""`
-	Encryption encryption.Settings `embed:""`
-	Provider   idp.Flags           `embed:""` // of the command line; Go programs set Providers
+	Profiles    profiles.Settings    `embed:""`
+	Gateway     gateway.Settings     `embed:""`
+	Encryption  encryption.Settings  `embed:""`
+	RemoteUsers remoteusers.Settings `embed:""`
+	Provider    idp.Flags            `embed:""` // of the command line; Go programs set Providers
 
 	PublicURL string `kong:"-"`
 	DataDir   string `kong:"-"`
@@ -94,6 +96,7 @@ type Config struct {
 	proxies   []netip.Prefix
 	gateway   *gateway.Table // nil: no upstreams
 	profiles  *profiles.Set
+	users     *remoteusers.Users // nil: RemoteUsers is not set
 }
 
 // Defaults (wire.md §1).
@@ -127,7 +130,7 @@ func (c *Config) Normalize() error {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices(), c.checkDatabase(), c.checkProfiles())
+	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices(), c.checkDatabase(), c.checkProfiles(), c.checkUsers())
 	if err == nil {
 		def(&c.Audience, c.Issuer())
 		err = errors.Join(c.checkGateway(), c.checkProviders())

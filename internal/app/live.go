@@ -156,24 +156,38 @@ func (a *App) GrantsChanged(ctx context.Context, userID string, version int64) e
 	return nil
 }
 
-// minFeedToken is how many bytes a feed token has at least.
-const minFeedToken = 16
+// minSecret is how many bytes a secret between systems has at least.
+const minSecret = 16
 
 // feedToken is the secret of the feed, from the setting or its file; empty if
 // there is neither.
 func (c *Config) feedToken() (string, error) {
-	token, from := c.FeedToken, "feed-token"
-	if token == "" && c.FeedTokenFile != "" {
-		data, err := os.ReadFile(c.FeedTokenFile)
-		if err != nil {
-			return "", fmt.Errorf("feed-token-file can't be read: %w", err)
-		}
-		if token, from = strings.TrimSpace(string(data)), "feed-token-file "+c.FeedTokenFile; token == "" {
-			return "", fmt.Errorf("%s is empty: put a random text of at least %d characters in it", from, minFeedToken)
-		}
+	if c.FeedToken != "" {
+		return c.FeedToken, checkSecret("feed-token", c.FeedToken)
 	}
-	if token != "" && (len(token) < minFeedToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })) {
-		return "", fmt.Errorf("%s: must be at least %d printable ASCII characters without spaces, quotes and backslashes; make one with: openssl rand -hex 32", from, minFeedToken)
+	return secretFile("feed-token-file", c.FeedTokenFile)
+}
+
+// secretFile reads a secret that another system presents, or is presented; empty
+// if no file is named.
+func secretFile(setting, path string) (string, error) {
+	if path == "" {
+		return "", nil
 	}
-	return token, nil
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%s can't be read: %w", setting, err)
+	}
+	secret := strings.TrimSpace(string(data))
+	if secret == "" {
+		return "", fmt.Errorf("%s %s is empty: put a random text of at least %d characters in it", setting, path, minSecret)
+	}
+	return secret, checkSecret(setting+" "+path, secret)
+}
+
+func checkSecret(where, secret string) error {
+	if len(secret) < minSecret || strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return fmt.Errorf("%s: must be at least %d printable ASCII characters without spaces, quotes and backslashes; make one with: openssl rand -hex 32", where, minSecret)
+	}
+	return nil
 }

@@ -169,12 +169,12 @@ type boundedSignIns struct {
 }
 
 // Authenticate is session.Authenticator.
-func (b boundedSignIns) Authenticate(ctx context.Context, username, password string) (string, error) {
+func (b boundedSignIns) Authenticate(ctx context.Context, username, password string, from session.Contact) (string, error) {
 	if err := b.gate.Enter(ctx); err != nil {
 		return "", err
 	}
 	defer b.gate.Leave()
-	return b.Authenticator.Authenticate(ctx, username, password)
+	return b.Authenticator.Authenticate(ctx, username, password, from)
 }
 
 // state is telemetry.Metrics.Watch.

@@ -86,7 +86,7 @@ type slowPeople struct {
 	judging, peak atomic.Int64
 }
 
-func (p *slowPeople) Authenticate(ctx context.Context, name, password string) (string, error) {
+func (p *slowPeople) Authenticate(ctx context.Context, name, password string, _ session.Contact) (string, error) {
 	n := p.judging.Add(1)
 	defer p.judging.Add(-1)
 	for m := p.peak.Load(); n > m && !p.peak.CompareAndSwap(m, n); m = p.peak.Load() {

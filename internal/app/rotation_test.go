@@ -137,7 +137,7 @@ func (c *cluster) renew(h *holder, node *App) bool {
 // for months.
 type anyone struct{}
 
-func (anyone) Authenticate(context.Context, string, string) (string, error) {
+func (anyone) Authenticate(context.Context, string, string, session.Contact) (string, error) {
 	return "", session.ErrInvalidCredentials
 }
 func (anyone) User(_ context.Context, id string) (u session.User, _ error) { u.ID = id; return u, nil }

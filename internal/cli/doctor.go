@@ -185,6 +185,12 @@ func checkSpace(dir string) finding {
 }
 
 func checkUsers(e *env, a *app.App) finding {
+	if elsewhere := a.Config.UsersElsewhere(); elsewhere != nil {
+		if err := elsewhere.Probe(e.ctx); err != nil {
+			return finding{"users", statusFail, err.Error(), "while that system can't be asked, nobody signs in and no session is renewed: compare users-url and users-secret-file with what it expects"}
+		}
+		return finding{"users", statusOK, a.Config.RemoteUsers.UsersURL + " answers", ""}
+	}
 	list, err := a.Directory.List(e.ctx, "", 1)
 	switch {
 	case err != nil:

@@ -42,9 +42,14 @@ var (
 )
 
 // readGuide takes the guide apart; ports are replaced by free ones.
-func readGuide(t *testing.T, ports *strings.Replacer) (steps []step) {
+func readGuide(t *testing.T, ports *strings.Replacer) []step {
 	t.Helper()
-	data, err := os.ReadFile(guideFile)
+	return readSteps(t, guideFile, ports)
+}
+
+func readSteps(t *testing.T, file string, ports *strings.Replacer) (steps []step) {
+	t.Helper()
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,22 +318,28 @@ func pidsOf(dir string) (pids []string) {
 // variables of PostgreSQL.
 func guideEnv(t *testing.T, cluster *pgtest.Cluster) []string {
 	t.Helper()
-	bin := t.TempDir()
-	program, err := filepath.Abs(os.Args[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := "#!/bin/sh\nunset TACET_DEEP TACET_SOAK\n" + asProgram + "=1 exec '" + program + "' \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(bin, "tacet"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	path := []string{bin, os.Getenv("PATH"), "/usr/sbin"}
+	path := []string{programDir(t), os.Getenv("PATH"), "/usr/sbin"}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	host, port, err := net.SplitHostPort(cluster.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return []string{"PATH=" + strings.Join(append(path, found...), ":"), "PGHOST=" + host, "PGPORT=" + port, "PGUSER=tacet", "PGDATABASE=postgres"}
+}
+
+// programDir is a directory with the program tacet in it.
+func programDir(t *testing.T) string {
+	t.Helper()
+	bin := t.TempDir()
+	program, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\nunset TACET_DEEP TACET_SOAK TACET_URL\n" + asProgram + "=1 exec '" + program + "' \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "tacet"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return bin
 }
 
 // What the guide shows of Prometheus is not run, but it is right.

@@ -25,6 +25,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/oauth"
+	"github.com/tacet-dev/tacet/internal/remoteusers"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -259,7 +260,7 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 		}
 	}
 	routes, err := httpapi.RouteNames(httpapi.Config{BasePath: wire.DefaultBasePath, FeedToken: "a secret of the feed"},
-		accounts.Wing(&accounts.Accounts{}, nil), oauth.Wing(&oauth.Server{}), idp.Wing(&idp.Service{}), encryption.Wing(nil))
+		accounts.Wing(&accounts.Accounts{}, nil), oauth.Wing(&oauth.Server{}), idp.Wing(&idp.Service{}), encryption.Wing(nil), remoteusers.Wing(nil, nil))
 	if err != nil {
 		t.Fatal(err)
 	}

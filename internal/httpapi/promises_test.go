@@ -68,6 +68,9 @@ func (o *office) operations() (all []operation) {
 			id = rotation.SessionID{1}.String()
 		}
 		for method, op := range item.Operations() {
+			if op.OperationID == "grantsChanged" {
+				continue // it is there where these users are not: users_test.go
+			}
 			c := operation{Operation: op, method: method, path: strings.NewReplacer("{id}", id, "{role}", "clerk").Replace(path)}
 			if op.RequestBody != nil {
 				if mt := op.RequestBody.Value.Content.Get("application/json"); mt != nil && mt.Example != nil {

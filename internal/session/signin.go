@@ -26,8 +26,8 @@ func (t *Throttled) Error() string {
 // Authenticator proves who somebody is.
 type Authenticator interface {
 	// Authenticate returns the id of the user, ErrInvalidCredentials, or
-	// another error for an outage.
-	Authenticate(ctx context.Context, username, password string) (userID string, err error)
+	// another error for an outage. from is where the attempt comes from.
+	Authenticate(ctx context.Context, username, password string, from Contact) (userID string, err error)
 }
 
 // Throttle slows down those who guess. Every attempt that Allow lets through
@@ -135,7 +135,7 @@ func (s *Service) Authenticate(ctx context.Context, username, password string, c
 		s.cfg.Logger.Warn("sign-in throttled", "address", c.Address.String(), "retry_after", wait.String())
 		return "", &Throttled{wait}
 	}
-	userID, err = s.cfg.Authenticator.Authenticate(ctx, username, password)
+	userID, err = s.cfg.Authenticator.Authenticate(ctx, username, password, c)
 	switch {
 	case errors.Is(err, ErrInvalidCredentials):
 		s.cfg.Throttle.Failed(username, c.Address)

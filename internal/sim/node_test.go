@@ -145,7 +145,7 @@ func (d inTurn) Grants(ctx context.Context, id string) (session.User, error) {
 // passwords lets everybody in whose password is their name.
 type passwords struct{ w *world }
 
-func (p passwords) Authenticate(_ context.Context, name, password string) (string, error) {
+func (p passwords) Authenticate(_ context.Context, name, password string, _ session.Contact) (string, error) {
 	if name != password {
 		return "", session.ErrInvalidCredentials
 	}
