@@ -94,6 +94,7 @@ var packages = map[string]pkg{
 	"client/oauth2source": {face, "an x/oauth2 token source", []string{"client"}},
 
 	"client/internal/fakeauth":         {proof, "a server for the client's tests", []string{"rotation", "wire"}},
+	"internal/apptest":                 {proof, "the whole server for tests, with users, a clock and a log", []string{"internal/app", "internal/session", "internal/store/sqlite/sqlitetest"}},
 	"internal/idp/idptest":             {proof, "an identity provider with 36 defects", nil},
 	"internal/store/storetest":         {proof, "the contract of all stores as a suite, with a reference store in memory", []string{"internal/directory", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
 	"internal/store/sqlite/sqlitetest": {proof, "empty databases", []string{"internal/store/sqlite"}},

@@ -27,7 +27,7 @@ func newOffice(t *testing.T, change ...func(*app.Config)) *office {
 	t.Helper()
 	embedded := func(c *app.Config) { c.Directory, c.Authenticator = nil, nil }
 	o := &office{newHarness(t, append(change, embedded)...), map[string]string{}}
-	d := o.app.Directory
+	d := o.App.Directory
 	for name, permissions := range map[string][]string{
 		"root": {"admin:*"}, "desk": {"admin:users:*", "admin:sessions:*", "admin:roles:read", "orders:read"}, "clerk": {"orders:read"},
 	} {
@@ -145,7 +145,7 @@ func TestAdminListsInPages(t *testing.T) {
 	}
 
 	for range 4 {
-		o.clock.advance(time.Second)
+		o.Clock.Advance(time.Second)
 		o.signIn("carol")
 	}
 	var ids []string
@@ -266,7 +266,7 @@ func TestAdminEndsSessions(t *testing.T) {
 	for _, r := range []wire.TokenResponse{two, three} {
 		o.refreshBody(r.RefreshToken).problem(400, "invalid_grant")
 	}
-	events, err := o.app.DB.Events().Since(t.Context(), 0, 100)
+	events, err := o.App.DB.Events().Since(t.Context(), 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,10 +327,10 @@ func TestEveryAdminCallTakesItsPermission(t *testing.T) {
 				t.Fatalf("%s %s: the document names no permission of administration, but %q", method, path, permission)
 			}
 			role := "all-but-" + strconv.Itoa(calls)
-			if err := o.app.Directory.AddRole(ctx, role, append(others, "orders:*", "*:write", "admin:users")...); err != nil {
+			if err := o.App.Directory.AddRole(ctx, role, append(others, "orders:*", "*:write", "admin:users")...); err != nil {
 				t.Fatal(err)
 			}
-			if err := o.app.Directory.GrantRole(ctx, o.ids["carol"], role); err != nil {
+			if err := o.App.Directory.GrantRole(ctx, o.ids["carol"], role); err != nil {
 				t.Fatal(err)
 			}
 			carol := o.signIn("carol")
@@ -343,7 +343,7 @@ func TestEveryAdminCallTakesItsPermission(t *testing.T) {
 			o.call(http.DefaultClient, method, "/auth"+strings.Replace(path, "{id}", "x", 1), "").want(401)
 
 			// Live: the token was made before the role went away.
-			if err := o.app.Directory.DeleteRole(ctx, role); err != nil {
+			if err := o.App.Directory.DeleteRole(ctx, role); err != nil {
 				t.Fatal(err)
 			}
 			o.by(carol.AccessToken)(method, target).problem(401, "invalid_token")
@@ -379,10 +379,10 @@ func TestNobodyReachesAboveThemselves(t *testing.T) {
 	desk("POST", "/users", `{"username":"eve","password":"eve-password"}`).want(201)
 
 	ctx := t.Context()
-	if err := o.app.Directory.AddRole(ctx, "roles", "admin:roles:*", "admin:users:read"); err != nil {
+	if err := o.App.Directory.AddRole(ctx, "roles", "admin:roles:*", "admin:users:read"); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.app.Directory.GrantRole(ctx, o.ids["carol"], "roles"); err != nil {
+	if err := o.App.Directory.GrantRole(ctx, o.ids["carol"], "roles"); err != nil {
 		t.Fatal(err)
 	}
 	carol := o.by(o.signIn("carol").AccessToken)
@@ -405,17 +405,17 @@ func TestNobodyReachesAboveThemselves(t *testing.T) {
 func TestFencesAreForEveryPermission(t *testing.T) {
 	o := newOffice(t)
 	ctx := t.Context()
-	if err := o.app.Directory.AddRole(ctx, "payer", "payments:approve"); err != nil {
+	if err := o.App.Directory.AddRole(ctx, "payer", "payments:approve"); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.app.Directory.AddRole(ctx, "writer", "admin:roles:write"); err != nil {
+	if err := o.App.Directory.AddRole(ctx, "writer", "admin:roles:write"); err != nil {
 		t.Fatal(err)
 	}
-	paul, err := o.app.Directory.Add(ctx, directory.NewUser{Name: "paul", Password: "paul-password", Roles: []string{"payer"}})
+	paul, err := o.App.Directory.Add(ctx, directory.NewUser{Name: "paul", Password: "paul-password", Roles: []string{"payer"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := o.app.Directory.GrantRole(ctx, o.ids["desk"], "writer"); err != nil {
+	if err := o.App.Directory.GrantRole(ctx, o.ids["desk"], "writer"); err != nil {
 		t.Fatal(err)
 	}
 	session := o.signIn("paul")
@@ -454,22 +454,22 @@ func TestFencesAreForEveryPermission(t *testing.T) {
 // Users that are kept elsewhere are behind the same fence.
 func TestFencesAroundSessionsOfUsersElsewhere(t *testing.T) {
 	h := newHarness(t)
-	h.people.users["alice"] = withPermissions(h.people.users["alice"], "admin:sessions:*", "orders:read")
-	h.people.users["bob"] = withPermissions(h.people.users["bob"], "payments:approve")
+	h.allow("alice", "admin:sessions:*", "orders:read")
+	h.allow("bob", "payments:approve")
 	alice, bob := h.loginBody("alice"), h.loginBody("bob")
 	for _, path := range []string{"/sessions/" + bob.Session.ID, "/users/bob/sessions"} {
 		h.call(http.DefaultClient, "DELETE", "/auth/admin"+path, "", bearer(alice.AccessToken)...).problem(403, "insufficient_scope")
 	}
-	h.people.users["bob"] = withPermissions(h.people.users["bob"], "orders:read")
+	h.allow("bob", "orders:read")
 	h.call(http.DefaultClient, "DELETE", "/auth/admin/sessions/"+bob.Session.ID, "", bearer(alice.AccessToken)...).want(204)
 }
 
 func TestTheLastAdministratorStays(t *testing.T) {
 	o := newOffice(t)
-	if err := o.app.Directory.AddRole(t.Context(), "other", "admin:users:*", "admin:roles:*", "admin:permissions:escalate"); err != nil {
+	if err := o.App.Directory.AddRole(t.Context(), "other", "admin:users:*", "admin:roles:*", "admin:permissions:escalate"); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.app.Directory.GrantRole(t.Context(), o.ids["carol"], "other"); err != nil {
+	if err := o.App.Directory.GrantRole(t.Context(), o.ids["carol"], "other"); err != nil {
 		t.Fatal(err)
 	}
 	carol, root := o.by(o.signIn("carol").AccessToken), "/users/"+o.ids["root"]
@@ -509,7 +509,7 @@ func TestAdministrationIsLogged(t *testing.T) {
 	root := o.by(o.signIn("root").AccessToken)
 	root("PUT", "/users/"+o.ids["carol"]+"/password", `{"password":"a-secret-word"}`).want(204)
 	root("PUT", "/users/"+o.ids["carol"]+"/roles/nothing").problem(404, "not_found")
-	log := o.log.String()
+	log := o.Logged.String()
 	for _, want := range []string{"administration by=" + o.ids["root"], "outcome=done", "outcome=not_found", "/password"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %q", want)
@@ -520,9 +520,13 @@ func TestAdministrationIsLogged(t *testing.T) {
 	}
 }
 
-func withPermissions(u session.User, permissions ...string) session.User {
-	u.Permissions, u.Scope = permissions, strings.Join(permissions, " ")
-	return u
+// allow gives a user these permissions and no others.
+func (h *harness) allow(name string, permissions ...string) {
+	h.People.Change(func(users map[string]session.User) {
+		u := users[name]
+		u.Permissions, u.Scope = permissions, strings.Join(permissions, " ")
+		users[name] = u
+	})
 }
 
 // What the directory finds wrong is said in the caller's language.

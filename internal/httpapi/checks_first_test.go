@@ -15,7 +15,7 @@ import (
 // stored is the living sessions as the store has them, in words.
 func (h *harness) stored() string {
 	h.Helper()
-	list, err := h.app.DB.Sessions().List(h.Context(), "", [16]byte{}, 100)
+	list, err := h.App.DB.Sessions().List(h.Context(), "", [16]byte{}, 100)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestAFailedCheckChangesNothing(t *testing.T) {
 			newest := c.first
 			for range 3 {
 				newest = c.renew(newest.RefreshToken)
-				h.clock.advance(time.Minute)
+				h.Clock.Advance(time.Minute)
 			}
 			before := h.stored()
 			for what, token := range map[string]string{"old": c.first.RefreshToken, "newest": newest.RefreshToken} {
@@ -103,7 +103,7 @@ func TestAForeignPageChangesNothing(t *testing.T) {
 	next := first
 	for range 3 {
 		next = h.refreshBody(next.RefreshToken).tokens()
-		h.clock.advance(time.Minute)
+		h.Clock.Advance(time.Minute)
 	}
 	before := h.stored()
 	for _, token := range []string{first.RefreshToken, next.RefreshToken} {
@@ -131,7 +131,7 @@ func TestWhoMaySignOutEverywhere(t *testing.T) {
 	}
 	living := func() (n int) {
 		t.Helper()
-		list, err := h.app.Sessions.List(t.Context(), "alice")
+		list, err := h.App.Sessions.List(t.Context(), "alice")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +203,7 @@ func TestOneAccessTokenPerOverlap(t *testing.T) {
 	h.refreshBody(siblings[0]).tokens()
 	got := map[string]bool{}
 	for range 5 {
-		h.clock.advance(time.Second)
+		h.Clock.Advance(time.Second)
 		for _, token := range append(siblings[1:], first) {
 			g := h.refreshBody(token).tokens()
 			if g.RefreshToken != "" {

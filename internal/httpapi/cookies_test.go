@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/apptest"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -53,7 +54,7 @@ func TestAnotherApplicationsCSRFCookieIsHarmless(t *testing.T) {
 // is, and wherever in the line it stands, the page's session goes on, and no other.
 func TestTossedRefreshCookies(t *testing.T) {
 	h := newHarness(t)
-	mallory := h.newClient()
+	mallory := apptest.NewBrowser()
 	h.login(mallory, "bob")
 	ended := h.loginBody("bob")
 	h.call(http.DefaultClient, "POST", "/auth/logout", `{"refresh_token":"`+ended.RefreshToken+`"}`).want(204)
@@ -92,7 +93,7 @@ func TestTossedRefreshCookies(t *testing.T) {
 func TestAForeignCookieAloneChangesNothing(t *testing.T) {
 	h := newHarness(t)
 	h.login(h.client, "alice")
-	mallory := h.newClient()
+	mallory := apptest.NewBrowser()
 	h.login(mallory, "bob")
 	own, foreign := h.jarOf(h.client), h.jarOf(mallory)
 	for _, path := range []string{"/refresh", "/confirm", "/logout"} {
@@ -125,9 +126,9 @@ func TestARenewalAnswersForThePagesSession(t *testing.T) {
 	h := newHarness(t)
 	page := h.login(h.client, "alice")
 	h.call(h.client, "POST", "/auth/refresh", `{"session":"`+page.Session.ID+`"}`, "X-CSRF-Token", h.jarOf(h.client).csrf).tokens()
-	other := h.newClient()
+	other := apptest.NewBrowser()
 	h.login(other, "bob")
-	before, err := h.app.DB.Sessions().List(t.Context(), "bob", rotation.SessionID{}, 10)
+	before, err := h.App.DB.Sessions().List(t.Context(), "bob", rotation.SessionID{}, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestARenewalAnswersForThePagesSession(t *testing.T) {
 	}
 	// The check of the CSRF token comes first: who lacks it learns nothing.
 	h.call(other, "POST", "/auth/refresh", `{"session":"`+page.Session.ID+`"}`).problem(403, "csrf")
-	if after, _ := h.app.DB.Sessions().List(t.Context(), "bob", rotation.SessionID{}, 10); len(after) != 1 || after[0] != before[0] {
+	if after, _ := h.App.DB.Sessions().List(t.Context(), "bob", rotation.SessionID{}, 10); len(after) != 1 || after[0] != before[0] {
 		t.Error("the other session was touched")
 	}
 	h.call(http.DefaultClient, "POST", "/auth/refresh", `{"refresh_token":"`+h.loginBody("bob").RefreshToken+`","session":"x"}`).problem(409, "other_session")
@@ -179,9 +180,9 @@ func TestASignInReplacesTheSessionOfTheBrowser(t *testing.T) {
 		// A refused sign-in ends nothing.
 		h.call(h.client, "POST", "/auth/login", `{"username":"bob","password":"wrong"}`).problem(400, "invalid_credentials")
 		h.refresh(h.client).tokens()
-		h.people.err = http.ErrServerClosed
+		h.People.Fail(http.ErrServerClosed)
 		h.call(h.client, "POST", "/auth/login", `{"username":"bob","password":"bob"}`).problem(503, "temporarily_unavailable")
-		h.people.err = nil
+		h.People.Fail(nil)
 		h.refresh(h.client).tokens()
 		// Nor does one whose tokens travel in the body: it is not the browser's.
 		h.call(h.client, "POST", "/auth/login", `{"username":"bob","password":"bob","delivery":"body"}`).tokens()
@@ -194,7 +195,7 @@ func TestASignInReplacesTheSessionOfTheBrowser(t *testing.T) {
 		h.refreshBody(old.refresh).problem(400, "invalid_grant")
 		h.call(http.DefaultClient, "GET", "/auth/me", "", bearer(before.AccessToken)...).problem(401, "invalid_token")
 		id, _ := rotation.ParseSessionID(before.Session.ID)
-		if s, err := h.app.DB.Sessions().Get(t.Context(), id); err != nil || s.End.Reason != wire.ReasonReplaced {
+		if s, err := h.App.DB.Sessions().Get(t.Context(), id); err != nil || s.End.Reason != wire.ReasonReplaced {
 			t.Errorf("ended because of %q, %v", s.End.Reason, err)
 		}
 		h.refresh(h.client).tokens()

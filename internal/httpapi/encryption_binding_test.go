@@ -78,12 +78,12 @@ func (h *harness) encryptedClient() (*http.Client, string) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.clock.advance(time.Second) // what is as old as the server is refused
+	h.Clock.Advance(time.Second) // what is as old as the server is refused
 	channel, err := key.Channel(server, "")
 	if err != nil {
 		h.Fatal(err)
 	}
-	c := &http.Client{Transport: &sealed{channel, h.clock.Now}}
+	c := &http.Client{Transport: &sealed{channel, h.Clock.Now}}
 	if c.Jar, err = cookiejar.New(nil); err != nil {
 		h.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestEveryEncryptedResponseIsBound(t *testing.T) {
 	token := text(g["token"])
 	bound("carried: sign-in", token)
 	for range 2 {
-		h.clock.advance(app.DefaultAccessTTL * 9 / 10)
+		h.Clock.Advance(app.DefaultAccessTTL * 9 / 10)
 		token = h.call(c, "GET", "/user/getUserInfo", "", "X-Token", token).want(200).Header.Get("New-Token")
 		bound("carried: renewal", token)
 	}
@@ -180,7 +180,7 @@ func TestAnAgreementKeepsTheCarriedChain(t *testing.T) {
 	c, _ := h.encryptedClient()
 	var r wire.EncryptionResponse
 	h.call(c, "POST", "/auth/encryption", "", "Authorization", "Bearer "+g.Data.Token).want(200).json(&r)
-	h.clock.advance(app.DefaultAccessTTL * 9 / 10)
+	h.Clock.Advance(app.DefaultAccessTTL * 9 / 10)
 	if token := h.call(c, "GET", "/user/getUserInfo", "", "X-Token", r.AccessToken).want(200).Header.Get("New-Token"); token == "" {
 		t.Error("the token that was agreed on is not renewed")
 	}

@@ -22,11 +22,11 @@ func TestAgreeingOnEncryption(t *testing.T) {
 	h.call(h.client, "POST", path, "").problem(401, wire.CodeInvalidToken)
 	h.call(h.client, "POST", path, "", "Authorization", "Bearer "+token).problem(415, wire.CodeEncryptionRequired)
 
-	encrypted, err := client.NewEncrypted(client.EncryptedConfig{Auth: h.url + wire.DefaultBasePath, Clock: h.clock.Now})
+	encrypted, err := client.NewEncrypted(client.EncryptedConfig{Auth: h.URL + wire.DefaultBasePath, Clock: h.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), "GET", h.url+wire.DefaultBasePath+wire.PathMe, nil)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", h.URL+wire.DefaultBasePath+wire.PathMe, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

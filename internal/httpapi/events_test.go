@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/apptest"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/session"
-	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
 )
@@ -25,7 +25,7 @@ import (
 func running(t *testing.T, change ...func(*app.Config)) *harness {
 	t.Helper()
 	h := newHarness(t, change...)
-	h.app.Start()
+	h.App.Start()
 	return h
 }
 
@@ -46,12 +46,12 @@ func TestTheEndOfASessionReachesItsUserOnly(t *testing.T) {
 		}
 	}
 	onPhone.ended() // after it was told
-	if err := h.app.Sessions.End(t.Context(), laptop.Session.ID, wire.ReasonEndedByAdmin); err != nil {
+	if err := h.App.Sessions.End(t.Context(), laptop.Session.ID, wire.ReasonEndedByAdmin); err != nil {
 		t.Fatal(err)
 	}
 	onLaptop.want(wire.EventSessionEnded, wire.ReasonEndedByAdmin)
 	onLaptop.ended()
-	if err := h.app.Sessions.End(t.Context(), bob.Session.ID, wire.ReasonEndedByAdmin); err != nil {
+	if err := h.App.Sessions.End(t.Context(), bob.Session.ID, wire.ReasonEndedByAdmin); err != nil {
 		t.Fatal(err)
 	}
 	bobs.want(wire.EventSessionEnded, bob.Session.ID.String()) // and nothing before it
@@ -82,7 +82,7 @@ func TestChangesOfGrantsReachAnOpenPage(t *testing.T) {
 	admin := h.addUser("ann")
 	g := h.begin(admin)
 	s := h.events(g.AccessToken)
-	dir := h.app.Directory
+	dir := h.App.Directory
 	if err := dir.AddRole(t.Context(), "clerk", "orders:read"); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestResumeLosesAndRepeatsNothing(t *testing.T) {
 		victims = append(victims, h.begin("alice"))
 	}
 	var ending sync.WaitGroup
-	for who, a := range []*app.App{h.app, cli} {
+	for who, a := range []*app.App{h.App, cli} {
 		ending.Go(func() {
 			for i := who; i < n; i += 2 {
 				if err := a.Sessions.End(t.Context(), victims[i].Session.ID, wire.ReasonSignedOut); err != nil {
@@ -199,7 +199,7 @@ func TestEventsNeedACredential(t *testing.T) {
 	if a := h.call(http.DefaultClient, "HEAD", "/auth/events", "", bearer(g.AccessToken)...).want(200); len(a.body) != 0 {
 		t.Error("HEAD has a body")
 	}
-	if err := h.app.Sessions.End(t.Context(), g.Session.ID, wire.ReasonSignedOut); err != nil {
+	if err := h.App.Sessions.End(t.Context(), g.Session.ID, wire.ReasonSignedOut); err != nil {
 		t.Fatal(err)
 	}
 	h.call(http.DefaultClient, "GET", "/auth/events", "", bearer(g.AccessToken)...).problem(401, wire.CodeInvalidToken)
@@ -216,7 +216,7 @@ func TestThePlatformsEventSource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := h.app.DB.Sessions().Get(t.Context(), id)
+		s, err := h.App.DB.Sessions().Get(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,12 +225,12 @@ func TestThePlatformsEventSource(t *testing.T) {
 	first := h.cookie(h.client, wire.CookieRefresh)
 	cookie := func(v string, more ...string) []string { return append(more, "Cookie", wire.CookieRefresh+"="+v) }
 	before := state()
-	s := h.stream("/auth/events", cookie(first, "Origin", h.url, "Sec-Fetch-Site", "same-origin")...)
+	s := h.stream("/auth/events", cookie(first, "Origin", h.URL, "Sec-Fetch-Site", "same-origin")...)
 	if len(s.resp.Cookies()) > 0 || state() != before {
 		t.Error("the stream touches cookies or the session")
 	}
 	for range 3 {
-		h.clock.advance(time.Minute)
+		h.Clock.Advance(time.Minute)
 		h.refresh(h.client).want(200)
 	}
 	before = state()
@@ -281,7 +281,7 @@ func TestOneSessionCannotTakeAllStreamsOfItsUser(t *testing.T) {
 func TestAThousandSubscribers(t *testing.T) {
 	const n = 1000
 	h := running(t)
-	h.people.change(func(users map[string]session.User) {
+	h.People.Change(func(users map[string]session.User) {
 		for i := range n {
 			id := fmt.Sprint("user", i)
 			users[id] = session.User{User: wire.User{ID: id, Username: id}}
@@ -302,7 +302,7 @@ func TestAThousandSubscribers(t *testing.T) {
 	for w := range 16 {
 		wg.Go(func() {
 			for i := w; i < n; i += 16 {
-				if err := h.app.Sessions.End(t.Context(), grants[i].Session.ID, wire.ReasonSignedOut); err != nil {
+				if err := h.App.Sessions.End(t.Context(), grants[i].Session.ID, wire.ReasonSignedOut); err != nil {
 					t.Error(err)
 				}
 			}
@@ -325,8 +325,8 @@ func TestStreamsEndWhenTheServerStops(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
-	go func() { stopped <- h.app.Serve(ctx, ln, h.app.Handler) }()
-	h.url = "http://" + ln.Addr().String()
+	go func() { stopped <- h.App.Serve(ctx, ln, h.App.Handler) }()
+	h.URL = "http://" + ln.Addr().String()
 	s, feed := h.events(g.AccessToken), h.stream("/auth/feed", bearer(feedToken)...)
 	stop()
 	s.ended()
@@ -341,20 +341,14 @@ func TestStreamsEndWhenTheServerStops(t *testing.T) {
 // bubble is an app in a synctest bubble, without a network.
 func bubble(t *testing.T, change ...func(*app.Config)) *harness {
 	t.Helper()
-	h := &harness{T: t, people: &people{users: map[string]session.User{}}}
-	for _, name := range []string{"alice", "bob"} {
-		h.people.users[name] = session.User{User: wire.User{ID: name, Username: name}, GrantsVersion: 1}
-	}
-	cfg := app.Config{PublicURL: "http://localhost", DataDir: sqlitetest.Dir(t), Directory: h.people, Authenticator: h.people,
-		Logger: slog.New(slog.DiscardHandler), FeedToken: feedToken, EventPoll: time.Second} // hours pass here
-	for _, f := range change {
-		f(&cfg)
-	}
-	var err error
-	if h.app, err = app.Open(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	h.app.Start()
+	change = append([]func(*app.Config){func(c *app.Config) {
+		c.Clock, c.Logger = nil, slog.New(slog.DiscardHandler) // the bubble's time; hours pass here
+		c.FeedToken, c.EventPoll = feedToken, time.Second
+	}}, change...)
+	h := &harness{Server: apptest.New(t, "http://localhost", apptest.NewPeople(
+		session.User{User: wire.User{ID: "alice", Username: "alice"}, GrantsVersion: 1},
+		session.User{User: wire.User{ID: "bob", Username: "bob"}, GrantsVersion: 1}), change...)}
+	h.App.Start()
 	return h
 }
 
@@ -362,7 +356,7 @@ func (h *harness) inBubble(path string, headers ...string) *reader {
 	h.Helper()
 	ctx, cancel := context.WithCancel(h.Context())
 	p, r := newPipe(ctx, "GET", path, headers...)
-	resp := serve(h.app.Handler, p, r)
+	resp := serve(h.App.Handler, p, r)
 	if resp.StatusCode != 200 {
 		h.Fatalf("GET %s: %d", path, resp.StatusCode)
 	}
@@ -370,7 +364,7 @@ func (h *harness) inBubble(path string, headers ...string) *reader {
 }
 
 func (h *harness) closeBubble() {
-	if err := h.app.Close(); err != nil {
+	if err := h.App.Close(); err != nil {
 		h.Error(err)
 	}
 	synctest.Wait()
@@ -421,7 +415,7 @@ func TestHeartbeats(t *testing.T) {
 			t.Errorf("more: %v", got)
 		}
 		bob := h.begin("bob")
-		if err := h.app.Sessions.End(t.Context(), bob.Session.ID, wire.ReasonSignedOut); err != nil {
+		if err := h.App.Sessions.End(t.Context(), bob.Session.ID, wire.ReasonSignedOut); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
@@ -443,7 +437,7 @@ func TestDeadAndSlowPeers(t *testing.T) {
 		handle := func() (*pipe, chan struct{}) {
 			p, r := newPipe(t.Context(), "GET", "/auth/events", append(bearer(g.AccessToken), "Last-Event-ID", "0")...)
 			done := make(chan struct{})
-			go func() { defer close(done); h.app.Handler.ServeHTTP(p, r) }()
+			go func() { defer close(done); h.App.Handler.ServeHTTP(p, r) }()
 			return p, done
 		}
 		_, done := handle()
@@ -470,7 +464,7 @@ func TestDeadAndSlowPeers(t *testing.T) {
 		}()
 		<-done
 		_ = p.w.Close()
-		if n := h.app.Events.Listeners("alice"); n != 0 {
+		if n := h.App.Events.Listeners("alice"); n != 0 {
 			t.Errorf("%d listeners are left", n)
 		}
 	})
@@ -479,9 +473,9 @@ func TestDeadAndSlowPeers(t *testing.T) {
 // commit appends events to the log with a write that changes nothing else.
 func (h *harness) commit(ev ...events.Event) {
 	h.Helper()
-	ring, version, err := h.app.DB.Keys().Load(h.Context())
+	ring, version, err := h.App.DB.Keys().Load(h.Context())
 	if err == nil {
-		err = h.app.DB.Keys().Replace(h.Context(), version, ring, ev...)
+		err = h.App.DB.Keys().Replace(h.Context(), version, ring, ev...)
 	}
 	if err != nil {
 		h.Fatal(err)
@@ -497,19 +491,19 @@ func TestStreamsOutliveTheServersTimeLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: h.app.Handler, ReadTimeout: 50 * time.Millisecond, WriteTimeout: 50 * time.Millisecond}
+	srv := &http.Server{Handler: h.App.Handler, ReadTimeout: 50 * time.Millisecond, WriteTimeout: 50 * time.Millisecond}
 	go func() { _ = srv.Serve(ln) }()
 	t.Cleanup(func() { _ = srv.Close() })
-	h.url = "http://" + ln.Addr().String()
+	h.URL = "http://" + ln.Addr().String()
 	s, gone := h.events(g.AccessToken), h.events(other.AccessToken)
 	gone.cancel()
 	for range 2000 {
-		if h.app.Events.Listeners("alice") == 1 {
+		if h.App.Events.Listeners("alice") == 1 {
 			break
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	if n := h.app.Events.Listeners("alice"); n != 1 {
+	if n := h.App.Events.Listeners("alice"); n != 1 {
 		t.Errorf("%d listeners where one is left", n)
 	}
 	time.Sleep(200 * time.Millisecond) // several limits

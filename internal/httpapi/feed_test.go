@@ -49,7 +49,7 @@ func into(t testing.TB, b block, v any) {
 
 func (h *harness) end(g session.Grant, reason string) {
 	h.Helper()
-	if err := h.app.Sessions.End(h.Context(), g.Session.ID, reason); err != nil {
+	if err := h.App.Sessions.End(h.Context(), g.Session.ID, reason); err != nil {
 		h.Fatal(err)
 	}
 }
@@ -57,12 +57,12 @@ func (h *harness) end(g session.Grant, reason string) {
 // settle waits until the hub has read what is committed.
 func (h *harness) settle() {
 	h.Helper()
-	_, last, err := h.app.DB.Events().Bounds(h.Context())
+	_, last, err := h.App.DB.Events().Bounds(h.Context())
 	if err != nil {
 		h.Fatal(err)
 	}
 	for range 2000 {
-		sub, at, err := h.app.Events.SubscribeAll()
+		sub, at, err := h.App.Events.SubscribeAll()
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -133,17 +133,17 @@ func TestTheFeedKeepsItsPromises(t *testing.T) {
 	ann := h.addUser("ann")
 	long, fresh, later := h.begin(ann), h.begin(ann), h.begin(ann)
 	h.end(long, wire.ReasonSignedOut)
-	h.clock.advance(15*time.Minute + (wire.FeedMargin+1)*time.Second) // concerns no token that lives
+	h.Clock.Advance(15*time.Minute + (wire.FeedMargin+1)*time.Second) // concerns no token that lives
 	h.end(fresh, wire.ReasonEndedByUser)
 	h.settle()
 
 	s, hello := h.feed("")
-	if hello.AccessTTL != 900 || hello.Tick != 5 || !hello.Reset || hello.Seq < 2 || hello.Now != h.clock.Now().Format(time.RFC3339Nano) {
+	if hello.AccessTTL != 900 || hello.Tick != 5 || !hello.Reset || hello.Seq < 2 || hello.Now != h.Clock.Now().Format(time.RFC3339Nano) {
 		t.Errorf("hello %+v", hello)
 	}
 	var ended wire.FeedSessionEnded
 	into(t, s.want(wire.EventSessionEnded, ""), &ended)
-	if want := (wire.FeedSessionEnded{SessionID: fresh.Session.ID.String(), UserID: ann, Reason: wire.ReasonEndedByUser, At: h.clock.Now().Format(time.RFC3339Nano)}); ended != want {
+	if want := (wire.FeedSessionEnded{SessionID: fresh.Session.ID.String(), UserID: ann, Reason: wire.ReasonEndedByUser, At: h.Clock.Now().Format(time.RFC3339Nano)}); ended != want {
 		t.Errorf("%+v, want %+v", ended, want)
 	}
 	var tick wire.FeedTick
@@ -156,7 +156,7 @@ func TestTheFeedKeepsItsPromises(t *testing.T) {
 
 	h.end(later, wire.ReasonReuseDetected)
 	into(t, s.want(wire.EventSessionEnded, later.Session.ID.String()), &ended)
-	if err := h.app.Directory.Disable(t.Context(), ann); err != nil {
+	if err := h.App.Directory.Disable(t.Context(), ann); err != nil {
 		t.Fatal(err)
 	}
 	var changed wire.FeedGrantsChanged
@@ -208,7 +208,7 @@ func TestNewKeysArePublishedBeforeTheyAreTold(t *testing.T) {
 	h := running(t, withFeed)
 	s, _ := h.feed("")
 	s.want(wire.EventFeedTick, "")
-	for name, a := range map[string]*app.App{"this process": h.app, "another process": h.elsewhere()} {
+	for name, a := range map[string]*app.App{"this process": h.App, "another process": h.elsewhere()} {
 		made, err := a.Keys.Rotate(t.Context(), false)
 		if err != nil {
 			t.Fatal(err)
@@ -233,7 +233,7 @@ func TestTooManyFeeds(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		p, r := newPipe(ctx, "GET", "/auth/feed", bearer(feedToken)...)
-		resp := serve(h.app.Handler, p, r)
+		resp := serve(h.App.Handler, p, r)
 		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
 			t.Errorf("status %d", resp.StatusCode)
 		}
@@ -250,7 +250,7 @@ func TestTicks(t *testing.T) {
 		if got := fmt.Sprint(s.pending()); got != "[hello tick tick tick tick tick tick tick]" {
 			t.Errorf("half a minute: %s", got)
 		}
-		if err := h.app.DB.Close(); err != nil {
+		if err := h.App.DB.Close(); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second) // what was read just before may still be told
@@ -336,11 +336,11 @@ func TestResourceServerBehindFaults(t *testing.T) {
 func faults(t *testing.T, skew time.Duration, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, uint64(skew)))
 	h := bubble(t, withDirectory)
-	if err := h.app.Directory.AddRole(t.Context(), "clerk", "orders:read"); err != nil {
+	if err := h.App.Directory.AddRole(t.Context(), "clerk", "orders:read"); err != nil {
 		t.Fatal(err)
 	}
 	users := []string{h.addUser("ann", "clerk"), h.addUser("ben", "clerk")}
-	net := &network{handler: h.app.Handler}
+	net := &network{handler: h.App.Handler}
 	clock := func() time.Time { return time.Now().Add(skew) }
 	feed, err := verify.NewFeed(verify.FeedConfig{URL: "http://localhost/auth/feed", Secret: feedToken, Client: &http.Client{Transport: net}, Clock: clock})
 	if err != nil {
@@ -348,7 +348,7 @@ func faults(t *testing.T, skew time.Duration, seed uint64) {
 	}
 	v, err := verify.New(verify.Config{Issuer: "http://localhost", Audience: "http://localhost", Liveness: feed, Clock: clock,
 		Keys: verify.KeysFunc(func(_ context.Context, kid string) (crypto.PublicKey, error) {
-			for _, k := range h.app.Keys.PublicKeys() {
+			for _, k := range h.App.Keys.PublicKeys() {
 				if k.ID == kid {
 					return k.Key, nil
 				}
@@ -369,11 +369,11 @@ func faults(t *testing.T, skew time.Duration, seed uint64) {
 		return &device{grant: g, expires: time.Now().Add(time.Duration(g.ExpiresIn) * time.Second)}
 	}
 	renew := func(d *device) {
-		g, err := h.app.Sessions.Open(t.Context(), d.grant.RefreshToken)
+		g, err := h.App.Sessions.Open(t.Context(), d.grant.RefreshToken)
 		if err != nil {
 			t.Fatal(err)
 		}
-		next, err := h.app.Sessions.Refresh(t.Context(), session.Presentation{Token: g})
+		next, err := h.App.Sessions.Refresh(t.Context(), session.Presentation{Token: g})
 		if err != nil {
 			t.Fatalf("a renewal of a living session: %v", err)
 		}
@@ -432,11 +432,11 @@ func faults(t *testing.T, skew time.Duration, seed uint64) {
 			}
 		case 2:
 			user := rng.IntN(2)
-			change := h.app.Directory.GrantRole
-			if u, err := h.app.Directory.User(t.Context(), users[user]); err != nil {
+			change := h.App.Directory.GrantRole
+			if u, err := h.App.Directory.User(t.Context(), users[user]); err != nil {
 				t.Fatal(err)
 			} else if slices.Contains(u.Roles, "clerk") {
-				change = h.app.Directory.RevokeRole
+				change = h.App.Directory.RevokeRole
 			}
 			if err := change(t.Context(), users[user], "clerk"); err != nil {
 				t.Fatal(err)
@@ -470,17 +470,17 @@ func faults(t *testing.T, skew time.Duration, seed uint64) {
 			net.with(func() { net.down = false })
 			calm = time.Now()
 		case 5: // the issuer is restarted
-			cfg := h.app.Config
-			if err := h.app.Close(); err != nil {
+			cfg := h.App.Config
+			if err := h.App.Close(); err != nil {
 				t.Fatal(err)
 			}
 			net.with(func() { net.handler = nil })
 			time.Sleep(time.Duration(rng.Int64N(int64(5 * time.Second))))
-			if h.app, err = app.Open(t.Context(), cfg); err != nil {
+			if h.App, err = app.Open(t.Context(), cfg); err != nil {
 				t.Fatal(err)
 			}
-			h.app.Start()
-			net.with(func() { net.handler = h.app.Handler })
+			h.App.Start()
+			net.with(func() { net.handler = h.App.Handler })
 			calm = time.Now()
 		default:
 			request(d)

@@ -1,144 +1,40 @@
 package httpapi_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
-	"net/http/httptest"
-	"net/url"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/apptest"
 	"github.com/tacet-dev/tacet/internal/session"
-	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// people is a directory that costs no password hashing.
-type people struct {
-	mu    sync.Mutex
-	users map[string]session.User // by id; the id is also name and password
-	err   error
-}
-
-func (p *people) Authenticate(_ context.Context, name, password string, _ session.Contact) (string, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.err != nil {
-		return "", p.err
-	}
-	if _, ok := p.users[name]; !ok || password != name {
-		return "", session.ErrInvalidCredentials
-	}
-	return name, nil
-}
-
-func (p *people) User(_ context.Context, id string) (session.User, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.err != nil {
-		return session.User{}, p.err
-	}
-	u, ok := p.users[id]
-	if !ok {
-		return session.User{}, session.ErrNoUser
-	}
-	return u, nil
-}
-
-func (p *people) Grants(ctx context.Context, id string) (session.User, error) { return p.User(ctx, id) }
-
-func (p *people) change(f func(map[string]session.User)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f(p.users)
-}
-
-// clock is a time that only moves when a test says so.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
+// harness is a server with two users, and a client with a cookie jar.
 type harness struct {
-	*testing.T
-	app    *app.App
-	url    string
-	people *people
-	clock  *clock
-	log    *bytes.Buffer
-	client *http.Client // with a cookie jar
+	*apptest.Server
+	client *http.Client
 }
 
 func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 	t.Helper()
-	h := &harness{T: t,
-		people: &people{users: map[string]session.User{}},
-		clock:  &clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)},
-		log:    &bytes.Buffer{},
-	}
+	var users []session.User
 	for _, name := range []string{"alice", "bob"} {
-		h.people.users[name] = session.User{User: wire.User{ID: name, Username: name},
-			Roles: []string{"viewer"}, Permissions: []string{"orders:read"}, Scope: "orders:read", GrantsVersion: 1}
+		users = append(users, session.User{User: wire.User{ID: name, Username: name},
+			Roles: []string{"viewer"}, Permissions: []string{"orders:read"}, Scope: "orders:read", GrantsVersion: 1})
 	}
-	var handler http.Handler
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
-	t.Cleanup(srv.Close)
-	cfg := app.Config{PublicURL: srv.URL, DataDir: sqlitetest.Dir(t), Directory: h.people, Authenticator: h.people,
-		Clock: h.clock.Now, Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: h.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	for _, f := range change {
-		f(&cfg)
-	}
-	var err error
-	if h.app, err = app.Open(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = h.app.Close() })
+	documented := true
+	change = append(change, func(c *app.Config) { documented = c.Profiles.Names == nil }) // dialects are not in the document
+	h := &harness{apptest.Open(t, apptest.NewPeople(users...), change...), apptest.NewBrowser()}
 	contract, err := theContract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if handler = h.app.Handler; cfg.Profiles.Names == nil { // dialects are not in the document
-		handler = contract.handler(t, handler)
+	if documented {
+		h.Handler = contract.handler(t, h.Handler)
 	}
-	h.url = srv.URL
-	h.client = h.newClient()
 	return h
-}
-
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
-}
-
-func (h *harness) newClient() *http.Client {
-	jar, _ := cookiejar.New(nil)
-	return &http.Client{Jar: jar, Timeout: 30 * time.Second}
 }
 
 type answer struct {
@@ -150,25 +46,7 @@ type answer struct {
 // call sends a request; headers are name, value pairs.
 func (h *harness) call(c *http.Client, method, path, body string, headers ...string) answer {
 	h.Helper()
-	req, err := http.NewRequestWithContext(h.Context(), method, h.url+path, strings.NewReader(body))
-	if err != nil {
-		h.Fatal(err)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	resp, err := c.Do(req)
-	if err != nil {
-		h.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		h.Fatal(err)
-	}
+	resp, b := h.Do(c, method, path, body, headers...)
 	return answer{resp, b, h.T}
 }
 
@@ -242,13 +120,7 @@ func (h *harness) loginBody(name string) wire.TokenResponse {
 
 // cookie is the value of a cookie in a client's jar.
 func (h *harness) cookie(c *http.Client, name string) string {
-	u, _ := url.Parse(h.url + "/auth/refresh")
-	for _, k := range c.Jar.Cookies(u) {
-		if k.Name == name {
-			return k.Value
-		}
-	}
-	return ""
+	return h.Cookie(c, "/auth/refresh", name)
 }
 
 // refresh renews as a browser page does.

@@ -20,9 +20,9 @@ func TestAForeignPageDoesNotReplaceASession(t *testing.T) {
 	foreign := [][]string{
 		{"Sec-Fetch-Site", "cross-site"},
 		{"Sec-Fetch-Site", "same-site"},
-		{"Sec-Fetch-Site", "cross-site", "Referer", h.url + "/"}, // by way of another site
+		{"Sec-Fetch-Site", "cross-site", "Referer", h.URL + "/"}, // by way of another site
 		{"Referer", "https://evil.example/"},
-		{"Referer", h.url + ".evil.example/"},
+		{"Referer", h.URL + ".evil.example/"},
 		{"Referer", "no address"},
 	}
 	for _, headers := range foreign {
@@ -41,7 +41,7 @@ func TestAForeignPageDoesNotReplaceASession(t *testing.T) {
 		// The page leads on, in this browser and in no other.
 		link := html.UnescapeString(regexp.MustCompile(`href="([^"]*/start\?then=[^"]*)"`).FindStringSubmatch(string(a.body))[1])
 		h.call(h.tab(), "GET", link, "", headers...).want(http.StatusForbidden)
-		if to := h.arrive(c, link).want(http.StatusSeeOther).Header.Get("Location"); to != h.url+"/orders" {
+		if to := h.arrive(c, link).want(http.StatusSeeOther).Header.Get("Location"); to != h.URL+"/orders" {
 			t.Errorf("on to %q", to)
 		}
 		if next := h.refresh(c).tokens(); next.Session.ID == tokens.Session.ID {
@@ -54,7 +54,7 @@ func TestASignInFromHereReplacesASession(t *testing.T) {
 	const app1 = "https://app.example.com"
 	h := newIDPHarness(t, func(c *app.Config) { c.CORSOrigins = []string{app1} })
 	for _, headers := range [][]string{
-		{"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"}, {"Referer", h.url + "/page"}, {"Referer", app1 + "/"}, nil,
+		{"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"}, {"Referer", h.URL + "/page"}, {"Referer", app1 + "/"}, nil,
 	} {
 		c := h.tab()
 		h.signIn(c)
@@ -77,7 +77,7 @@ func TestADeadSessionIsNotReplaced(t *testing.T) {
 	c := h.tab()
 	h.signIn(c)
 	jar, _ := cookiejar.New(nil)
-	u, _ := url.Parse(h.url)
+	u, _ := url.Parse(h.URL)
 	jar.SetCookies(u, c.Jar.Cookies(u))
 	h.call(c, "POST", "/auth/logout", "{}", "X-CSRF-Token", h.cookie(c, "tacet_csrf")).want(204)
 	c.Jar = jar
@@ -93,7 +93,7 @@ func TestASignInAtAProviderReplacesTheSessionOfTheBrowser(t *testing.T) {
 		back := h.visit(c, there).Header.Get("Location")
 		if sameSite == "strict" { // what the browser has of Strict cookies does not come along from there
 			jar, _ := cookiejar.New(nil)
-			u, _ := url.Parse(h.url)
+			u, _ := url.Parse(h.URL)
 			for _, k := range c.Jar.Cookies(u) {
 				if strings.HasPrefix(k.Name, "tacet_oidc_") {
 					jar.SetCookies(u, []*http.Cookie{k})

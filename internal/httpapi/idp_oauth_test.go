@@ -32,7 +32,7 @@ func TestAnOAuthClientSignsInByAProvider(t *testing.T) {
 	page := h.call(c, "GET", wire.PathAuthorize+"?"+request().Encode(), "").want(200)
 	done := h.arrive(c, page.link("Sign in with Company")).want(http.StatusSeeOther)
 	to := mustURL(done.Header.Get("Location"))
-	if to.Host != "app.example" || to.Query().Get("state") != request().Get("state") || to.Query().Get("iss") != h.url {
+	if to.Host != "app.example" || to.Query().Get("state") != request().Get("state") || to.Query().Get("iss") != h.URL {
 		t.Fatalf("on to %s", to)
 	}
 	g := h.form(wire.PathToken, values("grant_type", "authorization_code", "code", to.Query().Get("code"), "redirect_uri", callback,
@@ -65,7 +65,7 @@ func TestADeviceSignsInByAProvider(t *testing.T) {
 	h.visit(victim, way).want(403)
 
 	h.arrive(c, way).want(200)
-	h.clock.advance(6e9)
+	h.Clock.Advance(6e9)
 	g := h.form(wire.PathToken, values("grant_type", "urn:ietf:params:oauth:grant-type:device_code", "device_code", device.DeviceCode, "client_id", "tv")).granted()
 	h.logout(h.provider.LogoutToken(func(c map[string]any) { c["sub"] = "248289761001" })).want(200)
 	if h.alive(wire.TokenResponse{AccessToken: g.AccessToken}) {
@@ -73,7 +73,7 @@ func TestADeviceSignsInByAProvider(t *testing.T) {
 	}
 	// The link is good once: the device waits no more.
 	h.arrive(c, way).want(400)
-	h.clock.advance(hour)
+	h.Clock.Advance(hour)
 	h.visit(c, way).want(400)
 }
 
@@ -116,7 +116,7 @@ func TestTabsAtTheProviderAtOnce(t *testing.T) {
 		h.visit(c, start).want(http.StatusSeeOther)
 	}
 	n := 0
-	for _, cookie := range c.Jar.Cookies(&url.URL{Scheme: "http", Host: mustURL(h.url).Host, Path: "/"}) {
+	for _, cookie := range c.Jar.Cookies(&url.URL{Scheme: "http", Host: mustURL(h.URL).Host, Path: "/"}) {
 		if strings.HasPrefix(cookie.Name, "tacet_oidc_") {
 			n++
 		}

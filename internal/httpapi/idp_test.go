@@ -33,9 +33,9 @@ func newIDPHarness(t *testing.T, change ...func(*app.Config)) *idpHarness {
 			RolesClaim: "groups", Roles: []string{"staff=viewer", "boss=admin"}}}
 	}
 	h := &idpHarness{newOAuthHarness(t, append([]func(*app.Config){configure}, change...)...), p}
-	p.Clock = h.clock.Now
+	p.Clock = h.Clock.Now
 	for _, r := range []string{"viewer", "admin", "local"} {
-		if err := h.app.Directory.AddRole(t.Context(), r, r+":all"); err != nil {
+		if err := h.App.Directory.AddRole(t.Context(), r, r+":all"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -53,7 +53,7 @@ const start = "/auth/oidc/company/start"
 // visit is one step of a browser, of any site.
 func (h *idpHarness) visit(c *http.Client, address string) answer {
 	h.Helper()
-	if at, ok := strings.CutPrefix(address, h.url); ok {
+	if at, ok := strings.CutPrefix(address, h.URL); ok {
 		return h.call(c, "GET", at, "")
 	}
 	if strings.HasPrefix(address, "/") {
@@ -105,7 +105,7 @@ func TestSignInByAProvider(t *testing.T) {
 	h := newIDPHarness(t)
 	c := h.tab()
 	a := h.arrive(c, start+"?return_to=%2Forders%3Fpage%3D2%23top").want(http.StatusSeeOther)
-	if to := a.Header.Get("Location"); to != h.url+"/orders?page=2#top" {
+	if to := a.Header.Get("Location"); to != h.URL+"/orders?page=2#top" {
 		t.Errorf("on to %q", to)
 	}
 	tokens := h.refresh(c).tokens()
@@ -115,7 +115,7 @@ func TestSignInByAProvider(t *testing.T) {
 	if me.User != want || !slices.Equal(me.Roles, []string{"viewer"}) || !slices.Equal(me.Permissions, []string{"viewer:all"}) {
 		t.Errorf("me %+v", me)
 	}
-	for _, cookie := range c.Jar.Cookies(mustURL(h.url)) {
+	for _, cookie := range c.Jar.Cookies(mustURL(h.URL)) {
 		if strings.Contains(cookie.Name, "oidc") {
 			t.Errorf("the cookie %s is left", cookie.Name)
 		}
@@ -123,14 +123,14 @@ func TestSignInByAProvider(t *testing.T) {
 	// Silent renewal is ours: the provider is not asked again.
 	calls := h.provider.Called(idptest.PathToken)
 	for range 3 {
-		h.clock.advance(10 * time.Minute)
+		h.Clock.Advance(10 * time.Minute)
 		h.refresh(c).tokens()
 	}
 	if h.provider.Called(idptest.PathToken) != calls {
 		t.Error("a renewal went to the provider")
 	}
 	for _, secret := range []string{idptest.ClientSecret, "access-", "code-"} {
-		if strings.Contains(h.log.String(), secret) {
+		if strings.Contains(h.Logged.String(), secret) {
 			t.Errorf("%q is in the log", secret)
 		}
 	}
@@ -147,7 +147,7 @@ func mustURL(s string) *url.URL {
 func TestTheNextSignInIsTheSameUserWithTheClaimsOfNow(t *testing.T) {
 	h := newIDPHarness(t)
 	first, tokens := h.signIn(h.tab())
-	if err := h.app.Directory.GrantRole(t.Context(), first.User.ID, "local"); err != nil {
+	if err := h.App.Directory.GrantRole(t.Context(), first.User.ID, "local"); err != nil {
 		t.Fatal(err)
 	}
 	h.person(func(p map[string]any) {
@@ -169,7 +169,7 @@ func TestTheNextSignInIsTheSameUserWithTheClaimsOfNow(t *testing.T) {
 	}
 	// Nobody signs in with a password as this user, not even an empty one.
 	for _, password := range []string{"", "x", "j.doe"} {
-		if _, err := h.app.Directory.Authenticate(t.Context(), "j.doe@company", password); err != directory.ErrInvalidCredentials {
+		if _, err := h.App.Directory.Authenticate(t.Context(), "j.doe@company", password); err != directory.ErrInvalidCredentials {
 			t.Errorf("password %q: %v", password, err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestBackChannelLogoutEndsWhatItNames(t *testing.T) {
 	}
 	h.logout(h.provider.LogoutToken(func(c map[string]any) { c["sub"] = "nobody" })).want(http.StatusOK)
 	var reasons []string
-	ev, err := h.app.DB.Events().Since(t.Context(), 0, 100)
+	ev, err := h.App.DB.Events().Since(t.Context(), 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,13 +271,13 @@ func TestWhatTheDocumentPromisesOfProviders(t *testing.T) {
 
 	h.provider.Change(func(s *idptest.Settings) { s.Error = "access_denied" })
 	a := h.arrive(c, start+"?return_to=/x").want(403)
-	if !strings.Contains(string(a.body), `href="`+h.url+`/x"`) {
+	if !strings.Contains(string(a.body), `href="`+h.URL+`/x"`) {
 		t.Errorf("no way back: %s", a.body)
 	}
 	h.provider.Change(func(s *idptest.Settings) { s.Error = "" })
 	token := h.provider.LogoutToken(func(c map[string]any) { c["sub"] = "x" })
 	back := h.visit(c, h.visit(c, start).Header.Get("Location")).Header.Get("Location")
-	if err := h.app.Close(); err != nil {
+	if err := h.App.Close(); err != nil {
 		t.Fatal(err)
 	}
 	h.visit(c, back).want(503)
@@ -313,6 +313,6 @@ func TestAProviderThatIsDownAtTheStart(t *testing.T) {
 	}
 	h.logout(h.provider.LogoutToken(func(c map[string]any) { c["sub"] = "x" })).oauthProblem(t, 503, "temporarily_unavailable")
 	h.provider.Change(func(s *idptest.Settings) { s.Down = false })
-	h.clock.advance(3 * time.Second)
+	h.Clock.Advance(3 * time.Second)
 	h.signIn(h.tab())
 }

@@ -15,7 +15,7 @@ import (
 // addUser adds to the embedded directory and returns the id.
 func (h *harness) addUser(name string, roles ...string) string {
 	h.Helper()
-	u, err := h.app.Directory.Add(h.Context(), directory.NewUser{Name: name, Password: name + "-password", Roles: roles})
+	u, err := h.App.Directory.Add(h.Context(), directory.NewUser{Name: name, Password: name + "-password", Roles: roles})
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func (h *harness) addUser(name string, roles ...string) string {
 
 func (h *harness) refused(what, token string, want error) {
 	h.Helper()
-	if _, err := h.app.Verifier.Verify(h.Context(), token); err != want {
+	if _, err := h.App.Verifier.Verify(h.Context(), token); err != want {
 		h.Errorf("%s: %v, want %v", what, err, want)
 	}
 }
@@ -48,7 +48,7 @@ func TestAnEndedSessionIsRefusedAtOnce(t *testing.T) {
 			return nil
 		},
 		"admin": func(g session.Grant) error {
-			return h.app.Sessions.EndAll(t.Context(), "alice", wire.ReasonEndedByAdmin, rotation.SessionID{})
+			return h.App.Sessions.EndAll(t.Context(), "alice", wire.ReasonEndedByAdmin, rotation.SessionID{})
 		},
 		"reuse": func(g session.Grant) error {
 			next := h.refreshBody(g.RefreshToken).tokens().RefreshToken
@@ -58,8 +58,8 @@ func TestAnEndedSessionIsRefusedAtOnce(t *testing.T) {
 			return nil
 		},
 		"user gone": func(g session.Grant) error {
-			h.people.change(func(u map[string]session.User) { delete(u, "alice") })
-			defer h.people.change(func(u map[string]session.User) { u["alice"] = session.User{User: wire.User{ID: "alice"}} })
+			h.People.Change(func(u map[string]session.User) { delete(u, "alice") })
+			defer h.People.Change(func(u map[string]session.User) { u["alice"] = session.User{User: wire.User{ID: "alice"}} })
 			h.refreshBody(g.RefreshToken).problem(400, wire.CodeInvalidGrant)
 			return nil
 		},
@@ -67,7 +67,7 @@ func TestAnEndedSessionIsRefusedAtOnce(t *testing.T) {
 			if err := h.elsewhere().Sessions.End(t.Context(), g.Session.ID, wire.ReasonEndedByAdmin); err != nil {
 				return err
 			}
-			return h.app.Sessions.End(t.Context(), g.Session.ID, wire.ReasonSignedOut)
+			return h.App.Sessions.End(t.Context(), g.Session.ID, wire.ReasonSignedOut)
 		},
 	}
 	for name, end := range ends {
@@ -89,15 +89,15 @@ func TestAnEndedSessionIsRefusedAtOnce(t *testing.T) {
 // Also after a restart, as long as a token of the session can live.
 func TestWhatEndedStaysEndedAcrossARestart(t *testing.T) {
 	h := newHarness(t, withDirectory)
-	if err := h.app.Directory.AddRole(t.Context(), "clerk", "orders:read"); err != nil {
+	if err := h.App.Directory.AddRole(t.Context(), "clerk", "orders:read"); err != nil {
 		t.Fatal(err)
 	}
 	ann, ben := h.addUser("ann", "clerk"), h.addUser("ben")
 	ended, stale, honest := h.begin(ann), h.begin(ann), h.begin(ben)
-	if err := h.app.Sessions.End(t.Context(), ended.Session.ID, wire.ReasonSignedOut); err != nil {
+	if err := h.App.Sessions.End(t.Context(), ended.Session.ID, wire.ReasonSignedOut); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.app.Directory.RevokeRole(t.Context(), ann, "clerk"); err != nil {
+	if err := h.App.Directory.RevokeRole(t.Context(), ann, "clerk"); err != nil {
 		t.Fatal(err)
 	}
 	fresh := h.begin(ann)
@@ -108,12 +108,12 @@ func TestWhatEndedStaysEndedAcrossARestart(t *testing.T) {
 		h.refused(when+": honest", honest.AccessToken, nil)
 	}
 	check("before")
-	cfg := h.app.Config
-	if err := h.app.Close(); err != nil {
+	cfg := h.App.Config
+	if err := h.App.Close(); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if h.app, err = app.Open(t.Context(), cfg); err != nil {
+	if h.App, err = app.Open(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	check("after")
@@ -122,7 +122,7 @@ func TestWhatEndedStaysEndedAcrossARestart(t *testing.T) {
 // A role that is edited is enforced for all who hold it and nobody else.
 func TestChangedGrantsAreEnforcedAtOnce(t *testing.T) {
 	h := newHarness(t, withDirectory)
-	dir := h.app.Directory
+	dir := h.App.Directory
 	if err := dir.AddRole(t.Context(), "clerk", "orders:read"); err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func TestRFC6749_4_1_2_1_ErrorsOfTheAuthorizationEndpoint(t *testing.T) {
 	} {
 		q := h.authorize(c.p).redirected(callback)
 		// RFC 9207 §2: iss also in error responses
-		if q.Get("error") != c.code || q.Get("state") != "st&te=1" || q.Get("iss") != h.url || !quotable.MatchString(q.Get("error_description")) || q.Get("code") != "" {
+		if q.Get("error") != c.code || q.Get("state") != "st&te=1" || q.Get("iss") != h.URL || !quotable.MatchString(q.Get("error_description")) || q.Get("code") != "" {
 			t.Errorf("%s: %v", name, q)
 		}
 	}
@@ -107,7 +107,7 @@ func TestRFC6749_4_1_2_1_ErrorsOfTheAuthorizationEndpoint(t *testing.T) {
 	}
 	h.call(h.browser, "GET", wire.PathAuthorize+"?"+request().Encode()+"&client_id=web", "").want(400)
 	q := h.submit(h.authorize(request()), "action", "deny").redirected(callback)
-	if q.Get("error") != "access_denied" || q.Get("state") == "" || q.Get("iss") != h.url {
+	if q.Get("error") != "access_denied" || q.Get("state") == "" || q.Get("iss") != h.URL {
 		t.Errorf("cancelled: %v", q)
 	}
 }
@@ -140,7 +140,7 @@ func TestRFC6749_4_1_2_CodesAreUsedOnce(t *testing.T) {
 	h.exchange(code).oauthError(400, "invalid_grant")
 	h.renew(g.RefreshToken, "client_id", "spa").oauthError(400, "invalid_grant")
 	h.call(http.DefaultClient, "GET", "/auth/me", "", bearer(g.AccessToken)...).problem(401, "invalid_token")
-	if strings.Contains(h.log.String(), code) {
+	if strings.Contains(h.Logged.String(), code) {
 		t.Error("a code is in the log")
 	}
 }
@@ -170,7 +170,7 @@ func TestRFC6749_4_1_2_CodesAreUsedOnceAlsoAtTheSameTime(t *testing.T) {
 			t.Fatalf("%d redemptions of one code", granted)
 		}
 	}
-	list, err := h.app.Sessions.List(t.Context(), "")
+	list, err := h.App.Sessions.List(t.Context(), "")
 	if err != nil || len(list) != 0 {
 		t.Errorf("%d sessions are left, %v", len(list), err)
 	}
@@ -200,17 +200,17 @@ func TestRFC7636_4_6_TheVerifierMustFit(t *testing.T) {
 func TestRFC6749_4_1_2_CodesExpireShortly(t *testing.T) {
 	h := newOAuthHarness(t)
 	code := h.code(request())
-	h.clock.advance(oauth.CodeLifetime - time.Millisecond)
+	h.Clock.Advance(oauth.CodeLifetime - time.Millisecond)
 	h.exchange(code).granted()
 	code = h.code(request())
-	h.clock.advance(oauth.CodeLifetime)
+	h.Clock.Advance(oauth.CodeLifetime)
 	h.exchange(code).oauthError(400, "invalid_grant")
 }
 
 func TestUsersWhoAreGoneGetNoSession(t *testing.T) {
 	h := newOAuthHarness(t)
 	code := h.code(request())
-	h.people.change(func(u map[string]sessionUser) { delete(u, "alice") })
+	h.People.Change(func(u map[string]sessionUser) { delete(u, "alice") })
 	h.exchange(code).oauthError(400, "invalid_grant")
 }
 
@@ -247,7 +247,7 @@ func TestRFC9207_2_TheResponseSaysWhoIssuedIt(t *testing.T) {
 		h.authorize(request("prompt", "none")),
 	} {
 		// "identical to the issuer of the metadata"
-		if q := answer.redirected(callback); q.Get("iss") != h.url || len(q["iss"]) != 1 {
+		if q := answer.redirected(callback); q.Get("iss") != h.URL || len(q["iss"]) != 1 {
 			t.Errorf("iss %q", q["iss"])
 		}
 	}

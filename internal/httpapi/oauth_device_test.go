@@ -20,7 +20,7 @@ func (h *oauthHarness) startDevice() wire.DeviceAuthorization {
 
 func (h *oauthHarness) poll(d wire.DeviceAuthorization, pairs ...string) answer {
 	h.Helper()
-	h.clock.advance(oauth.DeviceInterval)
+	h.Clock.Advance(oauth.DeviceInterval)
 	p := values("grant_type", oauth.GrantDevice, "client_id", "tv", "device_code", d.DeviceCode)
 	for i := 0; i < len(pairs); i += 2 {
 		p.Set(pairs[i], pairs[i+1])
@@ -38,7 +38,7 @@ func TestRFC8628_3_2_DeviceAuthorizationResponse(t *testing.T) {
 	h := newOAuthHarness(t)
 	d := h.startDevice()
 	if !regexp.MustCompile(`^[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}$`).MatchString(d.UserCode) || len(d.DeviceCode) < 43 ||
-		d.VerificationURI != h.url+"/oauth/device" || !strings.Contains(d.VerificationURIComplete, d.UserCode) || d.ExpiresIn != 600 || d.Interval != 5 {
+		d.VerificationURI != h.URL+"/oauth/device" || !strings.Contains(d.VerificationURIComplete, d.UserCode) || d.ExpiresIn != 600 || d.Interval != 5 {
 		t.Errorf("%+v", d)
 	}
 	if other := h.startDevice(); other.UserCode == d.UserCode || other.DeviceCode == d.DeviceCode {
@@ -65,7 +65,7 @@ func TestDeviceAuthorizationsAreThrottledByAddress(t *testing.T) {
 		t.Error("nobody says for how long")
 	}
 	// Who is signing in is not held up by it, and after a while it goes on.
-	h.clock.advance(time.Minute)
+	h.Clock.Advance(time.Minute)
 	d := h.startDevice()
 	if again := h.enter(d.UserCode); again.StatusCode != 200 {
 		t.Errorf("%d", again.StatusCode)
@@ -83,11 +83,11 @@ func TestRFC8628_3_5_DeviceAccessTokenResponse(t *testing.T) {
 	d := h.startDevice()
 	h.poll(d).oauthError(400, "authorization_pending")
 	h.poll(d).oauthError(400, "authorization_pending")
-	h.clock.advance(-3 * time.Second)
+	h.Clock.Advance(-3 * time.Second)
 	h.poll(d).oauthError(400, "slow_down") // 2 s after the last
 	// "the interval MUST be increased by 5 seconds for this and all subsequent requests"
 	h.poll(d).oauthError(400, "slow_down")
-	h.clock.advance(10 * time.Second)
+	h.Clock.Advance(10 * time.Second)
 	h.poll(d).oauthError(400, "authorization_pending")
 	h.poll(d, "client_id", "spa").oauthError(400, "invalid_grant")
 	h.poll(wire.DeviceAuthorization{DeviceCode: "x"}).oauthError(400, "invalid_grant")
@@ -97,7 +97,7 @@ func TestRFC8628_3_5_DeviceAccessTokenResponse(t *testing.T) {
 		t.Errorf("the page does not say who asks: %s", b)
 	}
 	page = h.submit(page, "username", "alice", "password", "wrong").want(400)
-	h.clock.advance(20 * time.Second)
+	h.Clock.Advance(20 * time.Second)
 	h.poll(d).oauthError(400, "authorization_pending")
 	if b := string(h.submit(page, "username", "alice", "password", "alice").want(200).body); !strings.Contains(b, "The device is connected") {
 		t.Errorf("approved: %s", b)
@@ -120,12 +120,12 @@ func TestRFC8628_3_5_DeviceAccessTokenResponse(t *testing.T) {
 	h.poll(denied).oauthError(400, "access_denied")
 
 	late := h.startDevice()
-	h.clock.advance(oauth.DeviceLifetime)
+	h.Clock.Advance(oauth.DeviceLifetime)
 	h.poll(late).oauthError(400, "expired_token")
 	h.enter(late.UserCode).want(400)
 	forgotten := h.startDevice()
 	h.submit(h.enter(forgotten.UserCode), "username", "alice", "password", "alice").want(200)
-	h.clock.advance(oauth.DeviceLifetime)
+	h.Clock.Advance(oauth.DeviceLifetime)
 	h.poll(forgotten).oauthError(400, "expired_token")
 }
 
@@ -143,7 +143,7 @@ func TestDeviceCodesAreUsedOnce(t *testing.T) {
 func TestRFC8628_3_3_1_TheCodeInTheAddressOnlyFillsTheField(t *testing.T) {
 	h := newOAuthHarness(t)
 	d := h.startDevice()
-	a := h.call(h.browser, "GET", strings.TrimPrefix(d.VerificationURIComplete, h.url), "").want(200)
+	a := h.call(h.browser, "GET", strings.TrimPrefix(d.VerificationURIComplete, h.URL), "").want(200)
 	if b := string(a.body); !strings.Contains(b, `value="`+d.UserCode+`"`) || strings.Contains(b, "Television") {
 		t.Errorf("page: %s", b)
 	}

@@ -29,7 +29,7 @@ func newKey(t *testing.T) crypto.Signer {
 // proof is for one request; a resource request also names its access token.
 func (h *oauthHarness) proof(key crypto.Signer, method, path string, token ...string) string {
 	h.Helper()
-	raw, err := dpop.Sign(key, dpop.Request{Method: method, URI: h.url + path, AccessToken: strings.Join(token, "")}, h.clock.Now())
+	raw, err := dpop.Sign(key, dpop.Request{Method: method, URI: h.URL + path, AccessToken: strings.Join(token, "")}, h.Clock.Now())
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestRFC9449_5_TokensAreBound(t *testing.T) {
 			g := h.exchangeWith(key, h.code(request())).bound()
 			h.userInfoWith(key, g.AccessToken).want(200)
 			for range 3 {
-				h.clock.advance(time.Hour)
+				h.Clock.Advance(time.Hour)
 				g = h.renewWith(key, g.RefreshToken).bound()
 				h.userInfoWith(key, g.AccessToken).want(200)
 			}
@@ -104,7 +104,7 @@ func TestRFC9449_5_AStolenRefreshToken(t *testing.T) {
 	for range 3 {
 		g = h.renewWith(key, g.RefreshToken).bound()
 	}
-	h.clock.advance(time.Minute)
+	h.Clock.Advance(time.Minute)
 	for _, stolen := range []string{first.RefreshToken, g.RefreshToken} {
 		h.renew(stolen, "client_id", "spa").oauthError(400, "invalid_grant")
 		h.renew(stolen).oauthError(400, "invalid_grant")
@@ -115,7 +115,7 @@ func TestRFC9449_5_AStolenRefreshToken(t *testing.T) {
 			h.call(http.DefaultClient, "POST", path, string(body)).problem(400, wire.CodeInvalidGrant)
 		}
 	}
-	if strings.Contains(h.log.String(), wire.EventReuseDetected) {
+	if strings.Contains(h.Logged.String(), wire.EventReuseDetected) {
 		t.Error("an old copy without the key has ended the session")
 	}
 	g = h.renewWith(key, g.RefreshToken).bound()
@@ -144,7 +144,7 @@ func TestRFC9449_5_ConfidentialClients(t *testing.T) {
 func TestRFC9449_10_ACodeIsBoundByDPoPJKT(t *testing.T) {
 	h := newOAuthHarness(t)
 	key := newKey(t)
-	p, err := dpop.Parse([]string{h.proof(key, "GET", "/")}, dpop.Request{Method: "GET", URI: h.url + "/"}, h.clock.Now())
+	p, err := dpop.Parse([]string{h.proof(key, "GET", "/")}, dpop.Request{Method: "GET", URI: h.URL + "/"}, h.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestRFC9449_11_1_ReplayAtTheTokenEndpoint(t *testing.T) {
 	h.form(wire.PathToken, p, dpop.Header, fresh).bound()
 	h.form(wire.PathToken, p, dpop.Header, fresh).oauthError(400, "invalid_dpop_proof")
 	old := h.proof(key, "POST", wire.PathToken)
-	h.clock.advance(dpop.MaxAge + time.Second)
+	h.Clock.Advance(dpop.MaxAge + time.Second)
 	h.form(wire.PathToken, p, dpop.Header, old).oauthError(400, "invalid_dpop_proof")
 	h.renewWith(key, g.RefreshToken).bound()
 }
@@ -229,7 +229,7 @@ func TestRFC9449_6_2_Introspection(t *testing.T) {
 	h := newOAuthHarness(t)
 	key := newKey(t)
 	g := h.exchangeWith(key, h.code(request())).bound()
-	p, err := dpop.Parse([]string{h.proof(key, "GET", "/")}, dpop.Request{Method: "GET", URI: h.url + "/"}, h.clock.Now())
+	p, err := dpop.Parse([]string{h.proof(key, "GET", "/")}, dpop.Request{Method: "GET", URI: h.URL + "/"}, h.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

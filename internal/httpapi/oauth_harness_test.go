@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/apptest"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/wire"
@@ -45,14 +46,14 @@ func newOAuthHarness(t *testing.T, change ...func(*app.Config)) *oauthHarness {
 	h.register(oauth.Client{ID: "native", RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]/cb", "com.example.app:/cb"}}, false)
 	h.register(oauth.Client{ID: "tv", Name: "Television", Device: true}, false)
 	h.secret = h.register(oauth.Client{ID: "web", RedirectURIs: []string{callback, "https://app.example/cb?tenant=1"}}, true)
-	h.browser = h.newClient()
+	h.browser = apptest.NewBrowser()
 	h.browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return h
 }
 
 func (h *oauthHarness) register(c oauth.Client, confidential bool) string {
 	h.Helper()
-	secret, err := h.app.OAuth.AddClient(h.Context(), c, confidential)
+	secret, err := h.App.OAuth.AddClient(h.Context(), c, confidential)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -163,7 +164,7 @@ func (h *oauthHarness) submit(page answer, pairs ...string) answer {
 		fields.Set(pairs[i], pairs[i+1])
 	}
 	return h.call(h.browser, "POST", action, fields.Encode(),
-		"Content-Type", "application/x-www-form-urlencoded", "Origin", h.url, "Sec-Fetch-Site", "same-origin")
+		"Content-Type", "application/x-www-form-urlencoded", "Origin", h.URL, "Sec-Fetch-Site", "same-origin")
 }
 
 func (h *oauthHarness) authorize(p url.Values, headers ...string) answer {
@@ -191,7 +192,7 @@ func (a answer) redirected(uri string) url.Values {
 func (h *oauthHarness) code(p url.Values) string {
 	h.Helper()
 	q := h.submit(h.authorize(p).want(200), "username", "alice", "password", "alice").redirected(p.Get("redirect_uri"))
-	if q.Get("code") == "" || q.Get("state") != p.Get("state") || q.Get("iss") != h.url {
+	if q.Get("code") == "" || q.Get("state") != p.Get("state") || q.Get("iss") != h.URL {
 		h.Fatalf("authorization response %v", q)
 	}
 	return q.Get("code")

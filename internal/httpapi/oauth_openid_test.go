@@ -14,19 +14,19 @@ import (
 
 func TestOpenIDConnectCore_2_IDToken(t *testing.T) {
 	h := newOAuthHarness(t)
-	h.people.change(func(u map[string]sessionUser) {
+	h.People.Change(func(u map[string]sessionUser) {
 		a := u["alice"]
 		a.DisplayName, a.Email = "Alice 爱丽丝", "alice@example.com"
 		u["alice"] = a
 	})
 	code := h.code(request())
-	signedIn := h.clock.Now().Unix()
-	h.clock.advance(30e9)
+	signedIn := h.Clock.Now().Unix()
+	h.Clock.Advance(30e9)
 	g := h.exchange(code).granted()
 	var c oauth.IDClaims
 	h.claims(g.IDToken, &c)
-	if c.Issuer != h.url || c.Subject != "alice" || c.Audience != "spa" || c.Party != "spa" || c.Nonce != "n-1" || c.AuthTime != signedIn ||
-		c.IssuedAt != h.clock.Now().Unix() || c.ExpiresAt <= c.IssuedAt || c.SessionID == "" ||
+	if c.Issuer != h.URL || c.Subject != "alice" || c.Audience != "spa" || c.Party != "spa" || c.Nonce != "n-1" || c.AuthTime != signedIn ||
+		c.IssuedAt != h.Clock.Now().Unix() || c.ExpiresAt <= c.IssuedAt || c.SessionID == "" ||
 		c.Username != "alice" || c.Name != "Alice 爱丽丝" || c.Email != "alice@example.com" {
 		t.Errorf("claims %+v", c)
 	}
@@ -39,7 +39,7 @@ func TestOpenIDConnectCore_2_IDToken(t *testing.T) {
 	h.call(http.DefaultClient, "GET", "/auth/me", "", bearer(g.IDToken)...).problem(401, "invalid_token")
 
 	// §12.2: at a renewal iss, sub, aud and azp stay, iat moves, no nonce.
-	h.clock.advance(60e9)
+	h.Clock.Advance(60e9)
 	renewed := h.renew(g.RefreshToken, "client_id", "spa", "scope", g.Scope).granted()
 	var r oauth.IDClaims
 	h.claims(renewed.IDToken, &r)
@@ -89,7 +89,7 @@ func TestOpenIDConnectRPInitiatedLogout_2(t *testing.T) {
 	const bye = "https://app.example/bye"
 	for _, method := range []string{"GET", "POST"} {
 		g := h.signIn()
-		h.clock.advance(hour) // "SHOULD accept ID Tokens as hints even if expired"
+		h.Clock.Advance(hour) // "SHOULD accept ID Tokens as hints even if expired"
 		q := logout(method, values("id_token_hint", g.IDToken, "post_logout_redirect_uri", bye, "state", "s 1")).redirected(bye)
 		if q.Get("state") != "s 1" {
 			t.Errorf("state %q", q.Get("state"))

@@ -18,7 +18,7 @@ import (
 // golang.org/x/oauth2, unmodified.
 
 func (h *oauthHarness) endpoint() oauth2.Endpoint {
-	return oauth2.Endpoint{AuthURL: h.url + wire.PathAuthorize, TokenURL: h.url + wire.PathToken, DeviceAuthURL: h.url + wire.PathDeviceAuthorization}
+	return oauth2.Endpoint{AuthURL: h.URL + wire.PathAuthorize, TokenURL: h.URL + wire.PathToken, DeviceAuthURL: h.URL + wire.PathDeviceAuthorization}
 }
 
 // old is a token whose access token has expired.
@@ -35,7 +35,7 @@ func TestXOAuth2Refreshes(t *testing.T) {
 		"in the header":     {ClientID: app.DefaultClientID, Endpoint: oauth2.Endpoint{AuthStyle: oauth2.AuthStyleInHeader}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg.Endpoint.TokenURL = h.url + wire.PathToken
+			cfg.Endpoint.TokenURL = h.URL + wire.PathToken
 			token := old(h.loginBody("alice").RefreshToken)
 			for range 3 {
 				next, err := cfg.TokenSource(t.Context(), token).Token()
@@ -79,7 +79,7 @@ func TestXOAuth2CodeWithPKCE(t *testing.T) {
 			cfg.Endpoint, cfg.Scopes = h.endpoint(), []string{"openid"}
 			cfg.Endpoint.AuthStyle = style
 			verifier := oauth2.GenerateVerifier()
-			page := h.call(h.browser, "GET", strings.TrimPrefix(cfg.AuthCodeURL("state", oauth2.S256ChallengeOption(verifier)), h.url), "")
+			page := h.call(h.browser, "GET", strings.TrimPrefix(cfg.AuthCodeURL("state", oauth2.S256ChallengeOption(verifier)), h.URL), "")
 			to := cfg.RedirectURL
 			if to == "" {
 				to = callback
@@ -113,7 +113,7 @@ type ticking struct {
 
 func (c *ticking) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Path == wire.PathToken {
-		c.h.clock.advance(oauth.DeviceInterval)
+		c.h.Clock.Advance(oauth.DeviceInterval)
 		c.polls++
 		c.then(c.polls)
 	}

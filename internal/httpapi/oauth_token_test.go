@@ -51,7 +51,7 @@ func TestRFC6749_5_2_ErrorsOfTheTokenEndpoint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sub := *h.harness
-			sub.T = t
+			sub.Server = sub.For(t)
 			header := append([]string{"Content-Type", "application/x-www-form-urlencoded"}, c.header...)
 			if c.status == 0 {
 				c.status = 400
@@ -70,7 +70,7 @@ func TestRFC6749_5_2_ErrorsOfTheTokenEndpoint(t *testing.T) {
 	if h.call(http.DefaultClient, "GET", wire.PathToken, "").want(405).Header.Get("Allow") != "POST" {
 		t.Error("the token endpoint is for POST (RFC 6749 §3.2)")
 	}
-	if strings.Contains(h.log.String(), token) {
+	if strings.Contains(h.Logged.String(), token) {
 		t.Error("a token is in the log")
 	}
 }
@@ -135,9 +135,9 @@ func TestRFC6749_6_RefusalsOfSessionsThatAreOver(t *testing.T) {
 	ended, expired, gone := h.signIn(), h.signIn(), h.signIn()
 	h.form(wire.PathRevoke, values("token", ended.RefreshToken, "client_id", "spa")).want(200)
 	h.renew(ended.RefreshToken).oauthError(400, "invalid_grant")
-	h.people.change(func(u map[string]sessionUser) { delete(u, "alice") })
+	h.People.Change(func(u map[string]sessionUser) { delete(u, "alice") })
 	h.renew(gone.RefreshToken).oauthError(400, "invalid_grant")
-	h.clock.advance(15 * 24 * hour)
+	h.Clock.Advance(15 * 24 * hour)
 	h.renew(expired.RefreshToken).oauthError(400, "invalid_grant")
 }
 
@@ -147,10 +147,10 @@ func TestStolenTokensAreFoundOutHereToo(t *testing.T) {
 	b := h.renew(a, "client_id", "spa").granted().RefreshToken
 	c := h.renew(b, "client_id", "spa").granted().RefreshToken
 	h.renew(c, "client_id", "spa").granted()
-	h.clock.advance(hour)
+	h.Clock.Advance(hour)
 	h.renew(a, "client_id", "spa").oauthError(400, "invalid_grant")
 	h.renew(c, "client_id", "spa").oauthError(400, "invalid_grant")
-	if !strings.Contains(h.log.String(), wire.EventReuseDetected) {
+	if !strings.Contains(h.Logged.String(), wire.EventReuseDetected) {
 		t.Error("nobody was told")
 	}
 }
@@ -158,16 +158,12 @@ func TestStolenTokensAreFoundOutHereToo(t *testing.T) {
 func TestOAuthOutageChangesNothing(t *testing.T) {
 	h := newOAuthHarness(t)
 	g := h.signIn()
-	h.people.mu.Lock()
-	h.people.err = errors.New("directory is down")
-	h.people.mu.Unlock()
+	h.People.Fail(errors.New("directory is down"))
 	if a := h.renew(g.RefreshToken).oauthError(503, "temporarily_unavailable"); a.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
 	h.form(wire.PathIntrospect, values("token", g.AccessToken), h.asWeb()...).oauthError(503, "temporarily_unavailable")
-	h.people.mu.Lock()
-	h.people.err = nil
-	h.people.mu.Unlock()
+	h.People.Fail(nil)
 	h.renew(g.RefreshToken).granted()
 }
 
@@ -228,7 +224,7 @@ func TestRFC7662_Introspection(t *testing.T) {
 	var s oauth.State
 	ask(spa.AccessToken, h.asWeb()...).json(&s)
 	if !s.Active || s.Scope != "orders:read" || s.ClientID != "spa" || s.Username != "alice" || s.Subject != "alice" || s.TokenType != "Bearer" ||
-		s.Issuer != h.url || s.Audience != h.url || s.ExpiresAt <= s.IssuedAt || s.ID == "" || s.SessionID == "" {
+		s.Issuer != h.URL || s.Audience != h.URL || s.ExpiresAt <= s.IssuedAt || s.ID == "" || s.SessionID == "" {
 		t.Errorf("state of an access token: %+v", s)
 	}
 	s = oauth.State{}
@@ -247,7 +243,7 @@ func TestRFC7662_Introspection(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	h.clock.advance(hour)
+	h.Clock.Advance(hour)
 	if got := string(ask(other.AccessToken, h.asWeb()...).want(200).body); got != `{"active":false}` {
 		t.Errorf("expired: %s", got)
 	}
@@ -262,11 +258,11 @@ func TestRFC8414_Metadata(t *testing.T) {
 		a.json(&m)
 		// §3.3: "The issuer value returned MUST be identical to the authorization
 		// server's issuer identifier value"
-		if m.Issuer != h.url || a.Header.Get("Access-Control-Allow-Origin") != "https://shop.example" {
+		if m.Issuer != h.URL || a.Header.Get("Access-Control-Allow-Origin") != "https://shop.example" {
 			t.Errorf("%s: issuer %q, header %v", path, m.Issuer, a.Header)
 		}
 		for _, u := range []string{m.AuthorizationEndpoint, m.TokenEndpoint, m.UserInfoEndpoint, m.RevocationEndpoint, m.IntrospectionEndpoint, m.DeviceAuthorizationEndpoint, m.EndSessionEndpoint, m.JWKSURI} {
-			path, ok := strings.CutPrefix(u, h.url)
+			path, ok := strings.CutPrefix(u, h.URL)
 			if !ok || h.call(http.DefaultClient, "HEAD", path, "").StatusCode == 404 {
 				t.Errorf("endpoint %q is not there", u)
 			}
@@ -300,10 +296,10 @@ func TestRemovedClientsAreOut(t *testing.T) {
 	h := newOAuthHarness(t)
 	spa, web := h.signIn(), h.signInWeb()
 	code := h.code(request())
-	if err := h.app.OAuth.RemoveClient(t.Context(), "spa"); err != nil {
+	if err := h.App.OAuth.RemoveClient(t.Context(), "spa"); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.app.OAuth.RemoveClient(t.Context(), "spa"); !errors.Is(err, oauth.ErrNotFound) {
+	if err := h.App.OAuth.RemoveClient(t.Context(), "spa"); !errors.Is(err, oauth.ErrNotFound) {
 		t.Errorf("removed twice: %v", err)
 	}
 	h.exchange(code).oauthError(401, "invalid_client")
@@ -325,7 +321,7 @@ func TestOAuthSessionsAreSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sess, err := h.app.Sessions.Living(t.Context(), id)
+	sess, err := h.App.Sessions.Living(t.Context(), id)
 	if err != nil || sess.ClientID != "spa" || sess.UserID != "alice" {
 		t.Errorf("session %+v, %v", sess, err)
 	}

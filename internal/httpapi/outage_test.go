@@ -12,20 +12,18 @@ import (
 func TestAnOutageDoesNotFloodTheLog(t *testing.T) {
 	h := newHarness(t)
 	token := h.loginBody("alice").RefreshToken
-	h.people.mu.Lock()
-	h.people.err = errors.New("the directory is away")
-	h.people.mu.Unlock()
+	h.People.Fail(errors.New("the directory is away"))
 	const line = "could not be served"
 	for second := range 3 {
 		for range 20 {
 			h.refreshBody(token).want(503)
 		}
-		if got := strings.Count(h.log.String(), line); got != second+1 {
+		if got := strings.Count(h.Logged.String(), line); got != second+1 {
 			t.Errorf("after %d seconds there are %d lines", second+1, got)
 		}
-		h.clock.advance(time.Second)
+		h.Clock.Advance(time.Second)
 	}
-	if !strings.Contains(h.log.String(), "others_since_the_last_line=19") {
-		t.Errorf("the log does not say how many there were:\n%s", h.log.String())
+	if !strings.Contains(h.Logged.String(), "others_since_the_last_line=19") {
+		t.Errorf("the log does not say how many there were:\n%s", h.Logged.String())
 	}
 }

@@ -123,7 +123,7 @@ func TestErrorsThatTheDocumentPromises(t *testing.T) {
 		if c.takesToken() {
 			o.call(http.DefaultClient, c.method, c.path, c.body).want(401)
 			o.call(http.DefaultClient, c.method, c.path, c.body, bearer("x")...).problem(401, "invalid_token")
-			req, err := http.NewRequestWithContext(t.Context(), c.method, o.url+c.path, strings.NewReader(""))
+			req, err := http.NewRequestWithContext(t.Context(), c.method, o.URL+c.path, strings.NewReader(""))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,9 +144,9 @@ func TestErrorsThatTheDocumentPromises(t *testing.T) {
 // everybody is told to try again.
 func TestEveryCallWithoutTheStore(t *testing.T) {
 	o := newOffice(t, func(c *app.Config) { c.FeedToken = aFeedToken })
-	o.app.Start()
+	o.App.Start()
 	root, operations := bearer(o.signIn("root").AccessToken), o.operations()
-	if err := o.app.Close(); err != nil {
+	if err := o.App.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range operations {
@@ -165,7 +165,7 @@ func TestEveryCallWithoutTheStore(t *testing.T) {
 func TestCallsThatAnEmbeddedDirectoryTakes(t *testing.T) {
 	operations := newOffice(t).operations()
 	h := newHarness(t)
-	h.people.users["alice"] = withPermissions(h.people.users["alice"], "admin:*")
+	h.allow("alice", "admin:*")
 	alice := bearer(h.loginBody("alice").AccessToken)
 	for _, c := range operations {
 		p, ok := strings.CutPrefix(c.path, "/auth/admin/")
@@ -211,7 +211,7 @@ func TestErrorsThatTheDocumentPromisesToOAuth(t *testing.T) {
 
 	form := h.authorize(request())
 	entered := h.call(h.browser, "GET", wire.PathDevice, "")
-	if err := h.app.DB.Close(); err != nil {
+	if err := h.App.DB.Close(); err != nil {
 		t.Fatal(err)
 	}
 	h.submit(form, "username", "alice", "password", "alice").want(503)

@@ -152,7 +152,7 @@ func (s *reader) pending() (kinds []string) {
 func (h *harness) stream(path string, headers ...string) *reader {
 	h.Helper()
 	ctx, cancel := context.WithCancel(h.Context())
-	req, err := http.NewRequestWithContext(ctx, "GET", h.url+path, nil)
+	req, err := http.NewRequestWithContext(ctx, "GET", h.URL+path, nil)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func (h *harness) events(token string, headers ...string) *reader {
 // begin starts a session without the cost of a sign-in.
 func (h *harness) begin(user string) session.Grant {
 	h.Helper()
-	g, err := h.app.Sessions.Start(h.Context(), session.SignIn{UserID: user, Client: session.Client{ID: "test"}})
+	g, err := h.App.Sessions.Start(h.Context(), session.SignIn{UserID: user, Client: session.Client{ID: "test"}})
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func (h *harness) begin(user string) session.Grant {
 // elsewhere is another process on the same data directory.
 func (h *harness) elsewhere() *app.App {
 	h.Helper()
-	cfg := h.app.Config
+	cfg := h.App.Config
 	a, err := app.Open(h.Context(), cfg)
 	if err != nil {
 		h.Fatal(err)
@@ -213,7 +213,7 @@ func (h *harness) elsewhere() *app.App {
 // status is that of a request to a handler behind Protect.
 func (h *harness) status(token string) int {
 	h.Helper()
-	guarded := h.app.Verifier.Middleware(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	guarded := h.App.Verifier.Middleware(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/api", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	guarded.ServeHTTP(w, r)

@@ -35,7 +35,7 @@ func TestGrantsChangedByAnotherSystem(t *testing.T) {
 	say(strings.Repeat("7", 256), change, known...).problem(404, "not_found")
 	say("7", change, append(known, "Content-Type", "text/plain")...).problem(415, "unsupported_media_type")
 	say("7", strings.Repeat(" ", 65<<10), known...).problem(413, "content_too_large")
-	if err := h.app.DB.Close(); err != nil {
+	if err := h.App.DB.Close(); err != nil {
 		t.Fatal(err)
 	}
 	say("7", change, known...).problem(503, "temporarily_unavailable")

@@ -5,12 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tacet-dev/tacet/internal/apptest"
 	"github.com/tacet-dev/tacet/wire"
 )
 
 func TestForwardAuth(t *testing.T) {
 	h := newHarness(t)
-	c := h.newClient()
+	c := apptest.NewBrowser()
 	alice := h.login(c, "alice")
 	auth := bearer(alice.AccessToken)
 	ended := h.loginBody("bob")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/apptest"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
@@ -75,7 +76,7 @@ func TestAccessTokenClaims(t *testing.T) {
 			t.Errorf("claim %s is missing (RFC 9068 §2.2)", name)
 		}
 	}
-	if claims["sid"] != r.Session.ID || claims["sub"] != "alice" || claims["iss"] != h.url || claims["scope"] != "orders:read" {
+	if claims["sid"] != r.Session.ID || claims["sub"] != "alice" || claims["iss"] != h.URL || claims["scope"] != "orders:read" {
 		t.Errorf("claims %v", claims)
 	}
 	if life := claims["exp"].(float64) - claims["iat"].(float64); life != float64(r.ExpiresIn) || life > 900 || life < 855 {
@@ -142,9 +143,9 @@ func TestRefreshByCookie(t *testing.T) {
 func TestCSRF(t *testing.T) {
 	h := newHarness(t)
 	h.login(h.client, "alice")
-	other := h.newClient()
+	other := apptest.NewBrowser()
 	h.login(other, "bob")
-	before, _ := h.app.DB.Sessions().List(t.Context(), "alice", rotation.SessionID{}, 10)
+	before, _ := h.App.DB.Sessions().List(t.Context(), "alice", rotation.SessionID{}, 10)
 	good := h.cookie(h.client, "tacet_csrf")
 	for name, headers := range map[string][]string{
 		"missing":              nil,
@@ -164,11 +165,11 @@ func TestCSRF(t *testing.T) {
 			})
 		}
 	}
-	after, _ := h.app.DB.Sessions().List(t.Context(), "alice", rotation.SessionID{}, 10)
+	after, _ := h.App.DB.Sessions().List(t.Context(), "alice", rotation.SessionID{}, 10)
 	if len(after) != 1 || before[0] != after[0] {
 		t.Error("a refused call changed the session")
 	}
-	h.refresh(h.client, "Origin", h.url, "Sec-Fetch-Site", "same-origin").tokens()
+	h.refresh(h.client, "Origin", h.URL, "Sec-Fetch-Site", "same-origin").tokens()
 }
 
 func TestLoginFromAForeignPageIsRefused(t *testing.T) {
@@ -207,11 +208,11 @@ func TestTheTableOverHTTP(t *testing.T) {
 			t.Errorf("%s within the overlap got a refresh token", name)
 		}
 	}
-	h.clock.advance(11 * time.Second)
+	h.Clock.Advance(11 * time.Second)
 	h.refreshBody(b, "User-Agent", "thief").problem(400, "invalid_grant")
 	h.refreshBody(a2).problem(400, "invalid_grant")
 
-	events, err := h.app.DB.Events().Since(t.Context(), 0, 100)
+	events, err := h.App.DB.Events().Since(t.Context(), 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +231,7 @@ func TestAnswerLostAndAnHourLater(t *testing.T) {
 	h := newHarness(t)
 	r := h.loginBody("alice").RefreshToken
 	h.refreshBody(r).tokens() // the answer never arrives
-	h.clock.advance(time.Hour)
+	h.Clock.Advance(time.Hour)
 	h.refreshBody(r).tokens()
 }
 
@@ -240,7 +241,7 @@ func TestConfirmMakesTheChildTheHead(t *testing.T) {
 	child := h.refreshBody(r).tokens().RefreshToken
 	h.call(http.DefaultClient, "POST", "/auth/confirm", `{"refresh_token":"`+child+`"}`).want(204)
 	h.call(http.DefaultClient, "POST", "/auth/confirm", `{"refresh_token":"`+child+`"}`).want(204)
-	h.clock.advance(time.Minute)
+	h.Clock.Advance(time.Minute)
 	h.refreshBody(r).problem(400, "invalid_grant") // the stolen parent is dead
 
 	h.login(h.client, "bob")
@@ -250,15 +251,15 @@ func TestConfirmMakesTheChildTheHead(t *testing.T) {
 func TestLifetimes(t *testing.T) {
 	h := newHarness(t)
 	idle := h.loginBody("alice").RefreshToken
-	h.clock.advance(app.DefaultIdleTTL)
+	h.Clock.Advance(app.DefaultIdleTTL)
 	h.refreshBody(idle).problem(400, "invalid_grant")
 
 	r := h.loginBody("bob").RefreshToken
 	for range 9 { // renewed every 10 days, it lasts 90
-		h.clock.advance(10*24*time.Hour - time.Minute)
+		h.Clock.Advance(10*24*time.Hour - time.Minute)
 		r = h.refreshBody(r).tokens().RefreshToken
 	}
-	h.clock.advance(time.Hour)
+	h.Clock.Advance(time.Hour)
 	h.refreshBody(r).problem(400, "invalid_grant")
 }
 
@@ -266,7 +267,7 @@ func TestStoreGoneSignsNobodyOut(t *testing.T) {
 	h := newHarness(t)
 	h.login(h.client, "alice")
 	access := h.loginBody("alice").AccessToken
-	if err := h.app.DB.Close(); err != nil {
+	if err := h.App.DB.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range []answer{
@@ -288,9 +289,9 @@ func TestStoreGoneSignsNobodyOut(t *testing.T) {
 func TestDirectoryGoneSignsNobodyOut(t *testing.T) {
 	h := newHarness(t)
 	h.login(h.client, "alice")
-	h.people.err = http.ErrServerClosed
+	h.People.Fail(http.ErrServerClosed)
 	h.refresh(h.client).noCookies().problem(503, "temporarily_unavailable")
-	h.people.err = nil
+	h.People.Fail(nil)
 	h.refresh(h.client).tokens()
 }
 
@@ -355,7 +356,7 @@ func TestMe(t *testing.T) {
 		t.Error("challenge lacks the error")
 	}
 
-	h.people.change(func(u map[string]session.User) {
+	h.People.Change(func(u map[string]session.User) {
 		alice := u["alice"]
 		alice.GrantsVersion, alice.Roles = 2, nil
 		u["alice"] = alice
@@ -371,7 +372,7 @@ func TestMe(t *testing.T) {
 		t.Errorf("me after the change %+v", me)
 	}
 
-	h.clock.advance(app.DefaultAccessTTL)
+	h.Clock.Advance(app.DefaultAccessTTL)
 	h.call(http.DefaultClient, "GET", "/auth/me", "", bearer(n.AccessToken)...).problem(401, "invalid_token")
 }
 
@@ -385,7 +386,7 @@ func TestEndedSessionIsRefusedAtOnce(t *testing.T) {
 func TestUserGoneEndsTheSession(t *testing.T) {
 	h := newHarness(t)
 	r := h.loginBody("alice")
-	h.people.change(func(u map[string]session.User) { delete(u, "alice") })
+	h.People.Change(func(u map[string]session.User) { delete(u, "alice") })
 	h.refreshBody(r.RefreshToken).problem(400, "invalid_grant")
 	h.call(http.DefaultClient, "GET", "/auth/me", "", bearer(r.AccessToken)...).problem(401, "invalid_token")
 }
@@ -393,7 +394,7 @@ func TestUserGoneEndsTheSession(t *testing.T) {
 func TestOwnSessions(t *testing.T) {
 	h := newHarness(t)
 	one := h.loginBody("alice")
-	h.clock.advance(time.Second)
+	h.Clock.Advance(time.Second)
 	two := h.loginBody("alice")
 	bob := h.loginBody("bob")
 	var list wire.Sessions
@@ -509,11 +510,11 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 	h.call(http.DefaultClient, "POST", "/auth/login", `{"username":"alice","password":"hunter22-secret"}`)
 	n := h.refreshBody(b.RefreshToken).tokens()
 	h.refreshBody(n.RefreshToken)
-	h.clock.advance(time.Minute)
+	h.Clock.Advance(time.Minute)
 	h.refreshBody(b.RefreshToken).problem(400, "invalid_grant")
-	_ = h.app.DB.Close()
+	_ = h.App.DB.Close()
 	h.refreshBody(n.RefreshToken)
-	log := h.log.String()
+	log := h.Logged.String()
 	if !strings.Contains(log, "signed in") || !strings.Contains(log, wire.EventReuseDetected) {
 		t.Fatalf("the log does not tell what happened:\n%s", log)
 	}

@@ -70,7 +70,7 @@ func TestASignInReplacesTheSessionOfTheBrowser(t *testing.T) {
 		body := fmt.Sprintf(s.login[2], "bob", "bob")
 		var cookies []string
 		for _, path := range []string{"/", s.cookiePath} {
-			u, _ := url.Parse(h.url + path + "/x")
+			u, _ := url.Parse(h.URL + path + "/x")
 			for _, k := range c.http.Jar.Cookies(u) {
 				cookies = append(cookies, k.Name+"="+k.Value)
 			}

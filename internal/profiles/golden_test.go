@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/apptest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -93,7 +94,7 @@ func TestAnswersAreThoseOfTheGoldenFiles(t *testing.T) {
 		tr.note("a sign-in of the wrong type", login(good, "Content-Type", "text/plain"))
 		tr.note("an oversized sign-in", login(good[:len(good)-1]+`,"x":"`+strings.Repeat("x", 70_000)+`"}`))
 		tr.note("a sign-in from a foreign page", login(good, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"))
-		h.advance(time.Hour) // past the delay after wrong passwords
+		h.Clock.Advance(time.Hour) // past the delay after wrong passwords
 		tr.note("sign-in", c.signIn("alice"))
 		tr.note("who", c.who())
 		tr.note("who, without a token", h.call(c.http, "GET", s.user, ""))
@@ -111,11 +112,11 @@ func TestAnswersAreThoseOfTheGoldenFiles(t *testing.T) {
 			t.Fatalf("%s", a.raw)
 		}
 		tr.note("a slow duplicate", func() answer { c.renewed(c.present(c.refresh)); return c.present(stolen) }())
-		h.people.fail(errOutage)
+		h.People.Fail(errOutage)
 		tr.note("a renewal during an outage", c.present(c.refresh))
 		tr.note("a sign-in during an outage", login(good))
-		h.people.fail(nil)
-		h.advance(accessTTL)
+		h.People.Fail(nil)
+		h.Clock.Advance(accessTTL)
 		tr.note("who, with a token that has expired", c.who())
 		tr.note("a token that was used by two", c.present(stolen))
 		tr.note("a session that has ended", c.present(c.refresh))
@@ -123,7 +124,7 @@ func TestAnswersAreThoseOfTheGoldenFiles(t *testing.T) {
 
 		old := h.open(s)
 		old.signIn("bob")
-		h.advance(14 * 24 * time.Hour)
+		h.Clock.Advance(14 * 24 * time.Hour)
 		tr.note("a session that has expired", old.present(old.refresh))
 		var throttled answer
 		for range 40 {
@@ -131,7 +132,7 @@ func TestAnswersAreThoseOfTheGoldenFiles(t *testing.T) {
 				break
 			}
 		}
-		h.advance(time.Hour)
+		h.Clock.Advance(time.Hour)
 		tr.note("too many wrong passwords", throttled)
 		for _, path := range []string{"/api/abp/application-configuration", "/api/app/abp-pro-basic-application-configuration"} {
 			if s.name == "abp" {
@@ -163,7 +164,7 @@ func TestCookiesUnderTLS(t *testing.T) {
 	tr := &transcript{}
 	for _, s := range styles {
 		if s.cookieName != "" {
-			a := h.call(newBrowser(), s.login[0], s.login[1], fmt.Sprintf(s.login[2], "alice", "alice"))
+			a := h.call(apptest.NewBrowser(), s.login[0], s.login[1], fmt.Sprintf(s.login[2], "alice", "alice"))
 			tr.note(s.name, a)
 		}
 	}

@@ -37,12 +37,12 @@ func TestASlowDuplicateCostsNoSession(t *testing.T) {
 		c.signIn("alice")
 		for range 3 {
 			name := overlapped(c)
-			h.advance(time.Hour)
+			h.Clock.Advance(time.Hour)
 			if a := c.present(name); !c.renewed(a) || c.refresh == name {
 				t.Fatalf("%d %s", a.StatusCode, a.raw)
 			}
 		}
-		if strings.Contains(h.log.String(), "reuse.detected") {
+		if strings.Contains(h.Logged.String(), "reuse.detected") {
 			t.Fatal("an honest client was taken for a thief")
 		}
 	})
@@ -108,7 +108,7 @@ func TestTheKeptTokenStandsInForNothingElse(t *testing.T) {
 				t.Fatalf("%q: %d %s", bad, a.StatusCode, a.raw)
 			}
 		}
-		h.advance(time.Minute)
+		h.Clock.Advance(time.Minute)
 		if a := c.present(stolen); !s.signsOut(a) || !h.ended(c.refresh) {
 			t.Fatalf("a stale token beside a good cookie: %d %s", a.StatusCode, a.raw)
 		}
@@ -152,11 +152,11 @@ func TestTheKeptCookie(t *testing.T) {
 				t.Errorf("%v", k)
 			}
 		}
-		if h.cookie(c.http, path, "tacet_kept") == "" {
+		if h.Cookie(c.http, path, "tacet_kept") == "" {
 			t.Fatal("no cookie")
 		}
 		c.signOut()
-		u, _ := url.Parse(h.url + path)
+		u, _ := url.Parse(h.URL + path)
 		if left := c.http.Jar.Cookies(u); len(left) > 0 {
 			t.Fatal(fmt.Sprint(len(left), " cookies are left"))
 		}

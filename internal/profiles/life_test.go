@@ -23,11 +23,11 @@ func forEach(t *testing.T, f func(*testing.T, style)) {
 // ended says whether the session of a refresh token is over.
 func (h *harness) ended(refresh string) bool {
 	h.Helper()
-	tok, err := h.app.Sessions.Open(h.Context(), refresh)
+	tok, err := h.App.Sessions.Open(h.Context(), refresh)
 	if err != nil {
 		h.Fatal(err)
 	}
-	_, err = h.app.Sessions.Living(h.Context(), tok.Session)
+	_, err = h.App.Sessions.Living(h.Context(), tok.Session)
 	if err == nil {
 		return false
 	}
@@ -46,7 +46,7 @@ func TestAClientOfEachDialectLivesThroughADay(t *testing.T) {
 			t.Fatalf("who: %d %s", a.StatusCode, a.raw)
 		}
 		for range 3 {
-			h.advance(accessTTL)
+			h.Clock.Advance(accessTTL)
 			if a := c.who(); !s.renews(a) {
 				t.Fatalf("the client does not see that its token has expired: %d %s", a.StatusCode, a.raw)
 			}
@@ -63,7 +63,7 @@ func TestAClientOfEachDialectLivesThroughADay(t *testing.T) {
 		if !s.ok(lost) {
 			t.Fatal("renewal")
 		}
-		h.advance(time.Hour)
+		h.Clock.Advance(time.Hour)
 		if a := c.present(before); !c.renewed(a) {
 			t.Fatalf("after a lost answer: %d %s", a.StatusCode, a.raw)
 		}
@@ -71,7 +71,7 @@ func TestAClientOfEachDialectLivesThroughADay(t *testing.T) {
 			t.Fatalf("after a lost answer: %d %s", a.StatusCode, a.raw)
 		}
 		// Signing out with tokens that are dead.
-		h.advance(time.Hour)
+		h.Clock.Advance(time.Hour)
 		if a := c.signOut(); !s.ok(a) {
 			t.Fatalf("sign-out: %d %s", a.StatusCode, a.raw)
 		}
@@ -81,7 +81,7 @@ func TestAClientOfEachDialectLivesThroughADay(t *testing.T) {
 		if a := c.signOut(); !s.ok(a) {
 			t.Fatalf("sign-out of a session that is over: %d %s", a.StatusCode, a.raw)
 		}
-		if s.cookieName != "" && h.cookie(c.http, s.renew[1], s.cookieName) != "" {
+		if s.cookieName != "" && h.Cookie(c.http, s.renew[1], s.cookieName) != "" {
 			t.Fatal("the cookie outlives the sign-out")
 		}
 		c.access = "null"
@@ -89,8 +89,8 @@ func TestAClientOfEachDialectLivesThroughADay(t *testing.T) {
 			t.Fatalf("after the sign-out: %d %s", a.StatusCode, a.raw)
 		}
 		for _, secret := range []string{rotation.Prefix, "eyJ"} {
-			if strings.Contains(h.log.String(), secret) {
-				t.Fatalf("a token is in the log:\n%s", h.log)
+			if strings.Contains(h.Logged.String(), secret) {
+				t.Fatalf("a token is in the log:\n%s", h.Logged)
 			}
 		}
 	})
@@ -102,7 +102,7 @@ func TestFiveExpiredCallsAtOnce(t *testing.T) {
 		c := h.open(s)
 		c.signIn("alice")
 		for range 4 {
-			h.advance(accessTTL)
+			h.Clock.Advance(accessTTL)
 			answers := make([]answer, 5)
 			var work sync.WaitGroup
 			for i := range answers {
@@ -156,7 +156,7 @@ func TestWhoeverUsesACopyIsFoundOut(t *testing.T) {
 		stolen := c.refresh
 		c.renewed(c.present(c.refresh))
 		c.renewed(c.present(c.refresh))
-		h.advance(time.Minute)
+		h.Clock.Advance(time.Minute)
 		a := c.present(stolen)
 		if !s.signsOut(a) || len(a.Header.Values("Set-Cookie")) > 0 {
 			t.Fatalf("the thief: %d %s", a.StatusCode, a.raw)
@@ -191,12 +191,12 @@ func TestAnOutageSignsNobodyOut(t *testing.T) {
 		h := newHarness(t)
 		c := h.open(s)
 		c.signIn("alice")
-		h.people.fail(errOutage)
+		h.People.Fail(errOutage)
 		a := c.present(c.refresh)
 		if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || len(a.Header.Values("Set-Cookie")) > 0 || s.ok(a) {
 			t.Fatalf("%d %s", a.StatusCode, a.raw)
 		}
-		h.people.fail(nil)
+		h.People.Fail(nil)
 		if a := c.present(c.refresh); !c.renewed(a) {
 			t.Fatalf("%d %s", a.StatusCode, a.raw)
 		}
@@ -214,8 +214,8 @@ func TestNoClientLoops(t *testing.T) {
 		{"none", func(_ *harness, c *tab) { c.refresh = "" }},
 		{"undefined", func(_ *harness, c *tab) { c.refresh = "undefined" }},
 		{"other user", func(_ *harness, c *tab) { c.userID = "f0000000-0000-0000-0000-000000000000" }},
-		{"unavailable", func(h *harness, _ *tab) { h.people.fail(errOutage) }},
-		{"expired", func(h *harness, _ *tab) { h.people.fail(nil); h.advance(15 * 24 * time.Hour) }},
+		{"unavailable", func(h *harness, _ *tab) { h.People.Fail(errOutage) }},
+		{"expired", func(h *harness, _ *tab) { h.People.Fail(nil); h.Clock.Advance(15 * 24 * time.Hour) }},
 	}
 	forEach(t, func(t *testing.T, s style) {
 		h := newHarness(t)
@@ -223,11 +223,11 @@ func TestNoClientLoops(t *testing.T) {
 			if harm.name == "other user" && s.name != "abp" {
 				continue
 			}
-			h.people.fail(nil)
+			h.People.Fail(nil)
 			c := h.open(s)
 			c.signIn("alice")
 			harm.do(h, c)
-			h.advance(accessTTL)
+			h.Clock.Advance(accessTTL)
 			out, requests := false, 0
 			for round := 0; round < 3 && !out; round++ { // three calls of a page
 				requests++

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/apptest"
 	"github.com/tacet-dev/tacet/internal/profiles"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
@@ -147,7 +148,7 @@ func TestEveryRefusalHasTheFormOfItsDialect(t *testing.T) {
 			}
 
 			check("wrong password", c.login("wrong", "", "application/json"))
-			h.advance(time.Hour)
+			h.Clock.Advance(time.Hour)
 			check("oversized sign-in", c.login("alice", padding(), "application/json"))
 			check("sign-in of the wrong type", c.login("alice", "", "text/plain"))
 
@@ -167,24 +168,24 @@ func TestEveryRefusalHasTheFormOfItsDialect(t *testing.T) {
 				t.Fatalf("a refusal has consumed the token: %d %s", a.StatusCode, a.raw)
 			}
 
-			h.advance(ttl)
+			h.Clock.Advance(ttl)
 			check("access token expired", c.who())
 
 			c.start()
 			check("stolen", c.steal())
-			if !strings.Contains(h.log.String(), wire.EventReuseDetected) {
+			if !strings.Contains(h.Logged.String(), wire.EventReuseDetected) {
 				t.Error("nobody was told of the theft")
 			}
 
 			c.start()
-			if err := h.app.Sessions.End(t.Context(), c.session(), "ended_by_admin"); err != nil {
+			if err := h.App.Sessions.End(t.Context(), c.session(), "ended_by_admin"); err != nil {
 				t.Fatal(err)
 			}
 			check("access token of a session that has ended", c.who())
 			check("revoked", c.renew("", "application/json"))
 
 			c.start()
-			h.advance(14 * 24 * time.Hour)
+			h.Clock.Advance(14 * 24 * time.Hour)
 			check("expired", c.renew("", "application/json"))
 		})
 	}
@@ -203,7 +204,7 @@ func (c *styleRefuser) start() {
 
 func (c *styleRefuser) login(password, padding, contentType string) answer {
 	body := strings.Replace(fmt.Sprintf(c.style.login[2], "alice", password), "}", `,"x":"`+padding+`"}`, 1)
-	return c.call(newBrowser(), c.style.login[0], c.style.login[1], body, "Content-Type", contentType)
+	return c.call(apptest.NewBrowser(), c.style.login[0], c.style.login[1], body, "Content-Type", contentType)
 }
 
 func (c *styleRefuser) renew(padding, contentType string) answer {
@@ -223,12 +224,12 @@ func (c *styleRefuser) steal() answer {
 	for range 2 {
 		c.tab.renewed(c.present(c.refresh))
 	}
-	c.advance(time.Minute)
+	c.Clock.Advance(time.Minute)
 	return c.present(stolen)
 }
 
 func (c *styleRefuser) session() rotation.SessionID {
-	t, err := c.app.Sessions.Open(c.Context(), c.refresh)
+	t, err := c.App.Sessions.Open(c.Context(), c.refresh)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -270,7 +271,7 @@ func (c *gvaRefuser) renew(padding, contentType string) answer {
 		// The only call of the dialect that has a body and takes the token.
 		return c.call(http.DefaultClient, "POST", "/jwt/jsonInBlacklist", `{"x":"`+padding+`"}`, "X-Token", c.token, "Content-Type", contentType)
 	}
-	c.advance(c.ttl * 4 / 5)
+	c.Clock.Advance(c.ttl * 4 / 5)
 	return c.use(&c.token)
 }
 
@@ -280,17 +281,17 @@ func (c *gvaRefuser) renewed(a answer) bool { return code(0)(a) && c.token != c.
 // have one; the second one tells them apart.
 func (c *gvaRefuser) steal() answer {
 	thief := c.token
-	c.advance(c.ttl * 4 / 5)
+	c.Clock.Advance(c.ttl * 4 / 5)
 	c.use(&c.token)
 	c.use(&thief)
-	c.advance(c.ttl * 4 / 5)
+	c.Clock.Advance(c.ttl * 4 / 5)
 	c.use(&c.token)
-	c.advance(time.Minute)
+	c.Clock.Advance(time.Minute)
 	return c.use(&thief)
 }
 
 func (c *gvaRefuser) session() rotation.SessionID {
-	t, err := c.app.Verifier.Verify(c.Context(), c.token)
+	t, err := c.App.Verifier.Verify(c.Context(), c.token)
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (h *harness) gva(name string) *gva {
 	if !code(0)(a) || a.text("data.token") == "" {
 		h.Fatalf("%d %s", a.StatusCode, a.raw)
 	}
-	if at := a.at("data.expiresAt").(float64); int64(at) != h.clock().Add(accessTTL).UnixMilli() {
+	if at := a.at("data.expiresAt").(float64); int64(at) != h.Clock.Now().Add(accessTTL).UnixMilli() {
 		h.Fatalf("expiresAt %v", at)
 	}
 	return &gva{h, a.text("data.token")}
@@ -37,7 +37,7 @@ func (g *gva) get(path string) answer {
 	g.Helper()
 	a := g.call(http.DefaultClient, "GET", path, "", "X-Token", g.token, "X-User-Id", "1")
 	if next := a.Header.Get("New-Token"); next != "" {
-		if a.Header.Get("New-Expires-At") != strconv.FormatInt(g.clock().Add(accessTTL).Unix(), 10) {
+		if a.Header.Get("New-Expires-At") != strconv.FormatInt(g.Clock.Now().Add(accessTTL).Unix(), 10) {
 			g.Fatalf("new-expires-at %q", a.Header.Get("New-Expires-At"))
 		}
 		g.token = next
@@ -54,13 +54,13 @@ func TestATokenNearItsEndIsRenewedInTheHeaders(t *testing.T) {
 		t.Fatalf("a fresh token: %d %s, renewed: %v", a.StatusCode, a.raw, a.Header.Get("New-Token") != "")
 	}
 	for range 20 { // much longer than one token lives
-		h.advance(accessTTL * 4 / 5)
+		h.Clock.Advance(accessTTL * 4 / 5)
 		before := g.token
 		if a := g.get(gvaUser); !code(0)(a) || g.token == before {
 			t.Fatalf("near the end: %d %s, renewed: %v", a.StatusCode, a.raw, g.token != before)
 		}
 	}
-	h.advance(accessTTL)
+	h.Clock.Advance(accessTTL)
 	if a := g.get(gvaUser); a.StatusCode != 401 || a.Header.Get("New-Token") != "" || fmt.Sprint(a.at("code")) != "7" {
 		t.Fatalf("after the end: %d %s", a.StatusCode, a.raw)
 	}
@@ -79,13 +79,13 @@ func TestTheGatewayRenewsToo(t *testing.T) {
 	h := newHarness(t, func(c *app.Config) { c.Gateway.Upstreams = []string{"/menu=" + api.URL} })
 	g := h.gva("alice")
 	for range 3 {
-		h.advance(accessTTL * 4 / 5)
+		h.Clock.Advance(accessTTL * 4 / 5)
 		before := g.token
 		if a := g.get("/menu/getMenu"); !code(0)(a) || a.at("data") != "from the API" || g.token == before {
 			t.Fatalf("%d %s, renewed: %v", a.StatusCode, a.raw, g.token != before)
 		}
 	}
-	h.advance(accessTTL)
+	h.Clock.Advance(accessTTL)
 	if a := g.get("/menu/getMenu"); a.StatusCode != 401 {
 		t.Fatalf("%d %s", a.StatusCode, a.raw)
 	}
@@ -95,7 +95,7 @@ func TestManyCallsNearTheEnd(t *testing.T) {
 	h := newHarness(t)
 	g := h.gva("alice")
 	for range 5 {
-		h.advance(accessTTL * 4 / 5)
+		h.Clock.Advance(accessTTL * 4 / 5)
 		tokens := make([]string, 5)
 		var work sync.WaitGroup
 		for i := range tokens {
@@ -132,20 +132,20 @@ func TestACopyOfTheOnlyTokenIsFoundOut(t *testing.T) {
 		}
 		return a.StatusCode
 	}
-	h.advance(ttl * 4 / 5)
+	h.Clock.Advance(ttl * 4 / 5)
 	if call("victim") != 200 || call("thief") != 200 || tokens["victim"] == tokens["thief"] {
 		t.Fatal("both can renew once: the answer of one could have been lost")
 	}
-	h.advance(ttl * 4 / 5)
+	h.Clock.Advance(ttl * 4 / 5)
 	before := tokens["victim"]
 	if call("victim") != 200 || tokens["victim"] == before {
 		t.Fatal("the victim renews")
 	}
-	h.advance(time.Minute)
+	h.Clock.Advance(time.Minute)
 	if call("thief") == 200 || call("victim") == 200 {
 		t.Fatal("two holders of one token were not found out")
 	}
-	if !strings.Contains(h.log.String(), "reuse.detected") {
+	if !strings.Contains(h.Logged.String(), "reuse.detected") {
 		t.Fatal("nobody was told")
 	}
 }
@@ -161,11 +161,11 @@ func TestOneTokenRefusalsAndSignOut(t *testing.T) {
 	tr.note("the wrong type", login(`{"username":"alice","password":"alice"}`, "Content-Type", "text/plain"))
 	tr.note("oversized", login(`{"username":"`+strings.Repeat("x", 70_000)+`"}`))
 	tr.note("captcha", h.call(http.DefaultClient, "POST", "/base/captcha", "{}"))
-	h.advance(time.Hour)
+	h.Clock.Advance(time.Hour)
 	tr.note("sign-in", login(`{"username":"alice","password":"alice"}`))
 	g := h.gva("alice")
 	tr.note("who", g.get(gvaUser))
-	h.advance(accessTTL * 4 / 5)
+	h.Clock.Advance(accessTTL * 4 / 5)
 	tr.note("who, near the end", g.get(gvaUser))
 	token := g.token
 	for _, bad := range []string{"", "null", "undefined", "garbage", token[:len(token)-4] + "AAAA"} {
@@ -175,7 +175,7 @@ func TestOneTokenRefusalsAndSignOut(t *testing.T) {
 		}
 	}
 	g.token = token
-	h.advance(24 * time.Hour)
+	h.Clock.Advance(24 * time.Hour)
 	tr.note("who, with a token that has expired", g.get(gvaUser))
 	tr.note("sign-out with a dead token", h.call(http.DefaultClient, "POST", "/jwt/jsonInBlacklist", "", "X-Token", g.token))
 	tr.note("sign-out again", h.call(http.DefaultClient, "POST", "/jwt/jsonInBlacklist", "", "X-Token", g.token))
@@ -184,7 +184,7 @@ func TestOneTokenRefusalsAndSignOut(t *testing.T) {
 	h.call(http.DefaultClient, "POST", "/jwt/jsonInBlacklist", "{}", "X-Token", g.token)
 	tr.note("who, after the sign-out", g.get(gvaUser))
 	tr.check(t, "gva")
-	if strings.Contains(h.log.String(), "eyJ") {
+	if strings.Contains(h.Logged.String(), "eyJ") {
 		t.Fatal("a token is in the log")
 	}
 }
@@ -195,7 +195,7 @@ func TestOnlyTheDialectWithOneTokenCarriesIt(t *testing.T) {
 	h := newHarness(t)
 	c := h.open(styles[0])
 	c.signIn("alice")
-	h.advance(accessTTL * 4 / 5)
+	h.Clock.Advance(accessTTL * 4 / 5)
 	a := h.call(http.DefaultClient, "GET", gvaUser, "", "X-Token", c.access)
 	if !code(0)(a) || a.Header.Get("New-Token") != "" {
 		t.Fatalf("another dialect's token was renewed: %d %s", a.StatusCode, a.raw)
@@ -208,9 +208,9 @@ func TestASlowDuplicateBringsNoNewToken(t *testing.T) {
 	h := newHarness(t, func(c *app.Config) { c.AccessTTL = ttl })
 	token := h.call(http.DefaultClient, "POST", "/base/login", `{"username":"alice","password":"alice"}`).text("data.token")
 	call := func(token string) answer { return h.call(http.DefaultClient, "GET", gvaUser, "", "X-Token", token) }
-	h.advance(ttl * 4 / 5)
+	h.Clock.Advance(ttl * 4 / 5)
 	one, two := call(token).Header.Get("New-Token"), call(token).Header.Get("New-Token")
-	h.advance(ttl * 4 / 5)
+	h.Clock.Advance(ttl * 4 / 5)
 	if a := call(one); !code(0)(a) || a.Header.Get("New-Token") == "" {
 		t.Fatalf("%d %s", a.StatusCode, a.raw)
 	}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/tacet-dev/tacet/internal/apptest"
 )
 
 // style is how the front-ends of one dialect behave, as far as sessions go: what
@@ -134,7 +136,7 @@ type tab struct {
 	userID          string
 }
 
-func (h *harness) open(s style) *tab { return &tab{harness: h, style: s, http: newBrowser()} }
+func (h *harness) open(s style) *tab { return &tab{harness: h, style: s, http: apptest.NewBrowser()} }
 
 func (t *tab) signIn(name string) answer {
 	t.Helper()
@@ -144,7 +146,7 @@ func (t *tab) signIn(name string) answer {
 	}
 	t.access = a.text(t.style.access)
 	if t.refresh = a.text(t.style.refresh); t.cookieName != "" {
-		t.refresh = t.harness.cookie(t.http, t.renew[1], t.cookieName)
+		t.refresh = t.Cookie(t.http, t.renew[1], t.cookieName)
 	}
 	t.userID = a.text("id")
 	if t.access == "" || t.refresh == "" {
@@ -164,7 +166,7 @@ func (t *tab) present(token string, headers ...string) answer {
 		body = fmt.Sprintf(body, token)
 	}
 	c := t.http
-	if t.cookieName != "" && token != t.harness.cookie(t.http, t.renew[1], t.cookieName) { // another jar's
+	if t.cookieName != "" && token != t.Cookie(t.http, t.renew[1], t.cookieName) { // another jar's
 		c = &http.Client{Transport: http.DefaultTransport}
 		headers = append(headers, "Cookie", t.cookieName+"="+token)
 	}
@@ -180,7 +182,7 @@ func (t *tab) renewed(a answer) bool {
 		t.access = a.text(t.renewedAccess)
 	}
 	if t.cookieName != "" {
-		t.refresh = t.harness.cookie(t.http, t.renew[1], t.cookieName)
+		t.refresh = t.Cookie(t.http, t.renew[1], t.cookieName)
 	} else if r := a.text(t.renewedRefresh); r != "" {
 		t.refresh = r
 	}

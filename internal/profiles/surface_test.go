@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/apptest"
 	"github.com/tacet-dev/tacet/internal/profiles"
 	"github.com/tacet-dev/tacet/internal/store/sqlite/sqlitetest"
 )
@@ -53,11 +54,11 @@ func TestForeignPagesGetNothingFromACookie(t *testing.T) {
 				}
 			}
 		}
-		if h.ended(c.refresh) || h.cookie(c.http, s.renew[1], s.cookieName) != c.refresh {
+		if h.ended(c.refresh) || h.Cookie(c.http, s.renew[1], s.cookieName) != c.refresh {
 			t.Errorf("%s: a foreign page changed something", s.name)
 		}
 		for name, headers := range map[string][]string{
-			"the same origin":    {"Origin", h.url, "Sec-Fetch-Site", "same-origin"},
+			"the same origin":    {"Origin", h.URL, "Sec-Fetch-Site", "same-origin"},
 			"a known origin":     {"Origin", app1, "Sec-Fetch-Site", "cross-site"},
 			"no page at all":     {},
 			"no body, no type":   {"Content-Type", ""},
@@ -90,7 +91,7 @@ func TestCORSOfTheDialects(t *testing.T) {
 		}
 	}
 	g := h.gva("alice")
-	h.advance(accessTTL * 4 / 5)
+	h.Clock.Advance(accessTTL * 4 / 5)
 	a = h.call(http.DefaultClient, "GET", gvaUser, "", "X-Token", g.token, "Origin", page)
 	if exposed := strings.ToLower(a.Header.Get("Access-Control-Expose-Headers")); !strings.Contains(exposed, "new-token") || !strings.Contains(exposed, "new-expires-at") || a.Header.Get("New-Token") == "" {
 		t.Fatalf("%v", a.Header)
@@ -114,25 +115,25 @@ func TestSharedPaths(t *testing.T) {
 		`{"userName":""`: `{"code":"1000"`,
 		`[]`:             `"code":"invalid_request"`,
 	} {
-		if a := h.call(newBrowser(), "POST", "/auth/login", body); !strings.Contains(string(a.raw), want) {
+		if a := h.call(apptest.NewBrowser(), "POST", "/auth/login", body); !strings.Contains(string(a.raw), want) {
 			t.Errorf("/auth/login with %s: %d %s", body, a.StatusCode, a.raw)
 		}
-		h.advance(time.Minute)
+		h.Clock.Advance(time.Minute)
 	}
 	for body, want := range map[string]string{
 		`{"username":"alice","password":"alice"}`: `{"code":0,`,
 		`{"userName":"alice","password":"alice"}`: `{"code":200,`,
 		`{}`: `"success":false`,
 	} {
-		if a := h.call(newBrowser(), "POST", "/login", body); !strings.Contains(string(a.raw), want) {
+		if a := h.call(apptest.NewBrowser(), "POST", "/login", body); !strings.Contains(string(a.raw), want) {
 			t.Errorf("/login with %s: %d %s", body, a.StatusCode, a.raw)
 		}
 	}
 	// Signing out natively, while soybean has the same path.
-	b := newBrowser()
+	b := apptest.NewBrowser()
 	h.call(b, "POST", "/auth/login", `{"username":"alice","password":"alice"}`)
-	a := h.call(b, "POST", "/auth/logout", "", "X-XSRF-TOKEN", h.cookie(b, "/auth", "tacet_csrf"))
-	if a.StatusCode != http.StatusNoContent || h.cookie(b, "/auth/refresh", "tacet_refresh") != "" {
+	a := h.call(b, "POST", "/auth/logout", "", "X-XSRF-TOKEN", h.Cookie(b, "/auth", "tacet_csrf"))
+	if a.StatusCode != http.StatusNoContent || h.Cookie(b, "/auth/refresh", "tacet_refresh") != "" {
 		t.Fatalf("%d %s", a.StatusCode, a.raw)
 	}
 	if a := h.call(b, "POST", "/auth/logout", `{"refresh_token":"x"}`); a.StatusCode != http.StatusNoContent {
@@ -172,7 +173,7 @@ func TestSignInWithAForm(t *testing.T) {
 		if a.StatusCode != c.status || a.at("code") != c.code {
 			t.Errorf("%.40s: %d %s", c.body, a.StatusCode, a.raw)
 		}
-		h.advance(time.Minute)
+		h.Clock.Advance(time.Minute)
 	}
 	for extra, want := range map[int]string{1: "00000", 70_000: "B0001"} {
 		body, contentType := form("alice", extra)
@@ -215,7 +216,7 @@ func TestTheUserMustOwnTheToken(t *testing.T) {
 // Wildcards are spelt out for front-ends that look names up.
 func TestGrantedPoliciesOfWildcards(t *testing.T) {
 	h := newHarness(t, func(c *app.Config) { c.Directory, c.Authenticator = nil, nil })
-	d := h.app.Directory
+	d := h.App.Directory
 	for role, permissions := range map[string][]string{"admin": {"orders:*"}, "viewer": {"orders:read", "users:read"}} {
 		if err := d.AddRole(t.Context(), role, permissions...); err != nil {
 			t.Fatal(err)
@@ -253,7 +254,7 @@ func TestAProfileOfYourOwn(t *testing.T) {
 		t.Fatalf("%d %s", a.StatusCode, a.raw)
 	}
 	a = h.call(http.DefaultClient, "GET", "/my/me", "", "Authorization", "Bearer "+a.text("data.token"))
-	if a.text("name") != "Alice" || a.at("at") != float64(h.clock().Add(14*24*time.Hour).UnixMilli()) {
+	if a.text("name") != "Alice" || a.at("at") != float64(h.Clock.Now().Add(14*24*time.Hour).UnixMilli()) {
 		t.Fatalf("%d %s", a.StatusCode, a.raw)
 	}
 	if a := h.call(http.DefaultClient, "POST", "/api/auth/login", `{}`); a.StatusCode != http.StatusNotFound {
