@@ -83,8 +83,8 @@ func (s *Server) refreshState(ctx context.Context, client Client, t rotation.Tok
 		return State{}, err
 	}
 	var bound *wire.Confirmation
-	if sess.Constraint.Kind == session.ByProof {
-		bound = &wire.Confirmation{KeyThumbprint: sess.Constraint.Key}
+	if key := sess.Constraint.ProofKey(); key != "" {
+		bound = &wire.Confirmation{KeyThumbprint: key}
 	}
 	return State{Active: true, Confirmation: bound, ClientID: sess.ClientID, Username: user.Username, Subject: user.ID, Issuer: s.Sessions.Issuer(),
 		ExpiresAt: unix(s.Sessions.ExpiresAt(sess)), IssuedAt: sess.State.CreatedAt.Unix(), SessionID: sess.ID.String()}, nil

@@ -1,6 +1,9 @@
 package session
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // Client is who makes a request (RFC 6749 §2). The zero Client: the request
 // names none.
@@ -25,40 +28,26 @@ type Binding struct {
 }
 
 // Constraint is what a refresh token of a session must be presented with
-// (sender constraint, RFC 9700 §2.2.2). It is fixed at the sign-in.
-type Constraint struct {
-	Kind ConstraintKind
-	Key  string // the thumbprint of a key, where Kind has one
-}
+// (sender constraint, RFC 9700 §2.2.2): "" for nothing, [ByClient], or [ByProof] of
+// a key. It is fixed at the sign-in, and stored as it is.
+type Constraint string
 
-// ConstraintKind is stored: its values must not change.
-type ConstraintKind uint8
+// ByClient: the client authenticates (RFC 6749 §6).
+const ByClient Constraint = "client"
 
-// Kinds of constraints.
-const (
-	Unconstrained ConstraintKind = 0
-	// ByClient: the client authenticates (RFC 6749 §6).
-	ByClient ConstraintKind = 1
-	// ByProof: a proof of possession of the key (RFC 9449 §5).
-	ByProof ConstraintKind = 2
-)
+const proofPrefix = "proof "
 
-// Encode is the form in which stores keep a Constraint: nothing for the zero
-// Constraint, else the kind and the key.
-func (c Constraint) Encode() []byte {
-	if c.Kind == Unconstrained {
-		return []byte{}
+// ByProof asks for a proof of possession of the key with this thumbprint (RFC 9449
+// §5).
+func ByProof(key string) Constraint { return Constraint(proofPrefix + key) }
+
+// ProofKey is the key of [ByProof]; "" for other constraints.
+func (c Constraint) ProofKey() string {
+	key, ok := strings.CutPrefix(string(c), proofPrefix)
+	if !ok {
+		return ""
 	}
-	return append([]byte{byte(c.Kind)}, c.Key...)
-}
-
-// DecodeConstraint reads what Encode made. Kinds that it does not know are met by
-// nobody.
-func DecodeConstraint(b []byte) Constraint {
-	if len(b) == 0 {
-		return Constraint{}
-	}
-	return Constraint{Kind: ConstraintKind(b[0]), Key: string(b[1:])}
+	return key
 }
 
 // Errors of checks that are made before a decision. They change nothing: the
@@ -79,18 +68,17 @@ var (
 func (c Client) constraint(b Binding) Constraint {
 	switch {
 	case c.Authenticated:
-		return Constraint{Kind: ByClient}
+		return ByClient
 	case b.ProofKey != "":
-		return Constraint{Kind: ByProof, Key: b.ProofKey}
+		return ByProof(b.ProofKey)
 	}
-	return Constraint{}
+	return ""
 }
 
 // mayUse returns ErrClient if a client may not use the tokens of a session.
 // Those who name no client may use the tokens of public ones (RFC 6749 §6).
 func (c Client) mayUse(s Session) error {
-	switch {
-	case s.Constraint.Kind == ByClient && !c.Authenticated, c.ID != "" && c.ID != s.ClientID:
+	if s.Constraint == ByClient && !c.Authenticated || c.ID != "" && c.ID != s.ClientID {
 		return ErrClient
 	}
 	return nil
@@ -99,9 +87,9 @@ func (c Client) mayUse(s Session) error {
 // unmet is the error for who shows c where want is asked for, or nil.
 func (c Constraint) unmet(want Constraint) error {
 	switch {
-	case want.Kind == Unconstrained, want == c:
+	case want == "", want == c:
 		return nil
-	case want.Kind == ByClient:
+	case want == ByClient:
 		return ErrClient
 	}
 	return ErrProof

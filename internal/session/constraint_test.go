@@ -155,7 +155,7 @@ func TestAProofForAnUnboundSession(t *testing.T) {
 	p := presented(f.open(t, f.start(t)))
 	p.Binding = bound("key-1")
 	g, err := f.Refresh(t.Context(), p)
-	if err != nil || g.Session.Constraint != (session.Constraint{}) || g.TokenType != "DPoP" {
+	if err != nil || g.Session.Constraint != "" || g.TokenType != "DPoP" {
 		t.Fatalf("%+v, %v", g, err)
 	}
 	if _, err := f.refresh(t, g.RefreshToken); err != nil {
@@ -177,11 +177,11 @@ func TestListedSessionsNameTheirClient(t *testing.T) {
 		t.Fatalf("%v, %v", list, err)
 	}
 	for _, s := range list {
-		if s.ClientID != "web" || (s.Constraint.Key == "key-1") != (s.ID == g.Session.ID) {
+		if s.ClientID != "web" || (s.Constraint.ProofKey() == "key-1") != (s.ID == g.Session.ID) {
 			t.Errorf("%+v", s)
 		}
 	}
-	if sess, err := f.Living(t.Context(), g.Session.ID); err != nil || sess.Constraint != (session.Constraint{Kind: session.ByProof, Key: "key-1"}) || sess.ClientID != "web" {
+	if sess, err := f.Living(t.Context(), g.Session.ID); err != nil || sess.Constraint != session.ByProof("key-1") || sess.ClientID != "web" {
 		t.Errorf("%+v, %v", sess, err)
 	}
 }
@@ -192,7 +192,7 @@ func TestConfidentialClientsAreNotBoundToAKey(t *testing.T) {
 	backend := session.Client{ID: "backend", Authenticated: true}
 	g, err := f.Start(t.Context(), session.SignIn{UserID: "u1", Client: backend, Contact: home, Binding: bound("key-1")})
 	for _, key := range []string{"key-2", ""} {
-		if err != nil || g.Session.Constraint != (session.Constraint{Kind: session.ByClient}) {
+		if err != nil || g.Session.Constraint != session.ByClient {
 			t.Fatalf("%+v, %v", g.Session, err)
 		}
 		g, err = f.Refresh(t.Context(), session.Presentation{Token: f.open(t, g), Contact: home, Client: backend, Binding: bound(key)})

@@ -32,11 +32,11 @@ type storedDetails struct {
 	AuthTime int64   `json:"auth_time,omitempty"`
 }
 
-// Encode is the form in which stores keep Details: nothing for the zero Details,
-// else JSON.
-func (d Details) Encode() []byte {
+// Encode is the form in which a [Session] keeps Details: JSON, or "" for the zero
+// Details.
+func (d Details) Encode() string {
 	if d == (Details{}) {
-		return []byte{}
+		return ""
 	}
 	s := storedDetails{Audience: d.Audience, ACR: d.ACR, AMR: d.AMR}
 	if d.Limited {
@@ -45,16 +45,16 @@ func (d Details) Encode() []byte {
 	if !d.AuthTime.IsZero() {
 		s.AuthTime = d.AuthTime.Unix()
 	}
-	return mustJSON(s)
+	return string(mustJSON(s))
 }
 
 // DecodeDetails reads what Encode made.
-func DecodeDetails(b []byte) (d Details, err error) {
-	if len(b) == 0 {
+func DecodeDetails(text string) (d Details, err error) {
+	if text == "" {
 		return d, nil
 	}
 	var s storedDetails
-	if err := json.Unmarshal(b, &s); err != nil {
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return d, fmt.Errorf("session: the stored details of a session can't be read: %w", err)
 	}
 	d = Details{Audience: s.Audience, ACR: s.ACR, AMR: s.AMR}

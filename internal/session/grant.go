@@ -51,7 +51,10 @@ type response struct {
 // grant makes the tokens: the one place where a session's tokens are signed.
 func (s *Service) grant(r response) (Grant, rotation.Token, error) {
 	sess := r.session
-	claims := s.claims(sess, r.user, r.binding)
+	claims, err := s.claims(sess, r.user, r.binding)
+	if err != nil {
+		return Grant{}, rotation.Token{}, err
+	}
 	key := signingKey{duplicate: !r.mints}
 	if r.mints {
 		s.begin(&claims, r.now)
@@ -78,7 +81,6 @@ func (s *Service) grant(r response) (Grant, rotation.Token, error) {
 			g.RefreshToken = rotation.Seal(s.cfg.Keys.MAC(), child)
 		}
 	}
-	var err error
 	if r.presented == nil || g.Carried {
 		g.AccessToken, err = s.cfg.Keys.Sign(claims)
 	} else {
@@ -95,7 +97,7 @@ func (s *Service) grant(r response) (Grant, rotation.Token, error) {
 }
 
 // claims are those of an access token, but for its identifier and its times.
-func (s *Service) claims(sess Session, u User, b Binding) wire.AccessClaims {
+func (s *Service) claims(sess Session, u User, b Binding) (wire.AccessClaims, error) {
 	c := wire.AccessClaims{
 		Issuer:        s.cfg.Issuer,
 		Subject:       u.ID,
@@ -110,10 +112,15 @@ func (s *Service) claims(sess Session, u User, b Binding) wire.AccessClaims {
 	if b.ProofKey != "" {
 		c.Confirmation = &wire.Confirmation{KeyThumbprint: b.ProofKey}
 	}
-	if sess.Details != (Details{}) {
-		sess.Details.apply(&c)
+	if sess.Details == "" {
+		return c, nil
 	}
-	return c
+	d, err := DecodeDetails(sess.Details)
+	if err != nil {
+		return c, unavailable(err)
+	}
+	d.apply(&c)
+	return c, nil
 }
 
 // begin gives an access token its identifier and its times.
@@ -152,7 +159,10 @@ func (s *Service) identify(c *wire.AccessClaims, at time.Time, r []byte) {
 // lives until the time given. Its refresh token stays what it is; chain is the
 // claim of that name of the token at hand.
 func (s *Service) Rebind(sess Session, u User, b Binding, chain string, until time.Time) (string, error) {
-	c := s.claims(sess, u, b)
+	c, err := s.claims(sess, u, b)
+	if err != nil {
+		return "", err
+	}
 	s.begin(&c, s.Now())
 	c.Chain, c.ExpiresAt = chain, until.Unix()
 	token, err := s.cfg.Keys.Sign(c)

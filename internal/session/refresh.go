@@ -144,7 +144,7 @@ func (s *Service) present(ctx context.Context, p Presentation) (decision, error)
 // be checked, the write that applies the decision does it.
 func (s *Service) admit(ctx context.Context, p Presentation) (Constraint, error) {
 	if p.Forged != nil {
-		return Constraint{}, p.Forged
+		return "", p.Forged
 	}
 	if p.Client.ID == "" && p.Owner == nil {
 		return p.shows(), nil
@@ -152,21 +152,20 @@ func (s *Service) admit(ctx context.Context, p Presentation) (Constraint, error)
 	sess, err := s.Get(ctx, p.Token.Session)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return Constraint{}, &Refusal{rotation.Ended}
+		return "", &Refusal{rotation.Ended}
 	case err != nil:
-		return Constraint{}, err
+		return "", err
 	}
 	return sess.Constraint, p.check(sess)
 }
 
 func flightKey(t rotation.Token, c Constraint) string {
-	k := make([]byte, 0, 16+4+8+8+1+len(c.Key))
-	k = append(k, t.Session[:]...)
-	k = binary.BigEndian.AppendUint32(k, t.Generation)
-	k = append(k, t.Tag[:]...)
-	k = append(k, t.Parent[:]...)
-	k = append(k, byte(c.Kind))
-	return string(append(k, c.Key...))
+	var k [16 + 4 + 8 + 8]byte
+	copy(k[:], t.Session[:])
+	binary.BigEndian.PutUint32(k[16:], t.Generation)
+	copy(k[20:], t.Tag[:])
+	copy(k[28:], t.Parent[:])
+	return string(k[:]) + string(c)
 }
 
 // maxAttempts bounds the compare-and-swap loop. Every conflict means that some

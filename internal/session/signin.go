@@ -85,7 +85,7 @@ func (s *Service) Start(ctx context.Context, in SignIn) (Grant, error) {
 		UserID:     user.ID,
 		ClientID:   in.Client.ID,
 		Constraint: in.Client.constraint(in.Binding),
-		Details:    in.Details,
+		Details:    in.Details.Encode(),
 		State:      rotation.State{Head: rotation.Root(tag), HeadAt: now, CreatedAt: now},
 		Contact:    in.Contact,
 	}
@@ -116,7 +116,7 @@ func (s *Service) replace(ctx context.Context, ids []rotation.SessionID) error {
 	for _, id := range ids {
 		sess, err := s.cfg.Store.Get(ctx, id)
 		switch {
-		case errors.Is(err, ErrNotFound), err == nil && sess.Constraint.Kind != Unconstrained:
+		case errors.Is(err, ErrNotFound), err == nil && sess.Constraint != "":
 			continue
 		case err != nil:
 			return unavailable(err)

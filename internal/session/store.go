@@ -27,7 +27,7 @@ type Session struct {
 	ClientID string
 	// Constraint is what a refresh token must be presented with.
 	Constraint Constraint
-	Details    Details
+	Details    string // Details.Encode
 	State      rotation.State
 	Contact    Contact
 	End        End // zero while the session lives

@@ -15,7 +15,8 @@ func (db *DB) insertSessions(ctx context.Context, c *pgxpool.Conn, list []sessio
 	n := len(list)
 	ids, keys := make([]pgtype.UUID, n), make([]pgtype.UUID, n)
 	users, clients, ended := make([]string, n), make([]string, n), make([]string, n)
-	generation, addresses, boundTo, details := make([]int32, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	generation, addresses := make([]int32, n), make([][]byte, n)
+	boundTo, details := make([]string, n), make([]string, n)
 	numbers := make([]int64, 5*n)
 	column := func(i int) []int64 { return numbers[i*n : (i+1)*n : (i+1)*n] }
 	tag, parent, headAt, createdAt, agent := column(0), column(1), column(2), column(3), column(4)
@@ -26,7 +27,7 @@ func (db *DB) insertSessions(ctx context.Context, c *pgxpool.Conn, list []sessio
 		}
 		keys[i], users[i] = userKey(s.UserID)
 		ids[i], clients[i], ended[i], addresses[i] = uuid(s.ID), s.ClientID, endText(s), address(s.Contact.Address)
-		boundTo[i], details[i] = s.Constraint.Encode(), s.Details.Encode()
+		boundTo[i], details[i] = string(s.Constraint), s.Details
 		h := s.State.Head
 		generation[i], tag[i], parent[i] = int32(h.Generation), number(h.Tag), number(h.Parent)
 		headAt[i], createdAt[i] = millis(s.State.HeadAt), millis(s.State.CreatedAt)
@@ -34,7 +35,7 @@ func (db *DB) insertSessions(ctx context.Context, c *pgxpool.Conn, list []sessio
 	_, err := c.Exec(ctx, `INSERT INTO tacet_sessions (id, user_key, user_id, client, generation, tag, parent, head_at, created_at, address, agent, ended,
 			bound_to, details)
 		SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-			$10::bytea[], $11::bigint[], $12::text[], $13::bytea[], $14::bytea[])
+			$10::bytea[], $11::bigint[], $12::text[], $13::text[], $14::text[])
 		ON CONFLICT (id) DO UPDATE SET user_key = excluded.user_key, user_id = excluded.user_id, client = excluded.client,
 			generation = excluded.generation, tag = excluded.tag, parent = excluded.parent, head_at = excluded.head_at,
 			created_at = excluded.created_at, address = excluded.address, agent = excluded.agent, ended = excluded.ended,

@@ -292,7 +292,7 @@ const (
 	moveManySQL = `UPDATE tacet_sessions s
 	SET generation = m.generation, tag = m.tag, parent = m.parent, head_at = m.head_at, address = m.address, agent = m.agent
 	FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[],
-		$8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[])
+		$8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[])
 		AS m (id, generation, tag, parent, head_at, address, agent, if_generation, if_tag, if_head_after, if_created_after, if_bound_to)
 	WHERE s.id = m.id AND s.generation = m.if_generation AND s.tag = m.if_tag
 		AND s.head_at > m.if_head_after AND s.created_at > m.if_created_after AND s.bound_to = m.if_bound_to` + moveReturning
@@ -306,12 +306,12 @@ func (m *mover) moveOne(ctx context.Context, c *pgxpool.Conn, mv *move) (version
 	h, only := mv.Head, mv.Condition
 	return m.moved(ctx, c, func(rotation.SessionID) *move { return mv }, moveOneSQL,
 		uuid(mv.ID), int32(h.Generation), number(h.Tag), number(h.Parent), millis(mv.At), address(mv.Contact.Address), mv.agent,
-		int32(only.Generation), number(only.Tag), after(only.HeadAfter), after(only.CreatedAfter), mv.Constraint.Encode())
+		int32(only.Generation), number(only.Tag), after(only.HeadAfter), after(only.CreatedAfter), string(mv.Constraint))
 }
 
 func (m *mover) moveMany(ctx context.Context, c *pgxpool.Conn, batch []*move) (version int64, err error) {
 	n := len(batch)
-	ids, addresses, ifBoundTo := make([]pgtype.UUID, n), make([][]byte, n), make([][]byte, n)
+	ids, addresses, ifBoundTo := make([]pgtype.UUID, n), make([][]byte, n), make([]string, n)
 	generation, ifGeneration := make([]int32, n), make([]int32, n)
 	numbers := make([]int64, 7*n)
 	column := func(i int) []int64 { return numbers[i*n : (i+1)*n : (i+1)*n] }
@@ -321,7 +321,7 @@ func (m *mover) moveMany(ctx context.Context, c *pgxpool.Conn, batch []*move) (v
 		ids[i], addresses[i], agent[i] = uuid(mv.ID), address(mv.Contact.Address), mv.agent
 		generation[i], tag[i], parent[i], headAt[i] = int32(h.Generation), number(h.Tag), number(h.Parent), millis(mv.At)
 		ifGeneration[i], ifTag[i], ifHead[i], ifCreated[i] = int32(only.Generation), number(only.Tag), after(only.HeadAfter), after(only.CreatedAfter)
-		ifBoundTo[i] = mv.Constraint.Encode()
+		ifBoundTo[i] = string(mv.Constraint)
 	}
 	find := func(id rotation.SessionID) *move {
 		i, _ := slices.BinarySearchFunc(batch, id, func(mv *move, id rotation.SessionID) int { return bytes.Compare(mv.ID[:], id[:]) })
@@ -335,16 +335,14 @@ func (m *mover) moved(ctx context.Context, c *pgxpool.Conn, find func(rotation.S
 	version = -1
 	err = m.db.run(ctx, c, m.parameters, func(rows pgx.Rows) error {
 		var id, key pgtype.UUID
-		var user, client string
+		var user, client, details string
 		var created int64
-		var details []byte
-		_, err := pgx.ForEachRow(rows, []any{&id, &key, &user, &client, &created, &details, &version}, func() (err error) {
+		_, err := pgx.ForEachRow(rows, []any{&id, &key, &user, &client, &created, &details, &version}, func() error {
 			mv := find(id.Bytes)
 			mv.err = nil
-			mv.got = session.Session{ID: mv.ID, UserID: userID(key, user), ClientID: client, Constraint: mv.Constraint, Contact: mv.Contact,
+			mv.got = session.Session{ID: mv.ID, UserID: userID(key, user), ClientID: client, Constraint: mv.Constraint, Details: details, Contact: mv.Contact,
 				State: rotation.State{Head: mv.Head, HeadAt: instant(millis(mv.At)), CreatedAt: instant(created)}}
-			mv.got.Details, err = session.DecodeDetails(details)
-			return err
+			return nil
 		})
 		return err
 	}, sql, args...)

@@ -37,7 +37,7 @@ func TestBatchIsLikeOneByOne(t *testing.T) {
 			m := renewal(benchSession(base + rapid.IntRange(0, sessions).Draw(rt, "session"))) // the last does not exist
 			m.Head.Tag = rotation.Tag{byte(rapid.IntRange(0, 255).Draw(rt, "tag"))}
 			m.Condition.Generation += uint32(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(rt, "generation"))
-			m.Constraint = rapid.SampledFrom([]session.Constraint{{}, {}, {}, {Kind: session.ByClient}}).Draw(rt, "constraint")
+			m.Constraint = rapid.SampledFrom([]session.Constraint{"", "", "", session.ByClient}).Draw(rt, "constraint")
 			m.Contact.UserAgent = rapid.SampledFrom([]string{"", "a", "caf\xe9", "new \x00"}).Draw(rt, "agent")
 			return m
 		}), 1, 12).Draw(rt, "moves")

@@ -36,11 +36,11 @@ const directoryVersion = `(SELECT value FROM tacet_counters WHERE name = 'direct
 // scan reads a row of selectSession.
 func scan(row pgx.CollectableRow) (s session.Session, version int64, err error) {
 	var id, key pgtype.UUID
-	var user, ended string
+	var user, ended, boundTo string
 	var generation int32
 	var tag, parent, headAt, createdAt int64
-	var addr, agent, boundTo, details []byte
-	err = row.Scan(&id, &key, &user, &s.ClientID, &generation, &tag, &parent, &headAt, &createdAt, &addr, &ended, &boundTo, &details, &agent, &version)
+	var addr, agent []byte
+	err = row.Scan(&id, &key, &user, &s.ClientID, &generation, &tag, &parent, &headAt, &createdAt, &addr, &ended, &boundTo, &s.Details, &agent, &version)
 	if err != nil {
 		return s, 0, err
 	}
@@ -51,10 +51,7 @@ func scan(row pgx.CollectableRow) (s session.Session, version int64, err error) 
 	}
 	s.Contact.Address, _ = netip.AddrFromSlice(addr) // the zero Addr if there is none
 	s.Contact.UserAgent = string(agent)
-	s.Constraint = session.DecodeConstraint(boundTo)
-	if s.Details, err = session.DecodeDetails(details); err != nil {
-		return s, 0, finally(err)
-	}
+	s.Constraint = session.Constraint(boundTo)
 	s.State.Ended = ended != ""
 	if s.State.Ended {
 		s.End, err = parseEnd(ended)
@@ -96,7 +93,7 @@ func (st sessions) Create(ctx context.Context, s session.Session) error {
 		tag, err := db.exec(ctx, c, `INSERT INTO tacet_sessions (id, user_key, user_id, client, generation, tag, parent, head_at, created_at,
 			address, agent, ended, bound_to, details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING`,
 			uuid(s.ID), key, user, s.ClientID, int32(h.Generation), number(h.Tag), number(h.Parent),
-			millis(s.State.HeadAt), millis(s.State.CreatedAt), address(s.Contact.Address), agent, endText(s), s.Constraint.Encode(), s.Details.Encode())
+			millis(s.State.HeadAt), millis(s.State.CreatedAt), address(s.Contact.Address), agent, endText(s), string(s.Constraint), s.Details)
 		if err != nil || tag.RowsAffected() == 1 {
 			return err
 		}

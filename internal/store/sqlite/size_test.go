@@ -93,8 +93,8 @@ func TestKeysAreNoSharedTexts(t *testing.T) {
 	db := openIn(t, t.TempDir(), Options{})
 	for i := range 20 {
 		s := benchSession(i)
-		s.Constraint = session.Constraint{Kind: session.ByProof, Key: fmt.Sprint("key ", i)}
-		s.Details.ACR, s.Contact.UserAgent = fmt.Sprint("acr ", i), "the same"
+		s.Constraint = session.ByProof(fmt.Sprint("key ", i))
+		s.Details, s.Contact.UserAgent = fmt.Sprint("details ", i), "the same"
 		if err := db.Sessions().Create(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}

@@ -21,8 +21,8 @@ CREATE TABLE tacet_sessions (
     user_id    text    COLLATE "C" NOT NULL,  -- how to read them: '' as a UUID, 'usr' as usr_ and base32; or = and the id
     client     text    COLLATE "C" NOT NULL,
     ended      text    COLLATE "C" NOT NULL,  -- '' while the session lives, else 'time reason'
-    bound_to   bytea   NOT NULL,              -- what a renewal must show: kind (1 byte), key; none: nothing
-    details    bytea   NOT NULL               -- JSON, or none
+    bound_to   text    COLLATE "C" NOT NULL,  -- what a renewal must show: 'kind key', '' for nothing
+    details    text    COLLATE "C" NOT NULL   -- JSON, or ''
 ) WITH (fillfactor = 85);
 
 -- Without the id: a user has few sessions, which are put in order when they are

@@ -17,8 +17,8 @@ CREATE TABLE sessions (
     created_at INTEGER NOT NULL,
     address    BLOB    NOT NULL,             -- 4 or 16 bytes, none if unknown
     agent      INTEGER NOT NULL,             -- texts.id, 0 for the empty text
-    bound_to   BLOB    NOT NULL,             -- what a renewal must show: kind (1 byte), key; none: nothing
-    details    BLOB    NOT NULL,             -- JSON, or none
+    bound_to   TEXT,                         -- what a renewal must show: 'kind key'; NULL, which costs a renewal nothing, is nothing
+    details    TEXT,                         -- JSON, or NULL
     ended_at   INTEGER,                      -- NULL while the session lives
     end_reason TEXT
 ) STRICT, WITHOUT ROWID;
