@@ -109,6 +109,11 @@ type User struct {
 	// Server.GrantsChanged with it, and tokens with an older version are refused
 	// until they are renewed; else the change waits for the next renewal.
 	GrantsVersion int64
+	// CredentialsVersion, if you keep one, must move with every new password, and
+	// whenever else what the user has approved before is void: devices and
+	// applications that wait for their tokens get none. Without it, codes that were
+	// approved before stay good for their one or ten minutes.
+	CredentialsVersion int64
 	// Settings are passed on to the application by GET /auth/me.
 	Settings map[string]any
 }
@@ -243,9 +248,9 @@ func (s *Server) Close() error { return s.app.Close() }
 // own adapts a Users to what sessions want.
 type own struct{ users Users }
 
-func (o own) Authenticate(ctx context.Context, username, password string, _ session.Contact) (string, error) {
+func (o own) Authenticate(ctx context.Context, username, password string, _ session.Contact) (session.Identity, error) {
 	u, err := o.users.Authenticate(ctx, username, password)
-	return u.ID, err
+	return session.Identity{UserID: u.ID, Credentials: u.CredentialsVersion}, err
 }
 
 func (o own) User(ctx context.Context, id string) (session.User, error) {
@@ -256,6 +261,7 @@ func (o own) User(ctx context.Context, id string) (session.User, error) {
 		Permissions:   u.Permissions,
 		Scope:         strings.Join(u.Permissions, " "),
 		GrantsVersion: u.GrantsVersion,
+		Credentials:   u.CredentialsVersion,
 		Settings:      u.Settings,
 	}, err
 }

@@ -84,11 +84,11 @@ func runNode(file string) error {
 // password.
 type people struct{}
 
-func (people) Authenticate(_ context.Context, name, password string, _ session.Contact) (string, error) {
+func (people) Authenticate(_ context.Context, name, password string, _ session.Contact) (session.Identity, error) {
 	if !strings.HasPrefix(name, "u") || name != password {
-		return "", session.ErrInvalidCredentials
+		return session.Identity{}, session.ErrInvalidCredentials
 	}
-	return name, nil
+	return session.Identity{UserID: name}, nil
 }
 
 func (people) User(_ context.Context, id string) (session.User, error) {

@@ -96,11 +96,11 @@ type people interface {
 // alice is a directory of one.
 type alice struct{}
 
-func (alice) Authenticate(_ context.Context, name, pass string, _ session.Contact) (string, error) {
+func (alice) Authenticate(_ context.Context, name, pass string, _ session.Contact) (session.Identity, error) {
 	if name != username || pass != password {
-		return "", session.ErrInvalidCredentials
+		return session.Identity{}, session.ErrInvalidCredentials
 	}
-	return username, nil
+	return session.Identity{UserID: username}, nil
 }
 
 func (alice) User(_ context.Context, id string) (session.User, error) {

@@ -17,12 +17,20 @@ import (
 type embedded struct{ *directory.Directory }
 
 // Authenticate is session.Authenticator.
-func (e embedded) Authenticate(ctx context.Context, name, password string, _ session.Contact) (string, error) {
+func (e embedded) Authenticate(ctx context.Context, name, password string, _ session.Contact) (session.Identity, error) {
 	u, err := e.Directory.Authenticate(ctx, name, password)
 	if errors.Is(err, directory.ErrInvalidCredentials) {
-		return "", session.ErrInvalidCredentials
+		return session.Identity{}, session.ErrInvalidCredentials
 	}
-	return u.ID, err
+	return session.Identity{UserID: u.ID, Credentials: u.Credentials}, err
+}
+
+// Void is session.Voider.
+func (e embedded) Void(ctx context.Context, userID string) error {
+	if err := e.Directory.Void(ctx, userID); !errors.Is(err, directory.ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 // User is session.Directory.
@@ -47,7 +55,7 @@ func (e embedded) User(ctx context.Context, id string) (session.User, error) {
 		return session.User{}, err
 	}
 	user := granted(id, g)
-	user.Username, user.DisplayName, user.Email = u.Name, u.DisplayName, u.Email
+	user.Username, user.DisplayName, user.Email, user.Credentials = u.Name, u.DisplayName, u.Email, u.Credentials
 	return user, nil
 }
 

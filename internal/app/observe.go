@@ -169,9 +169,9 @@ type boundedSignIns struct {
 }
 
 // Authenticate is session.Authenticator.
-func (b boundedSignIns) Authenticate(ctx context.Context, username, password string, from session.Contact) (string, error) {
+func (b boundedSignIns) Authenticate(ctx context.Context, username, password string, from session.Contact) (session.Identity, error) {
 	if err := b.gate.Enter(ctx); err != nil {
-		return "", err
+		return session.Identity{}, err
 	}
 	defer b.gate.Leave()
 	return b.Authenticator.Authenticate(ctx, username, password, from)

@@ -86,16 +86,16 @@ type slowPeople struct {
 	judging, peak atomic.Int64
 }
 
-func (p *slowPeople) Authenticate(ctx context.Context, name, password string, _ session.Contact) (string, error) {
+func (p *slowPeople) Authenticate(ctx context.Context, name, password string, _ session.Contact) (session.Identity, error) {
 	n := p.judging.Add(1)
 	defer p.judging.Add(-1)
 	for m := p.peak.Load(); n > m && !p.peak.CompareAndSwap(m, n); m = p.peak.Load() {
 	}
 	time.Sleep(p.took)
 	if name != password {
-		return "", session.ErrInvalidCredentials
+		return session.Identity{}, session.ErrInvalidCredentials
 	}
-	return name, nil
+	return session.Identity{UserID: name}, nil
 }
 
 func (p *slowPeople) User(_ context.Context, id string) (session.User, error) {

@@ -137,8 +137,8 @@ func (c *cluster) renew(h *holder, node *App) bool {
 // for months.
 type anyone struct{}
 
-func (anyone) Authenticate(context.Context, string, string, session.Contact) (string, error) {
-	return "", session.ErrInvalidCredentials
+func (anyone) Authenticate(context.Context, string, string, session.Contact) (session.Identity, error) {
+	return session.Identity{}, session.ErrInvalidCredentials
 }
 func (anyone) User(_ context.Context, id string) (u session.User, _ error) { u.ID = id; return u, nil }
 func (a anyone) Grants(ctx context.Context, id string) (session.User, error) {

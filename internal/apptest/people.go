@@ -39,13 +39,12 @@ func (p *People) Fail(err error) {
 }
 
 // Authenticate is session.Authenticator.
-func (p *People) Authenticate(ctx context.Context, name, password string, _ session.Contact) (string, error) {
-	if _, err := p.User(ctx, name); err == session.ErrNoUser || err == nil && password != name {
-		return "", session.ErrInvalidCredentials
-	} else if err != nil {
-		return "", err
+func (p *People) Authenticate(ctx context.Context, name, password string, _ session.Contact) (session.Identity, error) {
+	u, err := p.User(ctx, name)
+	if err == session.ErrNoUser || err == nil && password != name {
+		return session.Identity{}, session.ErrInvalidCredentials
 	}
-	return name, nil
+	return session.Identity{UserID: name, Credentials: u.Credentials}, err
 }
 
 // User is session.Directory.

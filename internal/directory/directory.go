@@ -188,6 +188,15 @@ func (d *Directory) SetPassword(ctx context.Context, id, password string) error 
 	})
 }
 
+// Void makes void what the user has approved before: sign-ins that are under way end in
+// nothing. A new password and a sign-out everywhere do so. The error wraps [ErrNotFound].
+func (d *Directory) Void(ctx context.Context, id string) error {
+	return d.update(ctx, id, func(u *User) bool {
+		u.Credentials++
+		return false
+	})
+}
+
 // Profile is what may be changed of a user beside roles and password; nil leaves
 // a member as it is.
 type Profile struct {
@@ -251,7 +260,7 @@ func (d *Directory) update(ctx context.Context, id string, change func(*User) (g
 			u.GrantsVersion++
 			return []events.Event{d.grantsChanged(*u)}, nil
 		}
-		if u.PasswordHash == before.PasswordHash && u.DisplayName == before.DisplayName && u.Email == before.Email &&
+		if u.PasswordHash == before.PasswordHash && u.Credentials == before.Credentials && u.DisplayName == before.DisplayName && u.Email == before.Email &&
 			slices.Equal(u.External.Roles, before.External.Roles) {
 			return nil, errUnchanged
 		}

@@ -19,6 +19,7 @@ type User struct {
 	Disabled      bool
 	Roles         []string // sorted
 	GrantsVersion int64    // moves with every effective change of roles or permissions
+	Credentials   int64    // moves when what the user has approved before is void ([Directory.Void])
 	CreatedAt     time.Time
 	External      External
 }

@@ -35,13 +35,13 @@ type people struct {
 	users map[string]session.User
 }
 
-func (p *people) Authenticate(_ context.Context, name, password string, _ session.Contact) (string, error) {
+func (p *people) Authenticate(_ context.Context, name, password string, _ session.Contact) (session.Identity, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ok := p.users[name]; !ok || name != password {
-		return "", session.ErrInvalidCredentials
+		return session.Identity{}, session.ErrInvalidCredentials
 	}
-	return name, nil
+	return session.Identity{UserID: name}, nil
 }
 
 func (p *people) User(_ context.Context, id string) (session.User, error) {

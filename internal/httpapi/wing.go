@@ -69,7 +69,7 @@ type Purpose struct {
 // Continuation goes on with the purpose of a sign-in.
 type Continuation struct {
 	// Arrived handles the request with which a user comes back, who is now known.
-	Arrived func(w http.ResponseWriter, r *http.Request, userID string, from session.Origin, data string) error
+	Arrived func(w http.ResponseWriter, r *http.Request, who session.Identity, from session.Origin, data string) error
 	// Back is the address of the page that the purpose began at.
 	Back func(data string) string
 }

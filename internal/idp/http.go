@@ -263,11 +263,18 @@ func (a *surface) arrive(w http.ResponseWriter, r *http.Request, from Arrival, t
 	if !ok {
 		return errPending
 	}
-	return c.Arrived(w, r, from.UserID, from.Origin, to.Data)
+	who, err := a.Sessions.Identify(r.Context(), from.UserID)
+	if errors.Is(err, session.ErrNoUser) { // disabled between the two steps
+		return ErrDisabled
+	}
+	if err != nil {
+		return err
+	}
+	return c.Arrived(w, r, who, from.Origin, to.Data)
 }
 
 // signedIn begins the session of a browser whose user has come back.
-func (a *surface) signedIn(w http.ResponseWriter, r *http.Request, userID string, from session.Origin, data string) error {
+func (a *surface) signedIn(w http.ResponseWriter, r *http.Request, who session.Identity, from session.Origin, data string) error {
 	contact, back := a.Contact(r), wayBackOf(data)
 	replaces, err := a.BrowserSessions(r, a.CookieName(wire.CookieRefresh))
 	if err != nil {
@@ -278,14 +285,15 @@ func (a *surface) signedIn(w http.ResponseWriter, r *http.Request, userID string
 			replaces = append(replaces, id)
 		}
 	}
-	g, err := a.Sessions.Start(r.Context(), session.SignIn{UserID: userID, Client: session.Client{ID: a.ClientID}, Contact: contact, Origin: from, Replaces: replaces})
-	if errors.Is(err, session.ErrNoUser) { // disabled between the two steps
+	g, err := a.Sessions.Start(r.Context(), session.SignIn{UserID: who.UserID, Credentials: who.Credentials, Client: session.Client{ID: a.ClientID},
+		Contact: contact, Origin: from, Replaces: replaces})
+	if errors.Is(err, session.ErrNoUser) || errors.Is(err, session.ErrVoid) { // meanwhile
 		return ErrDisabled
 	}
 	if err != nil {
 		return err
 	}
-	a.Logger.Info("signed in", "user", userID, "session", g.Session.ID.String(), "provider", r.PathValue("provider"), "address", contact.Address.String())
+	a.Logger.Info("signed in", "user", who.UserID, "session", g.Session.ID.String(), "provider", r.PathValue("provider"), "address", contact.Address.String())
 	a.SetCookies(w, g, a.Sessions.Now())
 	http.Redirect(w, r, back.To, http.StatusSeeOther)
 	return nil

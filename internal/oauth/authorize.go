@@ -130,19 +130,19 @@ func (r Request) Deny() string {
 // SignIn checks the password and returns where the browser takes the code. The
 // error is one of session.Service.Authenticate.
 func (s *Server) SignIn(ctx context.Context, r Request, username, password string, c session.Contact) (location string, err error) {
-	userID, err := s.Sessions.Authenticate(ctx, username, password, c)
+	who, err := s.Sessions.Authenticate(ctx, username, password, c)
 	if err != nil {
 		return "", err
 	}
-	return s.SignedIn(ctx, r, userID, session.Origin{})
+	return s.SignedIn(ctx, r, who, session.Origin{})
 }
 
 // SignedIn is SignIn for a user whom a provider has vouched for.
-func (s *Server) SignedIn(ctx context.Context, r Request, userID string, o session.Origin) (location string, err error) {
+func (s *Server) SignedIn(ctx context.Context, r Request, who session.Identity, o session.Origin) (location string, err error) {
 	code, now := s.random(), s.now()
 	err = s.Store.AddFlow(ctx, Flow{
 		Key: KeyOf(code), ClientID: r.Client.ID, RedirectURI: r.redirectURI, Challenge: r.challenge, ProofKey: r.proofKey,
-		Scope: r.scope, Nonce: r.nonce, UserID: userID, Origin: o, SignedInAt: now, ExpiresAt: now.Add(CodeLifetime),
+		Scope: r.scope, Nonce: r.nonce, UserID: who.UserID, Credentials: who.Credentials, Origin: o, SignedInAt: now, ExpiresAt: now.Add(CodeLifetime),
 	}, now.Add(-keep))
 	if err != nil {
 		return "", settle(err)

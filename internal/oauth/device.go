@@ -142,25 +142,25 @@ func (s *Server) Approve(ctx context.Context, userCode, username, password strin
 	if err != nil {
 		return err
 	}
-	userID, err := s.Sessions.Authenticate(ctx, username, password, c)
+	who, err := s.Sessions.Authenticate(ctx, username, password, c)
 	if err != nil {
 		return err
 	}
-	return s.approve(ctx, f, userID, session.Origin{})
+	return s.approve(ctx, f, who, session.Origin{})
 }
 
 // ApproveFor is Approve for a user whom a provider has vouched for.
-func (s *Server) ApproveFor(ctx context.Context, userCode, userID string, o session.Origin, c session.Contact) error {
+func (s *Server) ApproveFor(ctx context.Context, userCode string, who session.Identity, o session.Origin, c session.Contact) error {
 	f, err := s.waiting(ctx, userCode, c)
 	if err != nil {
 		return err
 	}
-	return s.approve(ctx, f, userID, o)
+	return s.approve(ctx, f, who, o)
 }
 
-func (s *Server) approve(ctx context.Context, f Flow, userID string, o session.Origin) error {
+func (s *Server) approve(ctx context.Context, f Flow, who session.Identity, o session.Origin) error {
 	now := s.now()
-	return s.settleDevice(ctx, f, func(f *Flow) { f.UserID, f.Origin, f.SignedInAt = userID, o, now })
+	return s.settleDevice(ctx, f, func(f *Flow) { f.UserID, f.Credentials, f.Origin, f.SignedInAt = who.UserID, who.Credentials, o, now })
 }
 
 // Refuse tells the device that waits with this code that its user refused.

@@ -30,6 +30,8 @@ func invalidGrant(err error) error {
 		return form.Refuse(form.CodeInvalidGrant, "the refresh token is not one of this server")
 	case errors.Is(err, session.ErrNoUser):
 		return form.Refuse(form.CodeInvalidGrant, "the user is disabled or gone")
+	case errors.Is(err, session.ErrVoid):
+		return form.Refuse(form.CodeInvalidGrant, "the password has changed since the user signed in, or the user has signed out everywhere: sign in again")
 	}
 	return settle(err)
 }

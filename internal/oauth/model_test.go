@@ -79,11 +79,11 @@ func (fakes) User(_ context.Context, id string) (session.User, error) {
 	return session.User{User: wire.User{ID: id, Username: id}}, nil
 }
 func (f fakes) Grants(ctx context.Context, id string) (session.User, error) { return f.User(ctx, id) }
-func (fakes) Authenticate(_ context.Context, name, password string, _ session.Contact) (string, error) {
+func (fakes) Authenticate(_ context.Context, name, password string, _ session.Contact) (session.Identity, error) {
 	if name != "ann" || password != "pw" {
-		return "", session.ErrInvalidCredentials
+		return session.Identity{}, session.ErrInvalidCredentials
 	}
-	return name, nil
+	return session.Identity{UserID: name}, nil
 }
 
 func newWorld(random io.Reader) *world {

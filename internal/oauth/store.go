@@ -48,6 +48,7 @@ type Flow struct {
 	Scope       []string
 	Nonce       string
 	UserID      string         // who signed in; empty: nobody yet
+	Credentials int64          `json:",omitzero"` // of the user at that time (session.Identity)
 	Origin      session.Origin `json:",omitzero"` // who vouched for the user
 	SignedInAt  time.Time
 	ExpiresAt   time.Time

@@ -117,7 +117,7 @@ func (s *Server) redeem(ctx context.Context, k Key, client Client, c session.Con
 	case f.Reused:
 		return Answer{}, s.reused(ctx, f)
 	}
-	g, err := s.Sessions.Start(ctx, session.SignIn{UserID: f.UserID, Client: client.session(), Contact: c, Binding: b, Origin: f.Origin})
+	g, err := s.Sessions.Start(ctx, session.SignIn{UserID: f.UserID, Credentials: f.Credentials, Client: client.session(), Contact: c, Binding: b, Origin: f.Origin})
 	if err != nil {
 		return Answer{}, invalidGrant(err)
 	}

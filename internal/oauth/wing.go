@@ -41,7 +41,7 @@ const (
 )
 
 // authorized goes on with an authorization request after a sign-in elsewhere.
-func (a *surface) authorized(w http.ResponseWriter, r *http.Request, userID string, from session.Origin, query string) error {
+func (a *surface) authorized(w http.ResponseWriter, r *http.Request, who session.Identity, from session.Origin, query string) error {
 	params, err := form.Parse(query)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (a *surface) authorized(w http.ResponseWriter, r *http.Request, userID stri
 	if err != nil {
 		return a.refuseAuthorization(w, r, err)
 	}
-	location, err := a.server.SignedIn(r.Context(), req, userID, from)
+	location, err := a.server.SignedIn(r.Context(), req, who, from)
 	if err != nil {
 		return err
 	}
@@ -59,8 +59,8 @@ func (a *surface) authorized(w http.ResponseWriter, r *http.Request, userID stri
 }
 
 // approved goes on with a device after a sign-in elsewhere.
-func (a *surface) approved(w http.ResponseWriter, r *http.Request, userID string, from session.Origin, userCode string) error {
-	if err := a.server.ApproveFor(r.Context(), userCode, userID, from, a.Contact(r)); err != nil {
+func (a *surface) approved(w http.ResponseWriter, r *http.Request, who session.Identity, from session.Origin, userCode string) error {
+	if err := a.server.ApproveFor(r.Context(), userCode, who, from, a.Contact(r)); err != nil {
 		return err
 	}
 	a.showConnected(w, r, problem.Text{EN: "The device is connected", ZH: "设备已连接"})

@@ -77,27 +77,27 @@ func New(base, secret string) *Users {
 
 // Authenticate is session.Authenticator: 200 is the user, 400, 401 and 403 are
 // wrong credentials, anything else is an outage.
-func (u *Users) Authenticate(ctx context.Context, username, password string, from session.Contact) (userID string, err error) {
+func (u *Users) Authenticate(ctx context.Context, username, password string, from session.Contact) (session.Identity, error) {
 	req := Credentials{Username: username, Password: password, UserAgent: from.UserAgent}
 	if from.Address.IsValid() {
 		req.Address = from.Address.String()
 	}
 	status, body, err := u.call(ctx, http.MethodPost, "/authenticate", req)
 	if err != nil {
-		return "", err
+		return session.Identity{}, err
 	}
 	switch status {
 	case http.StatusOK:
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		return "", session.ErrInvalidCredentials
+		return session.Identity{}, session.ErrInvalidCredentials
 	default:
-		return "", fmt.Errorf("POST %s/authenticate was answered %d", u.base, status)
+		return session.Identity{}, fmt.Errorf("POST %s/authenticate was answered %d", u.base, status)
 	}
 	user, err := parse(body)
 	if err != nil {
-		return "", fmt.Errorf("POST %s/authenticate: %w", u.base, err)
+		return session.Identity{}, fmt.Errorf("POST %s/authenticate: %w", u.base, err)
 	}
-	return user.ID, nil
+	return session.Identity{UserID: user.ID, Credentials: user.Credentials}, nil
 }
 
 // User is session.Directory: 200 is the user, 404 and 410 are

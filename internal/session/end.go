@@ -35,9 +35,15 @@ func (s *Service) end(ctx context.Context, sess Session, reason string) error {
 }
 
 // EndAll ends every living session of a user, but not the one called except
-// (zero: none is spared). If some cannot be reached, the others are ended all the
+// (zero: none is spared), and makes void what the user has approved before. If some cannot be reached, the others are ended all the
 // same, and the error says that it must be done again.
 func (s *Service) EndAll(ctx context.Context, userID, reason string, except rotation.SessionID) error {
+	if v, ok := s.cfg.Directory.(Voider); ok {
+		// First: what is started in between is ended below.
+		if err := v.Void(ctx, userID); err != nil {
+			return unavailable(err)
+		}
+	}
 	return s.each(ctx, userID, rotation.SessionID{}, func(sess Session) error {
 		if sess.ID == except {
 			return nil

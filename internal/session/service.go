@@ -21,7 +21,10 @@ type User struct {
 	Permissions   []string
 	Scope         string // Permissions as a token carries them (RFC 6749 §3.3)
 	GrantsVersion int64
-	Settings      map[string]any
+	// Credentials is the generation of the user's credentials: it moves with whatever
+	// makes void what the user has approved before, as a new password does.
+	Credentials int64
+	Settings    map[string]any
 }
 
 // ErrNoUser is returned by a Directory for a user who is unknown or disabled:

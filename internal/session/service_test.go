@@ -58,13 +58,20 @@ func (f fakeKeys) FindMACKey(_ context.Context, id rotation.KeyID) (rotation.Key
 }
 func (f fakeKeys) Sign(c wire.AccessClaims) (string, error) { return "access-" + c.ID, nil }
 
-type fakePeople struct{ gone atomic.Bool }
+type fakePeople struct {
+	gone atomic.Bool
+	look func(*session.User) // if set, changes what User returns
+}
 
 func (f *fakePeople) User(_ context.Context, id string) (session.User, error) {
 	if f.gone.Load() {
 		return session.User{}, session.ErrNoUser
 	}
-	return session.User{User: wire.User{ID: id}}, nil
+	u := session.User{User: wire.User{ID: id}}
+	if f.look != nil {
+		f.look(&u)
+	}
+	return u, nil
 }
 
 func (f *fakePeople) Grants(ctx context.Context, id string) (session.User, error) {
@@ -375,4 +382,24 @@ func TestNothingIsSweptWhileTheClockHasJumped(t *testing.T) {
 			t.Errorf("not swept in the end: %v", err)
 		}
 	})
+}
+
+// A password that changes while a session is being made has ended the sessions of
+// before: this one must not be left.
+func TestASignInThatANewPasswordOvertakes(t *testing.T) {
+	for name, at := range map[string]int{"before the session is made": 1, "after it": 2} {
+		f := newFixture(t)
+		looked := 0
+		f.people.look = func(u *session.User) {
+			if looked++; looked >= at {
+				u.Credentials = 1
+			}
+		}
+		if _, err := f.Start(t.Context(), signIn); !errors.Is(err, session.ErrVoid) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if list, err := f.List(t.Context(), "u1"); err != nil || len(list) != 0 {
+			t.Errorf("%s: %d sessions live, %v", name, len(list), err)
+		}
+	}
 }

@@ -145,11 +145,11 @@ func (d inTurn) Grants(ctx context.Context, id string) (session.User, error) {
 // passwords lets everybody in whose password is their name.
 type passwords struct{ w *world }
 
-func (p passwords) Authenticate(_ context.Context, name, password string, _ session.Contact) (string, error) {
+func (p passwords) Authenticate(_ context.Context, name, password string, _ session.Contact) (session.Identity, error) {
 	if name != password {
-		return "", session.ErrInvalidCredentials
+		return session.Identity{}, session.ErrInvalidCredentials
 	}
-	return userID(name), nil
+	return session.Identity{UserID: userID(name)}, nil
 }
 
 func userID(name string) string { return "usr_" + name }

@@ -19,7 +19,7 @@ func (db *DB) Directory() directory.Store { return users{db} }
 
 type users struct{ db *DB }
 
-const selectUser = `SELECT u.id, u.name, u.display_name, u.email, u.password_hash, u.disabled, u.grants_version, u.created_at,
+const selectUser = `SELECT u.id, u.name, u.display_name, u.email, u.password_hash, u.disabled, u.grants_version, u.credentials, u.created_at,
 	u.issuer, u.subject, u.provider_roles, ARRAY(SELECT r.role FROM tacet_user_roles r WHERE r.user_id = u.id ORDER BY r.role) FROM tacet_users u `
 
 type querier interface {
@@ -33,7 +33,7 @@ func queryUsers(ctx context.Context, q querier, where string, args ...any) ([]di
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (u directory.User, err error) {
 		var created int64
-		err = row.Scan(&u.ID, &u.Name, &u.DisplayName, &u.Email, &u.PasswordHash, &u.Disabled, &u.GrantsVersion, &created,
+		err = row.Scan(&u.ID, &u.Name, &u.DisplayName, &u.Email, &u.PasswordHash, &u.Disabled, &u.GrantsVersion, &u.Credentials, &created,
 			&u.External.Issuer, &u.External.Subject, &u.External.Roles, &u.Roles)
 		u.CreatedAt = instant(created)
 		return u, err
@@ -91,9 +91,9 @@ func (st users) CreateUser(ctx context.Context, u directory.User) error {
 }
 
 func insertUser(ctx context.Context, tx pgx.Tx, u directory.User) error {
-	_, err := tx.Exec(ctx, `INSERT INTO tacet_users (id, name, display_name, email, password_hash, disabled, grants_version, created_at,
-		issuer, subject, provider_roles) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		u.ID, u.Name, u.DisplayName, u.Email, u.PasswordHash, u.Disabled, u.GrantsVersion, millis(u.CreatedAt),
+	_, err := tx.Exec(ctx, `INSERT INTO tacet_users (id, name, display_name, email, password_hash, disabled, grants_version, credentials, created_at,
+		issuer, subject, provider_roles) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		u.ID, u.Name, u.DisplayName, u.Email, u.PasswordHash, u.Disabled, u.GrantsVersion, u.Credentials, millis(u.CreatedAt),
 		u.External.Issuer, u.External.Subject, append([]string{}, u.External.Roles...))
 	if err != nil {
 		return taken(err)
@@ -148,8 +148,8 @@ func (st users) UpdateUser(ctx context.Context, id string, change func(*director
 			return nil, errImmutable("id", id)
 		}
 		_, err = tx.Exec(ctx, `UPDATE tacet_users SET name = $2, display_name = $3, email = $4, password_hash = $5, disabled = $6,
-			grants_version = $7, created_at = $8, issuer = $9, subject = $10, provider_roles = $11 WHERE id = $1`,
-			id, u.Name, u.DisplayName, u.Email, u.PasswordHash, u.Disabled, u.GrantsVersion, millis(u.CreatedAt),
+			grants_version = $7, credentials = $8, created_at = $9, issuer = $10, subject = $11, provider_roles = $12 WHERE id = $1`,
+			id, u.Name, u.DisplayName, u.Email, u.PasswordHash, u.Disabled, u.GrantsVersion, u.Credentials, millis(u.CreatedAt),
 			u.External.Issuer, u.External.Subject, append([]string{}, u.External.Roles...))
 		if err != nil {
 			return nil, taken(err)

@@ -19,7 +19,7 @@ func (db *DB) Directory() directory.Store { return users{db} }
 
 type users struct{ db *DB }
 
-const selectUser = `SELECT u.id, u.name, u.display_name, u.email, u.password_hash, u.disabled, u.grants_version, u.created_at,
+const selectUser = `SELECT u.id, u.name, u.display_name, u.email, u.password_hash, u.disabled, u.grants_version, u.credentials, u.created_at,
 	u.issuer, u.subject, u.provider_roles, (SELECT json_group_array(role ORDER BY role) FROM user_roles WHERE user_id = u.id) FROM users u `
 
 func (st users) UserByName(ctx context.Context, name string) (directory.User, error) {
@@ -48,7 +48,7 @@ func (st users) Users(ctx context.Context, after string, limit int) ([]directory
 func (c *conn) users(where string, args ...any) (list []directory.User, err error) {
 	err = c.query(context.Background(), selectUser+where, args, func(r *row) error {
 		u := directory.User{ID: r.text(), Name: r.text(), DisplayName: r.text(), Email: r.text(), PasswordHash: r.text(),
-			Disabled: r.int() != 0, GrantsVersion: r.int(), CreatedAt: instant(r.int())}
+			Disabled: r.int() != 0, GrantsVersion: r.int(), Credentials: r.int(), CreatedAt: instant(r.int())}
 		u.External.Issuer, u.External.Subject = r.text(), r.text()
 		given, roles := r.text(), r.text()
 		if err := errors.Join(json.Unmarshal([]byte(given), &u.External.Roles), json.Unmarshal([]byte(roles), &u.Roles)); err != nil {
@@ -77,9 +77,9 @@ func (st users) CreateUser(ctx context.Context, u directory.User) error {
 		if err != nil {
 			return struct{}{}, err
 		}
-		_, err = w.exec(`INSERT INTO users (id, name, display_name, email, password_hash, disabled, grants_version, created_at,
-			issuer, subject, provider_roles) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			u.ID, u.Name, u.DisplayName, u.Email, u.PasswordHash, flag(u.Disabled), u.GrantsVersion, millis(u.CreatedAt),
+		_, err = w.exec(`INSERT INTO users (id, name, display_name, email, password_hash, disabled, grants_version, credentials, created_at,
+			issuer, subject, provider_roles) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			u.ID, u.Name, u.DisplayName, u.Email, u.PasswordHash, flag(u.Disabled), u.GrantsVersion, u.Credentials, millis(u.CreatedAt),
 			u.External.Issuer, u.External.Subject, given)
 		if err != nil {
 			return struct{}{}, taken(err)
@@ -107,8 +107,8 @@ func (st users) UpdateUser(ctx context.Context, id string, change func(*director
 			return struct{}{}, err
 		}
 		_, err = w.exec(`UPDATE users SET name = ?, display_name = ?, email = ?, password_hash = ?, disabled = ?,
-			grants_version = ?, created_at = ?, issuer = ?, subject = ?, provider_roles = ? WHERE id = ?`,
-			u.Name, u.DisplayName, u.Email, u.PasswordHash, flag(u.Disabled), u.GrantsVersion, millis(u.CreatedAt),
+			grants_version = ?, credentials = ?, created_at = ?, issuer = ?, subject = ?, provider_roles = ? WHERE id = ?`,
+			u.Name, u.DisplayName, u.Email, u.PasswordHash, flag(u.Disabled), u.GrantsVersion, u.Credentials, millis(u.CreatedAt),
 			u.External.Issuer, u.External.Subject, given, id)
 		if err != nil {
 			return struct{}{}, taken(err)

@@ -25,7 +25,7 @@ var directoryTests = map[string]func(*testing.T, Stores){
 
 func newUser(name string, roles ...string) directory.User {
 	return directory.User{ID: "id-" + name, Name: name, DisplayName: name + " 王", Email: name + "@example.org",
-		PasswordHash: "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", Roles: roles, GrantsVersion: 1, CreatedAt: start}
+		PasswordHash: "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", Roles: roles, GrantsVersion: 1, Credentials: 3, CreatedAt: start}
 }
 
 func userByID(t *testing.T, st Stores, id string) directory.User {
@@ -126,6 +126,7 @@ func testUserUpdate(t *testing.T, st Stores) {
 		equal(t, "user given to change", fmt.Sprint(*u), fmt.Sprint(newUser("ann", "viewer")))
 		u.Name, u.DisplayName, u.Email, u.PasswordHash = "anna", "Anna", "anna@example.org", "$other"
 		u.Disabled, u.Roles, u.GrantsVersion = true, []string{"admin", "editor"}, 2
+		u.Credentials = 4
 		want = *u
 		return []events.Event{{Kind: "one", At: start, UserID: u.ID}, {Kind: "two", At: start}}, nil
 	}))

@@ -46,6 +46,7 @@ CREATE TABLE tacet_users (
     password_hash  text    NOT NULL,
     disabled       boolean NOT NULL,
     grants_version bigint  NOT NULL,
+    credentials    bigint  NOT NULL,
     created_at     bigint  NOT NULL,
     issuer         text    COLLATE "C" NOT NULL,  -- who of an identity provider the user is, '' if nobody
     subject        text    COLLATE "C" NOT NULL,

@@ -40,6 +40,7 @@ CREATE TABLE users (
     password_hash  TEXT    NOT NULL,
     disabled       INTEGER NOT NULL,
     grants_version INTEGER NOT NULL,
+    credentials    INTEGER NOT NULL,
     created_at     INTEGER NOT NULL,
     issuer         TEXT    NOT NULL, -- who of an identity provider the user is, '' if nobody
     subject        TEXT    NOT NULL,
