@@ -127,10 +127,15 @@ type point struct {
 }
 
 func newCrowd(t *testing.T, a *App, url string, n int) *crowd {
+	return newCrowdOf(t, a, url, n, func(i int) string { return fmt.Sprint("user ", i) })
+}
+
+// newCrowdOf gives client i a session of the user of that name.
+func newCrowdOf(t *testing.T, a *App, url string, n int, user func(int) string) *crowd {
 	c := &crowd{T: t, url: url, tokens: make([]string, n), ids: make([]string, n), phases: map[string]float64{},
 		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: n + 1}}}
 	for i := range n {
-		g, err := a.Sessions.Start(t.Context(), session.SignIn{UserID: fmt.Sprint("user ", i), Client: session.Client{ID: "tacet-web"}})
+		g, err := a.Sessions.Start(t.Context(), session.SignIn{UserID: user(i), Client: session.Client{ID: "tacet-web"}})
 		must(t, err)
 		c.tokens[i], c.ids[i], c.access = g.RefreshToken, g.Session.ID.String(), g.AccessToken
 	}
