@@ -6,17 +6,16 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
+	"github.com/tacet-dev/tacet/internal/apptest"
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/gateway"
 	"github.com/tacet-dev/tacet/internal/session"
@@ -28,73 +27,28 @@ import (
 // is no measure of anything.
 const patience = 20 * time.Second
 
-// people is a directory that costs no password hashing: the id is name and
-// password, too.
-type people struct {
-	mu    sync.Mutex
-	users map[string]session.User
-}
-
-func (p *people) Authenticate(_ context.Context, name, password string, _ session.Contact) (session.Identity, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.users[name]; !ok || name != password {
-		return session.Identity{}, session.ErrInvalidCredentials
-	}
-	return session.Identity{UserID: name}, nil
-}
-
-func (p *people) User(_ context.Context, id string) (session.User, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if u, ok := p.users[id]; ok {
-		return u, nil
-	}
-	return session.User{}, session.ErrNoUser
-}
-
-func (p *people) Grants(ctx context.Context, id string) (session.User, error) { return p.User(ctx, id) }
-
-func newPeople() *people {
-	p := &people{users: map[string]session.User{}}
+func newPeople() *apptest.People {
+	var users []session.User
 	for name, permissions := range map[string][]string{"alice": {"admin:*", "orders:*"}, "bob": {"orders:read"}, "é,李%": {"orders:read"}} {
-		p.users[name] = session.User{User: wire.User{ID: name, Username: name}, Roles: []string{"role of " + name},
-			Permissions: permissions, Scope: strings.Join(permissions, " "), GrantsVersion: 7}
+		users = append(users, session.User{User: wire.User{ID: name, Username: name}, Roles: []string{"role of " + name},
+			Permissions: permissions, Scope: strings.Join(permissions, " "), GrantsVersion: 7})
 	}
-	return p
+	return apptest.NewPeople(users...)
 }
 
 // harness is the program on a loopback port, in front of an API.
 type harness struct {
 	*testing.T
 	app    *app.App
-	people *people
+	people *apptest.People
 	url    string // of Tacet
 	api    *echo
-	log    *logs
-}
-
-// logs collects what is logged, to look for secrets in it.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log    *apptest.Log
 }
 
 func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 	t.Helper()
-	h := &harness{T: t, people: newPeople(), api: newEcho(t), log: &logs{}}
+	h := &harness{T: t, people: newPeople(), api: newEcho(t), log: &apptest.Log{}}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +61,7 @@ func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 			Require:   []string{"/api/admin=admin:users"},
 			Public:    []string{"/api/health"},
 		},
-		Logger: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: h.log.Logger(),
 	}
 	for _, f := range change {
 		f(&cfg)
