@@ -6,80 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/store/postgres/pgtest"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
 
 const feedToken = "feed-token-of-the-tests-0123456789"
-
-// wireCut is a TCP proxy that can be cut and restored.
-type wireCut struct {
-	ln     net.Listener
-	target string
-
-	mu    sync.Mutex
-	down  bool
-	conns []net.Conn
-}
-
-func newWireCut(t *testing.T, target string) *wireCut {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &wireCut{ln: ln, target: target}
-	go p.run()
-	t.Cleanup(func() {
-		_ = ln.Close()
-		p.set(true)
-	})
-	return p
-}
-
-func (p *wireCut) run() {
-	for {
-		in, err := p.ln.Accept()
-		if err != nil {
-			return
-		}
-		out, err := net.Dial("tcp", p.target)
-		p.mu.Lock()
-		if err != nil || p.down {
-			_ = in.Close()
-			if err == nil {
-				_ = out.Close()
-			}
-			p.mu.Unlock()
-			continue
-		}
-		p.conns = append(p.conns, in, out)
-		p.mu.Unlock()
-		for _, c := range [][2]net.Conn{{in, out}, {out, in}} {
-			go func() {
-				_, _ = io.Copy(c[0], c[1])
-				_ = c[0].Close()
-			}()
-		}
-	}
-}
-
-func (p *wireCut) set(down bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = down
-	if down {
-		for _, c := range p.conns {
-			_ = c.Close()
-		}
-		p.conns = nil
-	}
-}
 
 // run runs a command of the program as another process and returns its output.
 func (p *program) run(args ...string) string {
@@ -154,12 +91,12 @@ func TestResourceServersThroughCutsAndKills(t *testing.T) {
 	tokens := seedSessions(t, dir, 3)
 	p := newProgram(t, dir)
 	p.start()
-	proxy := newWireCut(t, p.addr)
+	proxy := pgtest.NewProxy(t, p.addr)
 	var run sync.WaitGroup
 	t.Cleanup(run.Wait) // after the test's context has ended
 	var servers []resource
 	for _, skew := range []time.Duration{-time.Minute, 0, time.Minute} {
-		servers = append(servers, newResource(t, "http://"+p.addr, "http://"+proxy.ln.Addr().String(), skew, &run))
+		servers = append(servers, newResource(t, "http://"+p.addr, "http://"+proxy.Addr(), skew, &run))
 	}
 	first, second, honest := p.post(wire.PathRefresh, tokens[0]), p.post(wire.PathRefresh, tokens[1]), p.post(wire.PathRefresh, tokens[2])
 	check := func(when string, r wire.TokenResponse, want error) {
@@ -195,13 +132,13 @@ func TestResourceServersThroughCutsAndKills(t *testing.T) {
 	p.run("session", "end", first.Session.ID, "--data", dir)
 	known("ended by the command line", first)
 
-	proxy.set(true)
+	proxy.Refuse(true)
 	p.kill()
 	p.start()
 	p.post(wire.PathLogout, second.RefreshToken)
 	check("ended before the cut", first, verify.ErrSessionEnded)
 	check("ended while cut off", second, nil) // cannot be known yet; FeedConfig.MaxLag bounds it
-	proxy.set(false)
+	proxy.Refuse(false)
 	known("ended while cut off", second)
 	check("ended before the cut", first, verify.ErrSessionEnded)
 	check("honest", honest, nil)

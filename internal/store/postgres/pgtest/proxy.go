@@ -25,7 +25,7 @@ type Proxy struct {
 	fate  func(request []byte) Fate
 	conns map[net.Conn]bool
 	held  chan struct{} // closed while bytes may flow
-	done  bool
+	shut  bool          // connections are refused
 	run   sync.WaitGroup
 }
 
@@ -58,6 +58,20 @@ func (p *Proxy) Judge(fate func(request []byte) Fate) {
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.cut()
+}
+
+// Refuse closes all connections and each new one at once, until it is called with
+// false.
+func (p *Proxy) Refuse(refuse bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shut = refuse; refuse {
+		p.cut()
+	}
+}
+
+func (p *Proxy) cut() {
 	for c := range p.conns {
 		_ = c.Close()
 	}
@@ -90,21 +104,18 @@ func (p *Proxy) wait() {
 }
 
 func (p *Proxy) close() {
-	p.mu.Lock()
-	p.done = true
-	p.mu.Unlock()
 	_ = p.ln.Close()
 	p.Release()
-	p.Cut()
+	p.Refuse(true)
 	p.run.Wait()
 }
 
-// keep notes a connection, so that it can be cut; false: the proxy has ended.
+// keep notes a connection, so that it can be cut; false: it is to be refused.
 func (p *Proxy) keep(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conns[c] = true
-	return !p.done
+	return !p.shut
 }
 
 func (p *Proxy) drop(c net.Conn) {
