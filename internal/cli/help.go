@@ -59,6 +59,7 @@ tacet user add alice --password-stdin <password
 tacet user add alice --password-stdin --role viewer --email alice@example.com <password`,
 	"user show":    `tacet user show alice`,
 	"user edit":    `tacet user edit alice --display-name "Alice Liddell" --email alice@example.com`,
+	"user remove":  `tacet user remove alice`,
 	"user passwd":  `tacet user passwd alice --password-stdin <password`,
 	"user disable": `tacet user disable alice`,
 	"user enable":  `tacet user enable alice`,

@@ -20,6 +20,7 @@ type userCmd struct {
 	Passwd  userPasswdCmd  `cmd:"" help:"Set a user's password and end the user's sessions."`
 	Disable userDisableCmd `cmd:"" help:"Keep a user from signing in and end the user's sessions."`
 	Enable  userEnableCmd  `cmd:"" help:"Let a disabled user sign in again."`
+	Remove  userRemoveCmd  `cmd:"" help:"Delete a user for good and end the user's sessions."`
 	Grant   userGrantCmd   `cmd:"" help:"Give a user a role."`
 	Revoke  userRevokeCmd  `cmd:"" help:"Take a role from a user."`
 	List    userListCmd    `cmd:"" help:"List the users."`
@@ -139,6 +140,21 @@ func (c *userDisableCmd) Run(e *env) error {
 			return c.explained(err)
 		}
 		_, err := fmt.Fprintf(e.stdout, "user %s is disabled and the user's sessions are ended\n", u.Name)
+		return err
+	})
+}
+
+type userRemoveCmd struct {
+	nameArg
+	lastAdminFlag
+}
+
+func (c *userRemoveCmd) Run(e *env) error {
+	return c.withUser(e, func(a *app.App, u directory.User) error {
+		if err := a.Accounts.RemoveUser(e.ctx, c.operator(), u.ID); err != nil {
+			return c.explained(err)
+		}
+		_, err := fmt.Fprintf(e.stdout, "user %s is removed and the user's sessions are ended\n", u.Name)
 		return err
 	})
 }

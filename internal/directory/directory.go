@@ -248,6 +248,16 @@ func (d *Directory) Enable(ctx context.Context, id string) error {
 	return d.Update(ctx, id, Profile{Disabled: &disabled})
 }
 
+// Remove deletes a user. The user should be disabled and have no sessions any more.
+func (d *Directory) Remove(ctx context.Context, id string) error {
+	err := d.store.DeleteUser(ctx, id)
+	d.Invalidate()
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("there is no user with the id %q: %w", id, ErrNotFound)
+	}
+	return err
+}
+
 // errUnchanged makes a store forget a change.
 var errUnchanged = errors.New("directory: nothing to change")
 

@@ -62,6 +62,8 @@ type Store interface {
 	// the events that change returns, in one transaction. An error from change
 	// is returned as it is and stores nothing.
 	UpdateUser(ctx context.Context, id string, change func(*User) ([]events.Event, error)) error
+	// DeleteUser deletes a user; ErrNotFound if there is none.
+	DeleteUser(ctx context.Context, id string) error
 	// Roles returns all roles in order of name.
 	Roles(ctx context.Context) ([]Role, error)
 	// CreateRole adds a role, which nobody holds yet: should users be left that

@@ -89,6 +89,16 @@ func (m *memory) CreateUser(_ context.Context, u User) error {
 	return m.fail
 }
 
+func (m *memory) DeleteUser(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.users[id]; !ok {
+		return ErrNotFound
+	}
+	delete(m.users, id)
+	return nil
+}
+
 func (m *memory) UpdateUser(_ context.Context, id string, change func(*User) ([]events.Event, error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,14 +8,14 @@ import (
 )
 
 type users struct {
-	next                                                                                      directory.Store
-	byName, byID, byExternal, list, create, update, roles, createRole, updateRole, deleteRole *operation
+	next                                                                                              directory.Store
+	byName, byID, byExternal, list, create, update, remove, roles, createRole, updateRole, deleteRole *operation
 }
 
 // Directory bounds a directory store.
 func (c *Config) Directory(next directory.Store) directory.Store {
 	return &users{next,
-		c.brief("users.by_name"), c.brief("users.by_id"), c.brief("users.by_external"), c.brief("users.list"), c.brief("users.create"), c.brief("users.update"),
+		c.brief("users.by_name"), c.brief("users.by_id"), c.brief("users.by_external"), c.brief("users.list"), c.brief("users.create"), c.brief("users.update"), c.brief("users.delete"),
 		c.brief("roles.list"), c.brief("roles.create"),
 		c.operation("roles.update", c.Others, 0), c.operation("roles.delete", c.Others, 0)}
 }
@@ -50,6 +50,11 @@ func (u *users) CreateUser(ctx context.Context, user directory.User) error {
 // UpdateUser is directory.Store.
 func (u *users) UpdateUser(ctx context.Context, id string, change func(*directory.User) ([]events.Event, error)) error {
 	return run(ctx, u.update, func(ctx context.Context) error { return u.next.UpdateUser(ctx, id, change) })
+}
+
+// DeleteUser is directory.Store.
+func (u *users) DeleteUser(ctx context.Context, id string) error {
+	return run(ctx, u.remove, func(ctx context.Context) error { return u.next.DeleteUser(ctx, id) })
 }
 
 // Roles is directory.Store.

@@ -161,6 +161,22 @@ func (st users) UpdateUser(ctx context.Context, id string, change func(*director
 	})
 }
 
+func (st users) DeleteUser(ctx context.Context, id string) error {
+	if !storable(id) {
+		return directory.ErrNotFound
+	}
+	return st.change(ctx, st.db.opts.Timeout, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
+		if _, err := queryUser(ctx, tx, "WHERE u.id = $1", id); err != nil {
+			return nil, err
+		}
+		if _, err := tx.Exec(ctx, "DELETE FROM tacet_user_roles WHERE user_id = $1", id); err != nil {
+			return nil, err
+		}
+		_, err := tx.Exec(ctx, "DELETE FROM tacet_users WHERE id = $1", id)
+		return nil, err
+	})
+}
+
 func (st users) Roles(ctx context.Context) ([]directory.Role, error) {
 	return read(ctx, st.db, func(ctx context.Context, c *pgxpool.Conn) ([]directory.Role, error) {
 		return queryRoles(ctx, c, "ORDER BY name")

@@ -121,6 +121,20 @@ func (st users) UpdateUser(ctx context.Context, id string, change func(*director
 	return err
 }
 
+func (st users) DeleteUser(ctx context.Context, id string) error {
+	_, err := write(ctx, st.db, multi, func(w *writer) (struct{}, error) {
+		if _, err := w.user("WHERE u.id = ?", id); err != nil {
+			return struct{}{}, err
+		}
+		if _, err := w.exec("DELETE FROM user_roles WHERE user_id = ?", id); err != nil {
+			return struct{}{}, err
+		}
+		_, err := w.exec("DELETE FROM users WHERE id = ?", id)
+		return struct{}{}, err
+	})
+	return err
+}
+
 // rolesText is the stored form of the roles that a provider gave.
 func rolesText(roles []string) (string, error) {
 	b, err := json.Marshal(append([]string{}, roles...))

@@ -17,6 +17,7 @@ var directoryTests = map[string]func(*testing.T, Stores){
 	"NamesAreUnique":           testUserUnique,
 	"UsersInOrderOfName":       testUsersOrder,
 	"UpdateUserIsAtomic":       testUserUpdate,
+	"DeleteUser":               testUserDelete,
 	"CreateRole":               testRoleCreate,
 	"UpdateRoleReachesHolders": testRoleUpdate,
 	"DeleteRoleReachesHolders": testRoleDelete,
@@ -82,6 +83,39 @@ func testUserUnique(t *testing.T, st Stores) {
 	}
 	equal(t, "bob", fmt.Sprint(userByID(t, st, "id-bob")), fmt.Sprint(newUser("bob")))
 	equal(t, "events", len(eventKinds(t, st)), 0)
+}
+
+func testUserDelete(t *testing.T, st Stores) {
+	ann, bob := newUser("ann", "r"), newUser("bob", "r")
+	ann.External = directory.External{Issuer: "https://idp.example.com", Subject: "1", Roles: []string{"r"}}
+	must(t, st.Directory.CreateRole(t.Context(), directory.Role{Name: "r"}))
+	must(t, st.Directory.CreateUser(t.Context(), ann))
+	must(t, st.Directory.CreateUser(t.Context(), bob))
+	must(t, st.Directory.DeleteUser(t.Context(), ann.ID))
+	if err := st.Directory.DeleteUser(t.Context(), ann.ID); !errors.Is(err, directory.ErrNotFound) {
+		t.Errorf("again: %v, want ErrNotFound", err)
+	}
+	for by, find := range map[string]func() (directory.User, error){
+		"id":   func() (directory.User, error) { return st.Directory.UserByID(t.Context(), ann.ID) },
+		"name": func() (directory.User, error) { return st.Directory.UserByName(t.Context(), ann.Name) },
+		"provider": func() (directory.User, error) {
+			return st.Directory.UserByExternal(t.Context(), ann.External.Issuer, "1")
+		},
+	} {
+		if _, err := find(); !errors.Is(err, directory.ErrNotFound) {
+			t.Errorf("found by %s: %v", by, err)
+		}
+	}
+	// Those who hold the role are told of a change; the one who is gone is not.
+	told := 0
+	must(t, st.Directory.UpdateRole(t.Context(), "r", func(r *directory.Role) error { r.Permissions = []string{"a:b"}; return nil }, func(u directory.User) events.Event {
+		told++
+		return events.Event{Kind: "changed", UserID: u.ID, At: start}
+	}))
+	equal(t, "told", told, 1)
+	ann.ID = "another id"
+	must(t, st.Directory.CreateUser(t.Context(), ann)) // name and person are free
+	equal(t, "anew", fmt.Sprint(userByID(t, st, ann.ID)), fmt.Sprint(ann))
 }
 
 func testUsersOrder(t *testing.T, st Stores) {

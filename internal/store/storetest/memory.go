@@ -372,6 +372,18 @@ func cloneRole(r directory.Role) directory.Role {
 	return r
 }
 
+func (m memoryDirectory) DeleteUser(ctx context.Context, id string) error {
+	return m.locked(ctx, func() error {
+		u, ok := m.users[id]
+		if !ok {
+			return directory.ErrNotFound
+		}
+		delete(m.users, id)
+		delete(m.names, u.Name)
+		return nil
+	})
+}
+
 func (m memoryDirectory) Roles(ctx context.Context) (list []directory.Role, err error) {
 	err = m.locked(ctx, func() error {
 		for _, name := range slices.Sorted(maps.Keys(m.roles)) {
