@@ -86,7 +86,7 @@ import { type AxiosInstance } from 'axios';
 import type { Session } from '../core/types.js';
 declare module 'axios' {
     interface AxiosRequestConfig<D = any, P = any> {
-                tacet?: false;
+                tacet?: false | undefined;
     }
 }
 export declare const attach: (instance: AxiosInstance, session: Session) => (() => void);
@@ -201,7 +201,7 @@ import type { AxiosInstance } from 'axios';
 import type { Envelope } from './types.js';
 declare module 'axios' {
     interface AxiosRequestConfig<D = any, P = any> {
-                envelope?: false;
+                envelope?: false | undefined;
     }
 }
 export declare const attachEnvelope: (instance: AxiosInstance, envelope: Envelope) => (() => void);

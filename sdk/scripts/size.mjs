@@ -3,11 +3,11 @@ import { build } from 'esbuild'
 import { gzipSync } from 'node:zlib'
 
 const budgets = [
-  ['core + fetch', `export { createSession, TacetError } from './src/index.ts'`, 5120],
-  ['core + fetch + axios', `export { createSession, TacetError } from './src/index.ts'; export { attach } from './src/adapters/axios.ts'`, 5632],
-  ['grants', `export { createGrants } from './src/adapters/grants.ts'`, 2816],
-  ['envelope', `export { createEnvelope, BusinessError } from './src/adapters/envelope.ts'`, 1792],
-  ['envelope + axios', `export { createEnvelope, BusinessError } from './src/adapters/envelope.ts'; export { attachEnvelope } from './src/adapters/envelope/axios.ts'`, 2688],
+  ['core + fetch', `export { createSession, TacetError } from './src/index.ts'`, 5376],
+  ['core + fetch + axios', `export { createSession, TacetError } from './src/index.ts'; export { attach } from './src/adapters/axios.ts'`, 5760],
+  ['grants', `export { createGrants } from './src/adapters/grants.ts'`, 2944],
+  ['envelope', `export { createEnvelope, BusinessError } from './src/adapters/envelope.ts'`, 2048],
+  ['envelope + axios', `export { createEnvelope, BusinessError } from './src/adapters/envelope.ts'; export { attachEnvelope } from './src/adapters/envelope/axios.ts'`, 3072],
   ['encryption', `export { createEncryption, EncryptionError } from './src/adapters/encryption.ts'`, 3072],
   ['vue', `export * from './src/adapters/vue.ts'`, 1024],
   ['react', `export * from './src/adapters/react.ts'`, 1024],

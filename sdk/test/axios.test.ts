@@ -95,3 +95,16 @@ describe('axios', () => {
     expect((await run(api.get('/x', status))).status).toBe(401)
   })
 })
+
+test('axios(response.config) and axios(error.config) go through the session again', async () => {
+  const { api, server } = await client()
+  const first = await run(api.get('/x'))
+  server.expireAll()
+  expect((await run(api(first.config))).status).toBe(200)
+  server.always401.add('/api/broken')
+  const error: AxiosError = await run(api.get('/broken').catch((e) => e))
+  server.always401.clear()
+  server.expireAll()
+  await pass(10_000)
+  expect((await run(api(error.config!))).status).toBe(200)
+})

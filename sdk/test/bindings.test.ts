@@ -46,3 +46,26 @@ test('Vue: the router guard', async () => {
   expect(await guard(to(true))).toEqual({ path: '/in', query: { redirect: '/orders?x=1' } })
   expect(await guard(to('orders:read'))).toEqual({ path: '/in', query: { redirect: '/orders?x=1' } })
 })
+
+test('Vue: while the server is down the guard waits, and sends nobody to sign-in', async () => {
+  let guard!: (to: { fullPath: string; meta: object }) => Promise<unknown>
+  const replaced: unknown[] = []
+  const router = { beforeEach: (g: typeof guard) => ((guard = g), () => {}), replace: (to: unknown) => void replaced.push(to), currentRoute: { value: { fullPath: '/', meta: { can: true } } } }
+  const listeners = new Set<() => void>()
+  const grants = { ...store(['orders:read'], 'loading'), subscribe: (fn: () => void) => (listeners.add(fn), () => listeners.delete(fn)) }
+  const become = (status: string) => {
+    Object.assign(grants, { status })
+    for (const fn of [...listeners]) fn()
+  }
+  vue.guardRoutes(router as never, grants as never)
+  const results: unknown[] = []
+  void guard({ fullPath: '/orders', meta: { can: 'orders:read' } }).then((r) => results.push(r))
+  expect(await guard({ fullPath: '/about', meta: {} })).toBe(undefined)
+  become('offline')
+  await new Promise((ok) => setTimeout(ok, 10))
+  expect([results, replaced]).toEqual([[], []])
+  become('signedin')
+  await new Promise((ok) => setTimeout(ok, 10))
+  expect([results, replaced]).toEqual([[undefined], []])
+  expect(listeners.size).toBe(1)
+})

@@ -306,3 +306,37 @@ describe('where no stream gets through', () => {
     expect(t.grants.can('orders:write')).toBe(true)
   })
 })
+
+describe('with the session', () => {
+  test('the response to /me that the session has just had is used, not asked for again', async () => {
+    fresh()
+    const t = b.open_({ events: false })
+    let given = 0
+    Object.assign(t.session, { me: () => (given++ ? undefined : new Response(JSON.stringify({ user: { id: 'bob', username: 'bob' }, roles: [], permissions: ['orders:read'], grants_version: 1, session: { id: 's1' }, settings: {} }))) })
+    await run(t.grants.ready)
+    expect(t.grants.can('orders:read')).toBe(true)
+    expect(b.me).toEqual([])
+  })
+
+  test('the server cannot say: offline, and known by itself when it can again', async () => {
+    fresh()
+    b.meFault = () => new Response('', { status: 503 })
+    const t = b.open_({ events: false, poll: 0 })
+    await run(t.grants.ready)
+    expect(t.grants.status).toBe('offline')
+    await pass(60_000)
+    b.meFault = undefined
+    await pass(60_000)
+    expect(t.seen).toEqual(['offline', 'orders:read'])
+  })
+
+  test('back from the cache, and nobody knows whose the cookies are: nothing of the old user is shown', async () => {
+    fresh()
+    const t = b.open_({ events: false })
+    await run(t.grants.ready)
+    t.fire('pagehide', { persisted: true })
+    Object.defineProperty(t.session, 'status', { value: 'loading' })
+    t.fire('pageshow', { persisted: true })
+    expect([t.grants.status, t.grants.user]).toEqual(['loading', undefined])
+  })
+})

@@ -67,6 +67,8 @@ export class Server {
   /** Paths that answer 401 whatever the token. */
   always401 = new Set<string>()
   revocations: string[] = []
+  /** The sessions that renewals said they were of. */
+  expected: (string | undefined)[] = []
   private n = 0
 
   constructor(private random: () => number) {}
@@ -129,8 +131,11 @@ export class Server {
       return this.answer(held, this.child(head), delivery, true)
     }
     if (path === '/auth/refresh') {
-      const raw = json().refresh_token
+      const { refresh_token: raw, session } = json()
       if (!raw && !csrf()) return [403, { code: 'csrf', status: 403 }, {}]
+      const whose = this.decode(raw ?? cookies.refresh ?? '')?.sid
+      this.expected.push(session)
+      if (session && whose && session !== whose) return [409, { code: 'other_session', title: 'Another session', status: 409 }, {}]
       return this.refresh(raw ?? cookies.refresh, raw ? 'body' : 'cookie')
     }
     if (path === '/auth/logout') {
@@ -180,14 +185,16 @@ export interface Tab {
   fire: (type: string, more?: object) => void
   /** What `reportError` was given. */
   reported: unknown[]
+  /** How often the SDK waited for a timer while this tab held the lock. */
+  timersUnderLock: number
   close: () => void
   closed: boolean
 }
 
 export interface WorldOptions {
   seed?: number
-  /** What this browser lacks. */
-  without?: ('locks' | 'storage')[]
+  /** What this browser lacks; `document`: it is a worker. */
+  without?: ('locks' | 'storage' | 'document')[]
   fault?: (path: string, n: number) => Fault | undefined
   /** Milliseconds that messages between tabs take. */
   gossip?: () => number
@@ -202,9 +209,10 @@ export class World {
   fault: (path: string, n: number) => Fault | undefined
   private inFlight = new Set<Request>()
   private seen: Record<string, number> = {}
-  private channels: { name: string; tab: Tab; hear: (e: MessageEvent) => void }[] = []
+  channels: { name: string; tab: Tab; hear: (e: MessageEvent) => void }[] = []
   private queue: (() => void)[] = []
   private busy = false
+  holder: Tab | undefined
   private without: Set<string>
 
   constructor(private o: WorldOptions = {}) {
@@ -218,6 +226,7 @@ export class World {
   open(options: SessionOptions = {}): Tab {
     const world = this
     const targets: Record<string, Set<(e: Event) => void>> = {}
+    let isAway = false
     const listen = (type: string, fn: (e: Event) => void, opt?: AddEventListenerOptions) => {
       const set = (targets[type] ??= new Set())
       set.add(fn)
@@ -227,9 +236,15 @@ export class World {
       trace: [],
       events: [],
       reported: [],
+      timersUnderLock: 0,
       hidden: false,
       closed: false,
-      fire: (type: string, more = {}) => tab.closed || [...(targets[type] ?? [])].forEach((fn) => fn({ type, ...more } as Event)),
+      fire: (type: string, more = {}) => {
+        // A page in the back/forward cache hears nothing.
+        if (type === 'pageshow') isAway = false
+        if (!tab.closed && !isAway) for (const fn of targets[type] ?? []) fn({ type, ...more } as Event)
+        if (type === 'pagehide') isAway = true
+      },
       close: () => {
         tab.closed = true
         world.channels = world.channels.filter((c) => c.tab !== tab)
@@ -293,10 +308,15 @@ export class World {
       },
       performance,
       Date,
-      setTimeout: (run: () => void, ms: number) => setTimeout(run, ms),
+      setTimeout: (run: () => void, ms: number) => {
+        if (world.holder === tab && ms < 10_000) tab.timersUnderLock++
+        // Timers of hidden tabs run once a second.
+        return setTimeout(run, tab.hidden ? Math.max(ms, 1000) : ms)
+      },
       reportError: (e: unknown) => tab.reported.push(e),
     }
     // A Math whose random() is the seed's; the rest is found through its prototype.
+    if (this.without.has('document')) Object.assign(window, { document: undefined, localStorage: undefined })
     const sdk = load(window, Object.assign(Object.create(Math), { random: this.random }))
     tab.session = sdk.createSession({ baseURL: ORIGIN + '/auth', trace: (e) => tab.trace.push(e), ...options })
     for (const type of ['signedin', 'signedout', 'renewed', 'failed'] as const) tab.session.on(type, () => tab.events.push(type))
@@ -316,9 +336,11 @@ export class World {
         const grant = () => {
           if (tab.closed || opt.signal?.aborted) return this.next()
           this.busy = true
+          this.holder = tab
           const free = () => {
             clearInterval(watch)
             this.busy = false
+            this.holder = undefined
             this.next()
           }
           // A tab that dies lets go of its lock.

@@ -8,7 +8,7 @@ import type { Session } from '../core/types.js';
 declare module 'axios' {
     interface AxiosRequestConfig<D = any, P = any> {
         /** `false`: send as it is, without token, wait or repeat. So is a request with an `Authorization` header of its own. */
-        tacet?: false;
+        tacet?: false | undefined;
     }
 }
 /**

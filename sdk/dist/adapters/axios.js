@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 import { AxiosError, getAdapter } from 'axios';
+import { isStream } from './fetch.js';
 /**
  * Lets an axios instance send through the session, and returns the function that undoes it.
  *
@@ -56,14 +57,18 @@ const through = async (session, adapter, config, instance) => {
             if (token)
                 headers.set('authorization', 'Bearer ' + token);
             return adapter(config)
+                .finally(() => {
+                // `axios(error.config)` is a new request of the session, not one with a token of its own.
+                headers.delete('authorization');
+                hold();
+            })
                 .then((response) => ({ status: response.status, give: () => response }), (error) => ({
                 status: error.response?.status,
                 give: () => {
                     throw error;
                 },
-            }))
-                .finally(hold);
-        }, !!(data && (data.getReader || data.pipe) && !data.getHeaders));
+            }));
+        }, isStream(data) || !!(data?.pipe && !data.getHeaders));
         return outcome.give();
     }
     finally {

@@ -1,10 +1,30 @@
+import { TacetError } from '../core/error.js';
+/** Whether streams can be sent. Where they cannot, the platform sends the text `[object ReadableStream]` in their place. */
+const canStream = () => {
+    let isAsked = false;
+    const init = {
+        method: 'POST',
+        body: new ReadableStream(),
+        get duplex() {
+            isAsked = true;
+            return 'half';
+        },
+    };
+    return !new Request('https://tacet.invalid', init).headers.has('content-type') && isAsked;
+};
+/** Refuses a stream that this platform would not send. @internal */
+export const isStream = (body) => {
+    const isOne = typeof ReadableStream !== 'undefined' && body instanceof ReadableStream;
+    if (isOne && !canStream())
+        throw new TacetError('unsupported_body', { title: 'This browser cannot send a stream. Nothing was sent.' });
+    return isOne;
+};
 /** `fetch` around a session's flow. @internal */
 export const fetchWith = (send, platform = globalThis) => async (input, init) => {
+    const once = isStream(init?.body);
     // A Request keeps the bytes of its body, and the boundary of a form, whatever the caller does
     // with the originals while it waits.
-    const request = new Request(input, init);
-    // The platform demands `duplex` for a stream, and for nothing else.
-    const once = init !== undefined && 'duplex' in init;
+    const request = new Request(input, once ? { duplex: 'half', ...init } : init);
     if (init?.tacet === false || request.headers.get('authorization'))
         return platform.fetch(request);
     return send(request, (token, repeat) => {

@@ -75,12 +75,22 @@ export const createGrants = (session, { baseURL = '/auth', refreshGrantsOnReload
         }
     };
     let channel;
-    try {
+    /** An open channel keeps a page out of the back/forward cache. Without one, each tab asks for itself. */
+    const openChannel = () => {
+        if (typeof BroadcastChannel === 'undefined' || channel)
+            return;
         channel = new BroadcastChannel(name);
-    }
-    catch {
-        // Each tab asks for itself.
-    }
+        channel.addEventListener('message', ({ data }) => {
+            if ('me' in data)
+                adopt(data);
+            else if ('event' in data)
+                hear(data.event);
+            else if ('live' in data)
+                live = data.live;
+            else if (leads)
+                tell({ live });
+        });
+    };
     const tell = (m) => channel?.postMessage(m);
     const publish = (next) => {
         snapshot = next;
@@ -115,7 +125,8 @@ export const createGrants = (session, { baseURL = '/auth', refreshGrantsOnReload
     const load = async (mine) => {
         try {
             const basis = known ?? spare;
-            const r = await session.fetch(base + '/me', { headers: basis?.etag ? { 'if-none-match': basis.etag } : {} });
+            // At the start the session has just asked the same.
+            const r = session.me?.() ?? (await session.fetch(base + '/me', { headers: basis?.etag ? { 'if-none-match': basis.etag } : {} }));
             const x = r.status === 304 ? basis : r.ok ? { me: (await r.json()), etag: r.headers.get('etag') } : undefined;
             if (!x || mine !== era)
                 return false;
@@ -137,9 +148,12 @@ export const createGrants = (session, { baseURL = '/auth', refreshGrantsOnReload
         while (session.status !== 'signedout' && (ok = await load(mine)) && due && mine === era);
         if (mine !== era || session.status === 'signedout')
             return;
-        // A renewal that the API has just refused is not repeated for ten seconds: try for longer than that.
-        if (!ok && tries < 6)
-            again = setTimeout(refresh, Math.min(500 * 2 ** tries++, 8000) * (0.5 + Math.random()));
+        if (!ok && snapshot.status === 'loading')
+            publish(view('offline'));
+        // A renewal that the API has just refused is not repeated for ten seconds: try for longer than that, and without
+        // end where nothing is known.
+        if (!ok && (tries < 6 || !known))
+            again = setTimeout(refresh, Math.min(500 * 2 ** tries++, known ? 8000 : 60_000) * (0.5 + Math.random()));
         else
             tries = 0;
     };
@@ -209,16 +223,7 @@ export const createGrants = (session, { baseURL = '/auth', refreshGrantsOnReload
         : undefined;
     // ---- life of the page ----
     const life = new AbortController();
-    channel?.addEventListener('message', ({ data }) => {
-        if ('me' in data)
-            adopt(data);
-        else if ('event' in data)
-            hear(data.event);
-        else if ('live' in data)
-            live = data.live;
-        else if (leads)
-            tell({ live });
-    }, life);
+    openChannel();
     const look = (least) => {
         if (!live && !document.hidden && session.status === 'signedin' && performance.now() - checked >= least)
             void (running ?? refresh());
@@ -228,6 +233,8 @@ export const createGrants = (session, { baseURL = '/auth', refreshGrantsOnReload
     addEventListener('pagehide', () => {
         stream?.stop();
         leads = false;
+        channel?.close();
+        channel = undefined;
         // What a page in the back/forward cache looks like is what will be seen first when it comes back.
         if (refreshGrantsOnReload && snapshot.status === 'signedin') {
             strict = true;
@@ -237,6 +244,12 @@ export const createGrants = (session, { baseURL = '/auth', refreshGrantsOnReload
     addEventListener('pageshow', (e) => {
         if (!e.persisted)
             return;
+        openChannel();
+        // The session has looked at the cookies first: whose they are may not be known.
+        if (session.status !== 'signedin') {
+            known = undefined;
+            publish(view(session.status));
+        }
         stream?.start();
         ready = strict ? refresh() : check();
     }, life);

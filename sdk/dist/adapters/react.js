@@ -32,5 +32,5 @@ export const useSession = () => {
 /** Shows its children only with the permission, else `fallback`; while the grants are not known, neither. */
 export const Can = ({ permission, fallback, children }) => {
     const { status, can } = useSession();
-    return can(permission) ? children : status === 'loading' ? null : fallback;
+    return can(permission) ? children : status === 'loading' || status === 'offline' ? null : fallback;
 };

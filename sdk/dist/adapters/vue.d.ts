@@ -53,7 +53,8 @@ export interface RouterLike {
 }
 /**
  * Guards the routes whose `meta.can` names a permission (or `true`: any signed-in user): before they are
- * shown, and while they are. Returns the function that undoes it.
+ * shown, and while they are. While the server cannot be reached and nobody knows who is signed in, a navigation to one
+ * of them waits. Returns the function that undoes it.
  */
 export declare const guardRoutes: (router: RouterLike, grants: Grants, 
 /** Paths of the sign-in page, which gets `?redirect=`, and of the page that says no. */

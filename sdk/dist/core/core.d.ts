@@ -1,5 +1,5 @@
 import { type Tabs } from './channel.js';
-import type { TacetError } from './error.js';
+import { TacetError } from './error.js';
 import { type Events } from './events.js';
 import { type Lock } from './lock.js';
 import type { Platform } from './platform.js';

@@ -1,4 +1,5 @@
 import { createTabs } from './channel.js';
+import { TacetError } from './error.js';
 import { createEvents } from './events.js';
 import { createLock } from './lock.js';
 import { renew } from './renewal.js';
@@ -7,6 +8,8 @@ import { createStore } from './storage.js';
 import { createPost, csrf } from './transport.js';
 export const createCore = (platform, options) => {
     const { baseURL = '/auth', storage, delivery, origins = [], share = true, timeout = 10_000, leeway = 60_000 } = options;
+    if (!platform.document && delivery !== 'body')
+        throw new TacetError('unsupported', { title: "createSession() needs a page: without one no cookies can be read. In a worker use delivery: 'body'." });
     const base = new URL(baseURL, platform.location.href).href;
     const name = 'tacet:' + base;
     const isBody = delivery === 'body';
@@ -109,7 +112,7 @@ const adopted = (core, from, isNew) => {
     platform.setTimeout(() => isCurrent(core.state, token) && core.state.used && wake(core), renewAfter(state, token) + 50);
     if (from === 'network' && core.isShared)
         core.tell({ type: 'token', token });
-    if (from === 'network' ? !isBody || core.read()?.generation !== generation : isBody && !core.isDurable())
+    if (from === 'network' ? !isBody || core.read()?.generation !== generation : isBody && !(core.read() && core.isDurable()))
         core.write(core.isStored ? { type: 'token', generation, token } : isBody ? { type: 'refresh', generation } : undefined);
     if (isNew)
         core.identify?.(token);
@@ -132,7 +135,7 @@ const hear = (core, message) => {
 /** Another tab's token is the newest if its generation is the present one, or if it brings a refresh token that tabs cannot store together. */
 const offer = (core, token, from) => {
     const generation = generationOf(core);
-    dispatch(core, { type: 'offered', token, from, isNewest: generation === token.generation || (core.isBody && !core.isDurable()) });
+    dispatch(core, { type: 'offered', token, from, isNewest: generation === token.generation || (core.isBody && !(generation && core.isDurable())) });
 };
 /** Takes note of what other tabs have stored. */
 export const look = (core) => {

@@ -33,7 +33,7 @@ export const createSessionOn = (platform, options = {}) => {
         signOut: async ({ everywhere } = {}) => {
             core.delivery = undefined;
             dispatch(core, { type: 'signout', everywhere });
-            return core.delivery ?? deliver(core);
+            return !core.state.destroyed && (core.delivery ?? deliver(core));
         },
         get user() {
             return core.state.token && core.user;
@@ -55,7 +55,8 @@ const live = (core, { type, key, persisted }) => {
         return;
     if (type === 'pagehide')
         return core.close();
-    core.open();
+    if (type === 'pageshow')
+        core.open();
     look(core);
     wake(core, { online: type === 'online', restored: persisted });
 };

@@ -155,7 +155,9 @@ export declare const isCurrent: (s: State, token: Token) => boolean;
 /** The cookies are still those of the session that ended with `last`, though a late renewal, which counts on, may have landed. */
 export declare const isOver: (generation: string, last: string) => boolean;
 /** There is nothing in this browser that could be renewed. */
-export declare const isNobody: (s: State, { generation }: Observation) => boolean;
+export declare const isNobody: (s: State, { generation }: {
+    generation: string;
+}) => boolean;
 export declare const statusOf: (s: State, now: Observation) => Status;
 /**
  * The session of one tab: what a message makes of it, and, in `effects`, what is to be done then. Nothing here waits,

@@ -5,12 +5,13 @@
  */
 import { AxiosError, getAdapter, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios'
 import type { Session } from '../core/types.js'
+import { isStream } from './fetch.js'
 
 declare module 'axios' {
   // eslint-disable-next-line @typescript-eslint/no-unused-vars
   interface AxiosRequestConfig<D = any, P = any> {
     /** `false`: send as it is, without token, wait or repeat. So is a request with an `Authorization` header of its own. */
-    tacet?: false
+    tacet?: false | undefined
   }
 }
 
@@ -71,6 +72,11 @@ const through = async (session: Session, adapter: Adapter, config: InternalAxios
         clearTimeout(timer)
         if (token) headers.set('authorization', 'Bearer ' + token)
         return adapter(config)
+          .finally(() => {
+            // `axios(error.config)` is a new request of the session, not one with a token of its own.
+            headers.delete('authorization')
+            hold()
+          })
           .then(
             (response) => ({ status: response.status, give: () => response }),
             (error) => ({
@@ -80,9 +86,8 @@ const through = async (session: Session, adapter: Adapter, config: InternalAxios
               },
             }),
           )
-          .finally(hold)
       },
-      !!(data && (data.getReader || data.pipe) && !data.getHeaders),
+      isStream(data) || !!(data?.pipe && !data.getHeaders),
     )
     return outcome.give()
   } finally {

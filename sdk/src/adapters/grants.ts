@@ -102,10 +102,16 @@ export const createGrants = (
     }
   }
   let channel: BroadcastChannel | undefined
-  try {
+  /** An open channel keeps a page out of the back/forward cache. Without one, each tab asks for itself. */
+  const openChannel = () => {
+    if (typeof BroadcastChannel === 'undefined' || channel) return
     channel = new BroadcastChannel(name)
-  } catch {
-    // Each tab asks for itself.
+    channel.addEventListener('message', ({ data }: MessageEvent<Message>) => {
+      if ('me' in data) adopt(data)
+      else if ('event' in data) hear(data.event)
+      else if ('live' in data) live = data.live
+      else if (leads) tell({ live })
+    })
   }
   const tell = (m: Message) => channel?.postMessage(m)
 
@@ -138,7 +144,8 @@ export const createGrants = (
   const load = async (mine: number) => {
     try {
       const basis = known ?? spare
-      const r = await session.fetch(base + '/me', { headers: basis?.etag ? { 'if-none-match': basis.etag } : {} })
+      // At the start the session has just asked the same.
+      const r = session.me?.() ?? (await session.fetch(base + '/me', { headers: basis?.etag ? { 'if-none-match': basis.etag } : {} }))
       const x = r.status === 304 ? basis : r.ok ? { me: (await r.json()) as Me, etag: r.headers.get('etag') } : undefined
       if (!x || mine !== era) return false
       adopt(x)
@@ -156,8 +163,10 @@ export const createGrants = (
     do due = false
     while (session.status !== 'signedout' && (ok = await load(mine)) && due && mine === era)
     if (mine !== era || session.status === 'signedout') return
-    // A renewal that the API has just refused is not repeated for ten seconds: try for longer than that.
-    if (!ok && tries < 6) again = setTimeout(refresh, Math.min(500 * 2 ** tries++, 8000) * (0.5 + Math.random()))
+    if (!ok && snapshot.status === 'loading') publish(view('offline'))
+    // A renewal that the API has just refused is not repeated for ten seconds: try for longer than that, and without
+    // end where nothing is known.
+    if (!ok && (tries < 6 || !known)) again = setTimeout(refresh, Math.min(500 * 2 ** tries++, known ? 8000 : 60_000) * (0.5 + Math.random()))
     else tries = 0
   }
   const refresh = (): Promise<void> => {
@@ -220,16 +229,7 @@ export const createGrants = (
 
   // ---- life of the page ----
   const life = new AbortController()
-  channel?.addEventListener(
-    'message',
-    ({ data }: MessageEvent<Message>) => {
-      if ('me' in data) adopt(data)
-      else if ('event' in data) hear(data.event)
-      else if ('live' in data) live = data.live
-      else if (leads) tell({ live })
-    },
-    life,
-  )
+  openChannel()
   const look = (least: number) => {
     if (!live && !document.hidden && session.status === 'signedin' && performance.now() - checked >= least) void (running ?? refresh())
   }
@@ -240,6 +240,8 @@ export const createGrants = (
     () => {
       stream?.stop()
       leads = false
+      channel?.close()
+      channel = undefined
       // What a page in the back/forward cache looks like is what will be seen first when it comes back.
       if (refreshGrantsOnReload && snapshot.status === 'signedin') {
         strict = true
@@ -252,6 +254,12 @@ export const createGrants = (
     'pageshow',
     (e) => {
       if (!e.persisted) return
+      openChannel()
+      // The session has looked at the cookies first: whose they are may not be known.
+      if (session.status !== 'signedin') {
+        known = undefined
+        publish(view(session.status))
+      }
       stream?.start()
       ready = strict ? refresh() : check()
     },

@@ -39,5 +39,5 @@ export const useSession = (): GrantsSnapshot => {
 /** Shows its children only with the permission, else `fallback`; while the grants are not known, neither. */
 export const Can = ({ permission, fallback, children }: { permission: string; fallback?: ReactNode; children?: ReactNode }): ReactNode => {
   const { status, can } = useSession()
-  return can(permission) ? children : status === 'loading' ? null : fallback
+  return can(permission) ? children : status === 'loading' || status === 'offline' ? null : fallback
 }

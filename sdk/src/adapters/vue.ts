@@ -90,7 +90,8 @@ export interface RouterLike {
 
 /**
  * Guards the routes whose `meta.can` names a permission (or `true`: any signed-in user): before they are
- * shown, and while they are. Returns the function that undoes it.
+ * shown, and while they are. While the server cannot be reached and nobody knows who is signed in, a navigation to one
+ * of them waits. Returns the function that undoes it.
  */
 export const guardRoutes = (
   router: RouterLike,
@@ -102,13 +103,26 @@ export const guardRoutes = (
     !can || (can === true ? grants.status === 'signedin' : grants.can(can as string)) ? undefined
     : grants.status === 'signedin' ? { path: forbidden }
     : { path: signIn, query: { redirect: fullPath } }
+  const isKnown = () => grants.status === 'signedin' || grants.status === 'signedout'
+  const known = () =>
+    new Promise<void>((resolve) => {
+      const look = () => {
+        if (!isKnown()) return
+        stop()
+        resolve()
+      }
+      const stop = grants.subscribe(look)
+      look()
+    })
   const off = [
     router.beforeEach(async (to) => {
       await grants.ready
+      // While the server cannot say who is signed in, sign-in would be of no use: the navigation waits.
+      if (to.meta.can) await known()
       return judge(to)
     }),
     grants.subscribe(() => {
-      const to = grants.status !== 'loading' && judge(router.currentRoute.value)
+      const to = isKnown() && judge(router.currentRoute.value)
       if (to) void router.replace(to)
     }),
   ]

@@ -1,5 +1,5 @@
 import { createTabs, type TabMessage, type Tabs } from './channel.js'
-import type { TacetError } from './error.js'
+import { TacetError } from './error.js'
 import { createEvents, type Events } from './events.js'
 import { createLock, type Lock } from './lock.js'
 import type { Platform } from './platform.js'
@@ -43,6 +43,8 @@ export interface Core extends Store, Tabs, Lock, Events {
 
 export const createCore = (platform: Platform, options: SessionOptions): Core => {
   const { baseURL = '/auth', storage, delivery, origins = [], share = true, timeout = 10_000, leeway = 60_000 } = options
+  if (!platform.document && delivery !== 'body')
+    throw new TacetError('unsupported', { title: "createSession() needs a page: without one no cookies can be read. In a worker use delivery: 'body'." })
   const base = new URL(baseURL, platform.location.href).href
   const name = 'tacet:' + base
   const isBody = delivery === 'body'
@@ -142,7 +144,7 @@ const adopted = (core: Core, from: RenewedFrom, isNew?: boolean) => {
   if (!token) return
   platform.setTimeout(() => isCurrent(core.state, token) && core.state.used && wake(core), renewAfter(state, token) + 50)
   if (from === 'network' && core.isShared) core.tell({ type: 'token', token })
-  if (from === 'network' ? !isBody || core.read()?.generation !== generation : isBody && !core.isDurable())
+  if (from === 'network' ? !isBody || core.read()?.generation !== generation : isBody && !(core.read() && core.isDurable()))
     core.write(core.isStored ? { type: 'token', generation, token } : isBody ? { type: 'refresh', generation } : undefined)
   if (isNew) core.identify?.(token)
 }
@@ -168,7 +170,7 @@ const hear = (core: Core, message: TabMessage) => {
 /** Another tab's token is the newest if its generation is the present one, or if it brings a refresh token that tabs cannot store together. */
 const offer = (core: Core, token: Token, from: RenewedFrom) => {
   const generation = generationOf(core)
-  dispatch(core, { type: 'offered', token, from, isNewest: generation === token.generation || (core.isBody && !core.isDurable()) })
+  dispatch(core, { type: 'offered', token, from, isNewest: generation === token.generation || (core.isBody && !(generation && core.isDurable())) })
 }
 
 /** Takes note of what other tabs have stored. */

@@ -36,7 +36,7 @@ export const createSessionOn = (platform: Platform, options: SessionOptions = {}
     signOut: async ({ everywhere } = {}) => {
       core.delivery = undefined
       dispatch(core, { type: 'signout', everywhere })
-      return core.delivery ?? deliver(core)
+      return !core.state.destroyed && (core.delivery ?? deliver(core))
     },
     get user() {
       return core.state.token && core.user
@@ -57,7 +57,7 @@ const live = (core: Core, { type, key, persisted }: LifecycleEvent) => {
   // Other keys are other people's.
   if (key && key !== core.name) return
   if (type === 'pagehide') return core.close()
-  core.open()
+  if (type === 'pageshow') core.open()
   look(core)
   wake(core, { online: type === 'online', restored: persisted })
 }

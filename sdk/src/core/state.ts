@@ -107,6 +107,8 @@ export const PAUSE = 400
 const LONG = 2500
 /** A renewed token that no API has accepted yet is not renewed again on a 401, in milliseconds. */
 const DOUBT = 400
+/** `doubtUntil` when the only response so far has been a 401: it is past, and says so. */
+const REJECTED = 1
 
 export const initial = (leeway: number, timeout: number, ended?: Ended): State => ({
   leeway,
@@ -138,7 +140,7 @@ export const isCurrent = (s: State, token: Token): boolean => s.token?.access_to
 export const isOver = (generation: string, last: string): boolean => generation === last || parseInt(generation) > parseInt(last)
 
 /** There is nothing in this browser that could be renewed. */
-export const isNobody = (s: State, { generation }: Observation): boolean => !s.token && (!generation || isOver(generation, s.generation))
+export const isNobody = (s: State, { generation }: { generation: string }): boolean => !s.token && (!generation || isOver(generation, s.generation))
 
 export const statusOf = (s: State, now: Observation): Status =>
   s.token ? 'signedin'
@@ -181,8 +183,8 @@ const adopt = (s: State, m: Observation, token: Token, from: RenewedFrom) => {
   const isSame = s.session === session
   // Somebody else's session: what waited for the old one must not be sent in its name.
   if (s.session && !isSame) cut(s)
-  // Renewed twice, and no API has accepted either: the tokens are not the reason.
-  s.doubtUntil = isSame ? m.now + (from === 'network' && s.doubtUntil ? s.timeout : DOUBT) : 0
+  // The second one in a row that only meets refusals: the tokens are not the reason.
+  s.doubtUntil = isSame ? m.now + (from === 'network' && s.doubtUntil === REJECTED ? s.timeout : DOUBT) : 0
   s.effects.push(['renewed', { from }, !isSame || !s.token])
   Object.assign(s, { token, session, generation, refused: false, used: false, failures: 0, notBefore: 0 })
   if (!isUsable(s, m, true)) return
@@ -232,7 +234,7 @@ const response = (s: State, m: Observation & Extract<Message, { type: 'response'
   } else if (m.repeated) {
     s.futile = { ...s.futile, [m.endpoint]: m.now + s.timeout }
     // It says nothing of other endpoints; but no API has accepted the token yet.
-    s.doubtUntil = Math.min(s.doubtUntil, 1)
+    if (s.doubtUntil) s.doubtUntil = REJECTED
   } else s.refused = m.now > until
 }
 
@@ -271,7 +273,7 @@ const apply = (s: State, m: Message & Observation) => {
       return signedIn(s, m, m.token, m.signOuts)
     case 'offered':
       // Not that of a session that is over here.
-      return isNobody(s, m) || isCurrent(s, m.token) || !m.isNewest || adopt(s, m, m.token, m.from)
+      return isNobody(s, m.token) || isCurrent(s, m.token) || !m.isNewest || adopt(s, m, m.token, m.from)
     case 'refused':
       return m.error.code === 'other_session' ? end(s, m, m.error.code, m.error) : endForAll(s, m, m.error.code)
     case 'failed':

@@ -8,7 +8,7 @@ import type { Envelope } from './types.js';
 declare module 'axios' {
     interface AxiosRequestConfig<D = any, P = any> {
         /** `false`: the answer as it is, whatever it says. */
-        envelope?: false;
+        envelope?: false | undefined;
     }
 }
 /**

@@ -11,7 +11,7 @@ declare module 'axios' {
   // eslint-disable-next-line @typescript-eslint/no-unused-vars
   interface AxiosRequestConfig<D = any, P = any> {
     /** `false`: the answer as it is, whatever it says. */
-    envelope?: false
+    envelope?: false | undefined
   }
 }
 

@@ -2,7 +2,7 @@ import type { Session, Status, User } from '../../core/types.js'
 
 /** What the signed-in user may do, as of one moment. Never changed in place: a change makes a new one. */
 export interface GrantsSnapshot {
-  /** `signedin` only when the grants are known; until then, and where they cannot be known for now, `loading`. */
+  /** `signedin` only when the grants are known; until then `loading`, and where they cannot be known for now, `offline`. */
   readonly status: Status
   readonly user: User | undefined
   readonly roles: readonly string[]
