@@ -140,7 +140,10 @@ type Problem struct {
 // ContentTypeProblem is the media type of [Problem].
 const ContentTypeProblem = "application/problem+json"
 
-// Values of Problem.Code. Where RFC 6749 §5.2, RFC 6750 §3.1 or RFC 8628 have a
+// Values of Problem.Code. Of them, only CodeInvalidGrant ends a session in a client: with 400, 401 or 403, in a problem
+// document. All others, and whatever proxies, portals and firewalls respond, may be tried again.
+//
+// Where RFC 6749 §5.2, RFC 6750 §3.1 or RFC 8628 have a
 // name for the case, it is that name.
 const (
 	CodeInvalidCredentials = "invalid_credentials"     // 400

@@ -175,8 +175,8 @@ describe('reload', () => {
     await page.reload()
     await shows(page, 'read')
     const me = (await server.seen()).requests.filter((r) => r.path === '/auth/me').map((r) => r.status)
-    // One for who it is, by the session, and one for the grants.
-    assert.deepEqual(me, [304, 304])
+    // The session asks who it is, and the grants take its response.
+    assert.deepEqual(me, [304])
   })
 })
 

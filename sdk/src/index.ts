@@ -8,6 +8,7 @@ import type { Session, SessionOptions } from './core/types.js'
 
 export { TacetError, type ErrorCode } from './core/error.js'
 export type {
+  Device,
   RenewedFrom,
   Session,
   SessionEvents,

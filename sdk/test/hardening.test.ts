@@ -245,7 +245,7 @@ test('the message of an error is the sentence that the server has for people', a
   expect([e.code, e.message]).toEqual(['too_many_requests', 'Try again in 30 seconds.'])
   world.fault = (path) => (path === '/auth/login' ? everything : undefined)
   const lost = await run(tab.session.signIn(bob).catch((e) => e))
-  expect([lost.code, lost.message]).toEqual(['network', 'The server cannot be reached. Please check the connection and try again.'])
+  expect([lost.code, lost.message]).toEqual(['network', 'The server cannot be reached. Please try again.'])
 })
 
 test('a worker: a clear error with cookies, and a session with body delivery', async () => {
@@ -277,7 +277,7 @@ describe('streams', () => {
     // As Firefox does it: a stream is the text "[object ReadableStream]".
     globalThis.Request = class extends real {
       constructor(input: RequestInfo | URL, init?: RequestInit) {
-        super(input, init && { ...init, body: init.body instanceof ReadableStream ? String(init.body) : (init.body ?? null) })
+        super(input, init?.body instanceof ReadableStream ? { method: init.method!, body: String(init.body) } : init)
       }
     }
     try {
@@ -363,6 +363,32 @@ describe('cookies', () => {
     // The other session is as it was.
     expect(world.jar).toEqual(mine)
     expect([...server.sessions.values()].filter((s) => !s.over).length).toBe(2)
+  })
+})
+
+describe('the session object', () => {
+  test('renew: only when there is a reason, or by force', async () => {
+    const { tab, server } = await signedIn()
+    await run(tab.session.renew())
+    expect(server.count('/auth/refresh')).toBe(0)
+    await run(tab.session.renew({ force: true }))
+    expect(server.count('/auth/refresh')).toBe(1)
+    await run(tab.session.signOut())
+    expect(await run(tab.session.renew().catch((e) => e.code))).toBe('signedout')
+  })
+
+  test('sessions: list and end', async () => {
+    const { world, tab, server } = await signedIn()
+    const own = [...server.sessions.keys()][0]!
+    world.jar = {}
+    const other = world.open({ share: false })
+    await run(other.session.signIn(alice))
+    const list = await run(other.session.sessions.list())
+    expect(list.map((s) => s.id)).toContain(own)
+    await run(other.session.sessions.end(own))
+    expect(server.sessions.get(own)!.over).toBe('ended')
+    expect(await run(other.session.sessions.end('nobody').catch((e) => [e.code, e.status]))).toEqual(['not_found', 404])
+    void tab
   })
 })
 

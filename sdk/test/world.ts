@@ -151,6 +151,13 @@ export class Server {
     const held = known && known.until > Date.now() ? this.sessions.get(known.sid) : undefined
     if (this.always401.has(path) || (path !== '/public' && (!held || held.over))) return [401, { code: 'invalid_token', status: 401 }, {}]
     if (path === '/auth/me') return [200, { user: { id: held!.user, username: held!.user } }, {}]
+    if (path === '/auth/sessions') return [200, { sessions: [...this.sessions.values()].filter((s) => s.user === held!.user).map((s) => ({ id: s.id, current: s === held })) }, {}]
+    if (path.startsWith('/auth/sessions/')) {
+      const one = this.sessions.get(path.slice(15))
+      if (!one) return [404, { code: 'not_found', status: 404 }, {}]
+      one.over = 'ended'
+      return [204, undefined, {}]
+    }
     if (path === '/api/forbidden') return [403, { code: 'insufficient_scope' }, {}]
     return [200, { user: held?.user, method, size: body.length }, {}]
   }

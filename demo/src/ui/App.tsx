@@ -41,7 +41,7 @@ export function App({ lab, language: first, theme: firstTheme }: { lab: Lab; lan
       {chain.reuse && !lab.reuseSeen && <ReuseBanner lab={lab} reuse={chain.reuse} t={t} />}
       <main>
         <div class="side">
-          {signedIn ? <Controls lab={lab} t={t} /> : lab.status === 'loading' ? <p class="panel card sub">{t('connecting')}</p> : (
+          {signedIn ? <Controls lab={lab} t={t} /> : lab.status === 'loading' || lab.status === 'offline' ? <p class="panel card sub">{t('connecting')}</p> : (
             <>
               <SignIn lab={lab} t={t} />
               {chain.holders.thief && (

@@ -5,6 +5,7 @@ import { session } from './session.js'
 export function App() {
   const { status, user, can } = useSession()
   if (status === 'loading') return null
+  if (status === 'offline') return <p>The server cannot be reached. Trying again…</p>
   if (status === 'signedout') return <SignIn />
   return (
     <>

@@ -5,7 +5,7 @@
  */
 import { AxiosError, getAdapter, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios'
 import type { Session } from '../core/types.js'
-import { isStream } from './fetch.js'
+import { streamError } from './fetch.js'
 
 declare module 'axios' {
   // eslint-disable-next-line @typescript-eslint/no-unused-vars
@@ -51,8 +51,25 @@ export const adapterOf = (adapter: AxiosInstance['defaults']['adapter'], config:
 type Adapter = ReturnType<typeof getAdapter>
 type Outcome = { status: number; give: () => Awaited<ReturnType<Adapter>> }
 
+/** Whether this platform can send streams: only then it asks how. */
+const canStream = () => {
+  let isAsked = false
+  const init = {
+    method: 'POST',
+    body: new ReadableStream(),
+    get duplex() {
+      isAsked = true
+      return 'half'
+    },
+  }
+  void new Request('https://tacet.invalid', init)
+  return isAsked
+}
+
 const through = async (session: Session, adapter: Adapter, config: InternalAxiosRequestConfig, instance: AxiosInstance) => {
   const { headers, data, timeout, cancelToken, signal } = config
+  const once = !!(data && (data.getReader || data.pipe) && !data.getHeaders)
+  if (once && typeof XMLHttpRequest !== 'undefined' && !canStream()) throw streamError()
   const wait = new AbortController()
   const stop = () => wait.abort(signal && (signal as AbortSignal).reason)
   if (signal?.aborted) stop()
@@ -87,7 +104,7 @@ const through = async (session: Session, adapter: Adapter, config: InternalAxios
             }),
           )
       },
-      isStream(data) || !!(data?.pipe && !data.getHeaders),
+      once,
     )
     return outcome.give()
   } finally {

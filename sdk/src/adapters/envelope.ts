@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 import { fetchWith } from './fetch.js'
+import { TacetError } from '../core/error.js'
 import type { Session } from '../core/types.js'
 import { BusinessError } from './envelope/error.js'
 import { inLanguage, messages as own } from './envelope/messages.js'
@@ -148,7 +149,7 @@ export const createEnvelope = (
     text: (error) => {
       const { name, code, message } = object(error)
       // Its message is the server's, in the language of the request, or for want of one the SDK's own.
-      const isOwn = message === code || message === own.en?.[code]
+      const isOwn = message === new TacetError(code).message
       return (name === 'TacetError' && (isOwn ? text(code) : translate(code))) || message || text('failed')
     },
     destroy: off,

@@ -24,12 +24,8 @@ export type ErrorCode =
   | (string & {})
 
 /** For a person, where the server says nothing. */
-const sentences: { readonly [code: string]: string } = {
-  signedout: 'You are signed out. Please sign in again.',
-  network: 'The server cannot be reached. Please check the connection and try again.',
-  unavailable: 'The server is not available for the moment. Please try again.',
-  not_repeatable: 'The data could not be sent again by itself. Please try again.',
-}
+const SIGNED_OUT = 'You are signed out. Please sign in again.'
+const TRY_AGAIN = 'The server cannot be reached. Please try again.'
 
 /** What is known of a failure. `title` and `detail` are the server's, in the language of the request. @internal */
 export interface Failure {
@@ -70,7 +66,7 @@ export class TacetError extends Error {
     readonly code: ErrorCode,
     { status, title, detail, retryAfter, cause }: Failure = {},
   ) {
-    super(detail ?? title ?? sentences[code] ?? code, { cause })
+    super(detail ?? title ?? (code === 'signedout' ? SIGNED_OUT : /^(network|unavailable|not_r)/.test(code) ? TRY_AGAIN : code), { cause })
     this.status = status
     this.retryAfter = retryAfter
   }
