@@ -1,7 +1,7 @@
 // index.d.ts
 import type { Session, SessionOptions } from './core/types.js';
 export { TacetError, type ErrorCode } from './core/error.js';
-export type { RenewedFrom, Session, SessionEvents, SessionOptions, SessionRequestInit, SignedOut, Status, TraceEvent, User, } from './core/types.js';
+export type { Device, RenewedFrom, Session, SessionEvents, SessionOptions, SessionRequestInit, SignedOut, Status, TraceEvent, User, } from './core/types.js';
 export declare const createSession: (options?: SessionOptions) => Session;
 
 // core/error.d.ts
@@ -54,9 +54,25 @@ export interface SessionOptions {
 export interface SessionRequestInit extends RequestInit {
         tacet?: false | undefined;
 }
+export interface Device {
+    id: string;
+    created_at: string;
+    last_seen: string;
+    expires_at?: string;
+    address: string;
+    user_agent: string;
+        current: boolean;
+}
 export interface Session {
         readonly fetch: (input: RequestInfo | URL, init?: SessionRequestInit) => Promise<Response>;
         readonly getAccessToken: () => Promise<string | undefined>;
+        readonly renew: (options?: {
+        force?: boolean | undefined;
+    }) => Promise<void>;
+        readonly sessions: {
+                readonly list: () => Promise<Device[]>;
+                readonly end: (id: string) => Promise<void>;
+    };
         readonly signIn: (credentials: {
         username: string;
         password: string;

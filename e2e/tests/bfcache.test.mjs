@@ -32,7 +32,8 @@ async function pair() {
 async function awayAndBack(page, meanwhile) {
   await page.goto(`${server.url}/pages/seed.html`)
   await meanwhile()
-  await page.goBack()
+  // Playwright's goBack() waits for a load event, which a page from the cache does not have.
+  await page.evaluate(() => void history.back())
   await page.waitForFunction(() => globalThis.persisted === true, null, { timeout: 5000 })
 }
 

@@ -1,6 +1,6 @@
 import type { Session, SessionOptions } from './core/types.js';
 export { TacetError, type ErrorCode } from './core/error.js';
-export type { RenewedFrom, Session, SessionEvents, SessionOptions, SessionRequestInit, SignedOut, Status, TraceEvent, User, } from './core/types.js';
+export type { Device, RenewedFrom, Session, SessionEvents, SessionOptions, SessionRequestInit, SignedOut, Status, TraceEvent, User, } from './core/types.js';
 /**
  * The session of this browser with one session server. Call it once per page and share the object.
  *

@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 import { AxiosError, getAdapter } from 'axios';
-import { isStream } from './fetch.js';
+import { streamError } from './fetch.js';
 /**
  * Lets an axios instance send through the session, and returns the function that undoes it.
  *
@@ -36,8 +36,25 @@ export const attach = (instance, session) => {
 };
 /** What axios sends with; its types know the second parameter of getAdapter by another name. @internal */
 export const adapterOf = (adapter, config) => getAdapter(adapter, config);
+/** Whether this platform can send streams: only then it asks how. */
+const canStream = () => {
+    let isAsked = false;
+    const init = {
+        method: 'POST',
+        body: new ReadableStream(),
+        get duplex() {
+            isAsked = true;
+            return 'half';
+        },
+    };
+    void new Request('https://tacet.invalid', init);
+    return isAsked;
+};
 const through = async (session, adapter, config, instance) => {
     const { headers, data, timeout, cancelToken, signal } = config;
+    const once = !!(data && (data.getReader || data.pipe) && !data.getHeaders);
+    if (once && typeof XMLHttpRequest !== 'undefined' && !canStream())
+        throw streamError();
     const wait = new AbortController();
     const stop = () => wait.abort(signal && signal.reason);
     if (signal?.aborted)
@@ -68,7 +85,7 @@ const through = async (session, adapter, config, instance) => {
                     throw error;
                 },
             }));
-        }, isStream(data) || !!(data?.pipe && !data.getHeaders));
+        }, once);
         return outcome.give();
     }
     finally {

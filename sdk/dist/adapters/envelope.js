@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 import { fetchWith } from './fetch.js';
+import { TacetError } from '../core/error.js';
 import { BusinessError } from './envelope/error.js';
 import { inLanguage, messages as own } from './envelope/messages.js';
 export { BusinessError } from './envelope/error.js';
@@ -124,7 +125,7 @@ export const createEnvelope = (session, { ok, data = 'data', code = 'code', mess
         text: (error) => {
             const { name, code, message } = object(error);
             // Its message is the server's, in the language of the request, or for want of one the SDK's own.
-            const isOwn = message === code || message === own.en?.[code];
+            const isOwn = message === new TacetError(code).message;
             return (name === 'TacetError' && (isOwn ? text(code) : translate(code))) || message || text('failed');
         },
         destroy: off,

@@ -1,30 +1,23 @@
 import { TacetError } from '../core/error.js';
-/** Whether streams can be sent. Where they cannot, the platform sends the text `[object ReadableStream]` in their place. */
-const canStream = () => {
-    let isAsked = false;
-    const init = {
-        method: 'POST',
-        body: new ReadableStream(),
+/** Where streams cannot be sent, the platform would send the text `[object ReadableStream]`. @internal */
+export const streamError = () => new TacetError('unsupported_body', { title: 'This browser cannot send a stream.' });
+/** `fetch` around a session's flow. @internal */
+export const fetchWith = (send, platform = globalThis) => async (input, init) => {
+    const once = typeof ReadableStream !== 'undefined' && init?.body instanceof ReadableStream;
+    let canSend = !once;
+    const stream = {
+        ...init,
+        // Only who can send streams asks.
         get duplex() {
-            isAsked = true;
+            canSend = true;
             return 'half';
         },
     };
-    return !new Request('https://tacet.invalid', init).headers.has('content-type') && isAsked;
-};
-/** Refuses a stream that this platform would not send. @internal */
-export const isStream = (body) => {
-    const isOne = typeof ReadableStream !== 'undefined' && body instanceof ReadableStream;
-    if (isOne && !canStream())
-        throw new TacetError('unsupported_body', { title: 'This browser cannot send a stream. Nothing was sent.' });
-    return isOne;
-};
-/** `fetch` around a session's flow. @internal */
-export const fetchWith = (send, platform = globalThis) => async (input, init) => {
-    const once = isStream(init?.body);
     // A Request keeps the bytes of its body, and the boundary of a form, whatever the caller does
     // with the originals while it waits.
-    const request = new Request(input, once ? { duplex: 'half', ...init } : init);
+    const request = new Request(input, once ? stream : init);
+    if (!canSend)
+        throw streamError();
     if (init?.tacet === false || request.headers.get('authorization'))
         return platform.fetch(request);
     return send(request, (token, repeat) => {

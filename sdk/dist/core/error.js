@@ -1,10 +1,6 @@
 /** For a person, where the server says nothing. */
-const sentences = {
-    signedout: 'You are signed out. Please sign in again.',
-    network: 'The server cannot be reached. Please check the connection and try again.',
-    unavailable: 'The server is not available for the moment. Please try again.',
-    not_repeatable: 'The data could not be sent again by itself. Please try again.',
-};
+const SIGNED_OUT = 'You are signed out. Please sign in again.';
+const TRY_AGAIN = 'The server cannot be reached. Please try again.';
 /**
  * The one error type of this package. Errors of the API itself are not wrapped: they reach the
  * caller as the platform's `fetch` or axios would give them.
@@ -33,7 +29,7 @@ export class TacetError extends Error {
     retryAfter;
     /** @internal */
     constructor(code, { status, title, detail, retryAfter, cause } = {}) {
-        super(detail ?? title ?? sentences[code] ?? code, { cause });
+        super(detail ?? title ?? (code === 'signedout' ? SIGNED_OUT : /^(network|unavailable|not_r)/.test(code) ? TRY_AGAIN : code), { cause });
         this.code = code;
         this.status = status;
         this.retryAfter = retryAfter;

@@ -1,4 +1,5 @@
 import { fetchWith } from '../adapters/fetch.js';
+import { createSessions } from './account.js';
 import { createCore, deliver, dispatch, look, obtain, observe, tokenOf, wake } from './core.js';
 import { TacetError } from './error.js';
 import { createSend } from './requests.js';
@@ -29,6 +30,14 @@ export const createSessionOn = (platform, options = {}) => {
             return me;
         },
         getAccessToken: async () => (await obtain(core))?.access_token,
+        renew: async ({ force } = {}) => {
+            const { token } = core.state;
+            if (force && token)
+                dispatch(core, { type: 'response', token, endpoint: '', isAccepted: false, repeated: false });
+            if (!(await obtain(core)))
+                throw core.state.over;
+        },
+        sessions: createSessions(core, fetch),
         signIn: (credentials) => signIn(core, { ...credentials, delivery: options.delivery }),
         signOut: async ({ everywhere } = {}) => {
             core.delivery = undefined;

@@ -92,6 +92,17 @@ export interface SessionRequestInit extends RequestInit {
     /** `false`: send as it is, without token, wait or repeat. So is a request with an `Authorization` header of its own. */
     tacet?: false | undefined;
 }
+/** A session of the user, as `sessions.list()` describes it. Times are RFC 3339. */
+export interface Device {
+    id: string;
+    created_at: string;
+    last_seen: string;
+    expires_at?: string;
+    address: string;
+    user_agent: string;
+    /** It is the one of this browser. */
+    current: boolean;
+}
 /** A session of one user in this browser, shared by its tabs. */
 export interface Session {
     /**
@@ -104,6 +115,20 @@ export interface Session {
      * renews an expired one. `undefined` when signed out.
      */
     readonly getAccessToken: () => Promise<string | undefined>;
+    /**
+     * Makes sure of a valid access token; `force` fetches a new one though the present one is valid (unless it has just come),
+     * for what is only known from the token. Rejects with `signedout` when nobody is signed in.
+     */
+    readonly renew: (options?: {
+        force?: boolean | undefined;
+    }) => Promise<void>;
+    /** The user's sessions, in this browser and elsewhere. */
+    readonly sessions: {
+        /** Newest first. */
+        readonly list: () => Promise<Device[]>;
+        /** Ends one. */
+        readonly end: (id: string) => Promise<void>;
+    };
     /** Signs in and tells the other tabs. Rejects with the server's `code`, e.g. `invalid_credentials`. */
     readonly signIn: (credentials: {
         username: string;

@@ -1,4 +1,4 @@
-/** The SDK's own texts, by code. The English ones are those of `TacetError` (core/error.ts): that is how they are known. */
+/** The SDK's own texts, by code. */
 export declare const messages: {
     readonly [locale: string]: {
         readonly [code: string]: string;
