@@ -14,10 +14,10 @@ import (
 
 // link is a network between two parties, at an address that stays.
 //
-// Shopify/toxiproxy was tried in its place. It takes a fault off one connection
-// after the other, under the lock that new connections need, and waits 5 s for
-// each whose reader has gone: with some hundred impatient clients a network
-// stayed away for minutes after a fault of one second.
+// Shopify/toxiproxy 2.5.0 was tried in its place. It takes a fault off under the
+// lock that new connections need, and meanwhile waits 5 s for each piece of data
+// whose reader has gone (ToxicLink.RemoveToxic): with some hundred impatient clients
+// a network stayed away for minutes after a fault of one second.
 type link struct {
 	addr, to string
 	ln       net.Listener
