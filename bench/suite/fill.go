@@ -13,6 +13,8 @@ import (
 	"github.com/tacet-dev/tacet/internal/store/postgres"
 	"github.com/tacet-dev/tacet/internal/store/sqlite"
 	"github.com/tacet-dev/tacet/rotation"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // importPage is how many rows go to PostgreSQL at once.
@@ -41,7 +43,7 @@ func ownedSessions(n int, users []directory.User, at time.Time) []session.Sessio
 // fillSQLite writes through the store, as sign-ins do, but more at a time, and
 // returns how many bytes sessions take.
 func fillSQLite(ctx context.Context, dir string, users []directory.User, list []session.Session) (size int64, err error) {
-	empty, err := inStore(ctx, dir, len(users), func(db *sqlite.DB, i int) error { return db.Directory().CreateUser(ctx, users[i]) })
+	empty, err := inStore(ctx, dir, len(users), func(db *sqlite.DB, i int) error { return directory.NewStore(db.Documents()).CreateUser(ctx, users[i]) })
 	if err != nil {
 		return 0, err
 	}
@@ -56,12 +58,14 @@ func fillPostgres(ctx context.Context, db *database, users []directory.User, lis
 		return 0, err
 	}
 	defer im.Close() // what was written was waited for
-	after := ""
-	for page := range slices.Chunk(users, importPage) {
-		if _, err := im.PutUsers(ctx, after, page, false); err != nil {
-			return 0, err
-		}
-		after = page[len(page)-1].Name
+	dir := directory.NewStore(im.Documents())
+	var adding errgroup.Group
+	adding.SetLimit(8)
+	for _, u := range users {
+		adding.Go(func() error { return dir.CreateUser(ctx, u) })
+	}
+	if err := adding.Wait(); err != nil {
+		return 0, err
 	}
 	empty, err := im.Size()
 	if err != nil {

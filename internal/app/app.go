@@ -11,6 +11,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/documents"
 	"github.com/tacet-dev/tacet/internal/encryption"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/gate"
@@ -54,12 +55,13 @@ type App struct {
 	bounds *bounded.Config
 	gates  struct{ renewals, others, signIns *gate.Gate }
 
-	users    session.Directory
-	throttle session.Throttle
-	wings    []httpapi.Wing
-	caches   atomic.Pointer[directory.Directory]
-	stop     context.CancelFunc
-	work     sync.WaitGroup
+	users     session.Directory
+	throttle  session.Throttle
+	documents documents.Store // of DB, within bounds
+	wings     []httpapi.Wing
+	caches    atomic.Pointer[directory.Directory]
+	stop      context.CancelFunc
+	work      sync.WaitGroup
 }
 
 // Open builds an App on its store, creating what is missing. The
@@ -86,9 +88,10 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 		}
 	}
 	a.watch()
-	if a.DB, err = openStore(ctx, &cfg, notify, a.forget, a.Metrics.Batch); err != nil {
+	if a.DB, err = openStore(ctx, &cfg, Hooks{Notify: notify, Elsewhere: a.forget, Committed: a.committed}, a.Metrics.Batch); err != nil {
 		return nil, err
 	}
+	a.documents = a.bounds.Documents("documents", a.gates.others, a.DB.Documents())
 	if err := a.openKeys(ctx); err != nil {
 		return nil, err
 	}
@@ -115,7 +118,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 // openSessions makes the directory and the sessions of its users.
 func (a *App) openSessions() {
 	cfg := &a.Config
-	a.Directory = directory.New(directory.Config{Store: enforcedDirectory{a.bounds.Directory(a.DB.Directory()), a.enforce}, Clock: cfg.Clock, Rand: rand.Reader, Parallel: passwordsAtOnce()})
+	a.Directory = directory.New(directory.Config{Store: directory.NewStore(a.documents), Clock: cfg.Clock, Rand: rand.Reader, Parallel: passwordsAtOnce()})
 	a.caches.Store(a.Directory)
 	a.users = cfg.Directory
 	authenticator := cfg.Authenticator
@@ -124,8 +127,8 @@ func (a *App) openSessions() {
 	}
 	a.throttle = countedThrottle{directory.NewThrottle(directory.ThrottleConfig{Clock: cfg.Clock}), a.Metrics.SignedIn}
 	sessions := session.Config{
-		Store:         enforcedSessions{a.bounds.Sessions(a.DB.Sessions()), a.enforce, cfg.Logger},
-		Links:         a.bounds.Links(a.DB.Links()),
+		Store:         a.bounds.Sessions(a.DB.Sessions()),
+		Links:         session.NewLinks(a.documents),
 		Keys:          a.Keys,
 		Directory:     a.users,
 		Authenticator: boundedSignIns{authenticator, a.gates.signIns},
@@ -228,7 +231,7 @@ func (a *App) forget() {
 
 func (a *App) openKeys(ctx context.Context) error {
 	if a.Config.Existing {
-		ring, _, err := a.DB.Keys().Load(ctx)
+		ring, _, err := keys.NewStore(a.DB.Documents()).Load(ctx)
 		if err == nil && len(ring) == 0 {
 			err = a.Config.nothing()
 		}
@@ -236,12 +239,12 @@ func (a *App) openKeys(ctx context.Context) error {
 			return err
 		}
 	}
-	master, err := keys.LoadMaster(ctx, keys.MasterOptions{Value: a.Config.MasterKey, File: a.Config.MasterKeyFile, Dir: a.Config.DataDir, Store: a.DB.Keys()})
+	master, err := keys.LoadMaster(ctx, keys.MasterOptions{Value: a.Config.MasterKey, File: a.Config.MasterKeyFile, Dir: a.Config.DataDir, Store: keys.NewStore(a.DB.Documents())})
 	if err != nil {
 		return err
 	}
 	a.Keys, err = keys.Open(ctx, keys.Config{
-		Store:  a.bounds.Keys(a.DB.Keys()),
+		Store:  keys.NewStore(a.bounds.Documents("keys", nil, a.DB.Documents())),
 		Master: master,
 		Policy: keys.Policy{Algorithm: a.Config.Algorithm, Encryption: a.Config.Encryption.Encryption, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
 		Clock:  a.Config.Clock,

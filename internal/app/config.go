@@ -72,9 +72,8 @@ type Config struct {
 	Directory     session.Directory     `kong:"-"`
 	Authenticator session.Authenticator `kong:"-"`
 	// OpenStore, if set, opens the store, in place of those that the program has:
-	// internal/sim has one without files. Its arguments are those of a store's
-	// options of these names.
-	OpenStore func(notify, elsewhere func()) (Store, error) `kong:"-"`
+	// internal/sim has one without files.
+	OpenStore func(Hooks) (Store, error) `kong:"-"`
 	// Sessions, if set, changes what the sessions are made of: internal/sim has
 	// random numbers and a directory of its own.
 	Sessions func(*session.Config) `kong:"-"`

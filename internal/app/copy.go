@@ -13,7 +13,10 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/documents"
 	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/keys"
+	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/postgres"
 	"github.com/tacet-dev/tacet/internal/store/sqlite"
@@ -42,8 +45,8 @@ const copyPage = 1000
 // ErrCopyDiffers is wrapped when the copy is not like the original.
 var ErrCopyDiffers = errors.New("the copy differs from the original")
 
-// Copy copies everything from an embedded store to PostgreSQL: sessions, users,
-// roles, where sessions began, OAuth clients, the sealed key ring and events with their numbers. A copy that was
+// Copy copies everything from an embedded store to PostgreSQL: sessions, documents
+// and events with their numbers. A copy that was
 // broken off goes on where it was when it is made again. At the end both are
 // read and compared, by number and checksum; only then can servers use the
 // database.
@@ -88,43 +91,29 @@ func Copy(ctx context.Context, o CopyOptions) (Contents, error) {
 	return original, to.Finish(ctx)
 }
 
-func copyAll(ctx context.Context, from Store, to *postgres.Import, sessions int64, progress func(string, int64, int64)) error {
-	ring, version, err := from.Keys().Load(ctx)
-	if err != nil {
-		return err
-	}
-	if err := to.PutKeys(ctx, ring, version); err != nil {
-		return err
-	}
-	roles, err := from.Directory().Roles(ctx)
-	if err != nil {
-		return err
-	}
-	if err := to.PutRoles(ctx, roles); err != nil {
-		return err
-	}
-	clients, err := from.OAuth().Clients(ctx)
-	if err != nil {
-		return err
-	}
-	if err := to.PutClients(ctx, clients); err != nil {
-		return err
-	}
-	err = eachUsers(ctx, from, func(after string, list []directory.User, end bool) error {
-		_, err := to.PutUsers(ctx, after, list, end)
-		return err
+// readable is a store that is copied, or was.
+type readable interface {
+	Sessions() session.Store
+	Documents() documents.Store
+	Events() events.Log
+	// EachDocument calls f with pages of all documents in order of kind and key.
+	EachDocument(ctx context.Context, page int, f func([]documents.Document) error) error
+}
+
+func copyAll(ctx context.Context, from readable, to *postgres.Import, sessions int64, progress func(string, int64, int64)) error {
+	var last documents.Document
+	err := from.EachDocument(ctx, copyPage, func(list []documents.Document) error {
+		if err := to.PutDocuments(ctx, last, list, len(list) < copyPage); err != nil || len(list) == 0 {
+			return err
+		}
+		last = list[len(list)-1]
+		return nil
 	})
 	if err != nil {
 		return err
 	}
 	err = eachEvents(ctx, from, func(after int64, list []events.Event, last int64, end bool) error {
 		return to.PutEvents(ctx, after, list, last, end)
-	})
-	if err != nil {
-		return err
-	}
-	err = eachLinks(ctx, from, func(after rotation.SessionID, list []session.Link, end bool) error {
-		return to.PutLinks(ctx, after, list, end)
 	})
 	if err != nil {
 		return err
@@ -139,7 +128,7 @@ func copyAll(ctx context.Context, from Store, to *postgres.Import, sessions int6
 }
 
 // contents reads a whole store.
-func contents(ctx context.Context, st Store, progress func(sessions int64)) (c Contents, err error) {
+func contents(ctx context.Context, st readable, progress func(sessions int64)) (c Contents, err error) {
 	var failed error
 	sum := sha256.New()
 	enc := gob.NewEncoder(sum) // every field of a row, told apart; a text need not be UTF-8
@@ -147,32 +136,24 @@ func contents(ctx context.Context, st Store, progress func(sessions int64)) (c C
 		*n++
 		failed = errors.Join(failed, enc.Encode(row))
 	}
-	ring, version, err := st.Keys().Load(ctx)
+	ring, _, err := keys.NewStore(st.Documents()).Load(ctx)
 	if err != nil {
 		return c, err
 	}
-	var versions int64
-	add(&versions, version)
-	for _, k := range ring {
-		add(&c.Keys, k)
-	}
-	roles, err := st.Directory().Roles(ctx)
-	if err != nil {
-		return c, err
-	}
-	for _, r := range roles {
-		add(&c.Roles, r)
-	}
-	clients, err := st.OAuth().Clients(ctx)
-	if err != nil {
-		return c, err
-	}
-	for _, k := range clients {
-		add(&c.Clients, k)
-	}
-	err = eachUsers(ctx, st, func(_ string, list []directory.User, _ bool) error {
-		for _, u := range list {
-			add(&c.Users, u)
+	c.Keys = int64(len(ring))
+	var others int64
+	counts := map[string]*int64{directory.KindUser: &c.Users, directory.KindRole: &c.Roles, oauth.KindClient: &c.Clients, session.KindLink: &c.Links}
+	err = st.EachDocument(ctx, copyPage, func(list []documents.Document) error {
+		for _, d := range list {
+			n := counts[d.Kind]
+			if n == nil {
+				n = &others
+			}
+			add(n, struct {
+				Kind, Key, Index         string
+				Version, Number, Expires int64
+				Body                     []byte
+			}{d.Kind, d.Key, d.Stored(), d.Version(), d.Number, d.Expires.UnixMilli(), d.Body})
 		}
 		return nil
 	})
@@ -184,16 +165,7 @@ func contents(ctx context.Context, st Store, progress func(sessions int64)) (c C
 			add(&c.Events, e)
 		}
 		if end {
-			add(&versions, last)
-		}
-		return nil
-	})
-	if err != nil {
-		return c, err
-	}
-	err = eachLinks(ctx, st, func(_ rotation.SessionID, list []session.Link, _ bool) error {
-		for _, l := range list {
-			add(&c.Links, l)
+			add(&others, last)
 		}
 		return nil
 	})
@@ -211,37 +183,7 @@ func contents(ctx context.Context, st Store, progress func(sessions int64)) (c C
 	return c, errors.Join(err, failed)
 }
 
-func eachUsers(ctx context.Context, st Store, f func(after string, list []directory.User, end bool) error) error {
-	after := ""
-	for {
-		list, err := st.Directory().Users(ctx, after, copyPage)
-		if err != nil {
-			return err
-		}
-		end := len(list) < copyPage
-		if err := f(after, list, end); err != nil || end {
-			return err
-		}
-		after = list[len(list)-1].Name
-	}
-}
-
-func eachLinks(ctx context.Context, st Store, f func(after rotation.SessionID, list []session.Link, end bool) error) error {
-	var after rotation.SessionID
-	for {
-		list, err := st.Links().EachLink(ctx, after, copyPage)
-		if err != nil {
-			return err
-		}
-		end := len(list) < copyPage
-		if err := f(after, list, end); err != nil || end {
-			return err
-		}
-		after = list[len(list)-1].Session
-	}
-}
-
-func eachEvents(ctx context.Context, st Store, f func(after int64, list []events.Event, last int64, end bool) error) error {
+func eachEvents(ctx context.Context, st readable, f func(after int64, list []events.Event, last int64, end bool) error) error {
 	var after int64
 	for {
 		_, last, err := st.Events().Bounds(ctx)
@@ -262,7 +204,7 @@ func eachEvents(ctx context.Context, st Store, f func(after int64, list []events
 
 // eachSessions reads all sessions, also those that have ended, by a sweep that
 // finds none dead.
-func eachSessions(ctx context.Context, st Store, f func(after rotation.SessionID, list []session.Session, end bool) error) error {
+func eachSessions(ctx context.Context, st readable, f func(after rotation.SessionID, list []session.Session, end bool) error) error {
 	var after rotation.SessionID
 	for {
 		var list []session.Session

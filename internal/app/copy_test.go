@@ -41,10 +41,10 @@ func original(t *testing.T) (dir string) {
 	must(t, err)
 	defer db.Close()
 	for _, r := range []directory.Role{{Name: "staff", Permissions: []string{"a:b", "c:*"}}, {Name: "空", Permissions: nil}} {
-		must(t, db.Directory().CreateRole(t.Context(), r))
+		must(t, directory.NewStore(db.Documents()).CreateRole(t.Context(), r))
 	}
-	must(t, db.OAuth().AddClient(t.Context(), oauth.Client{ID: "native", Name: "应用", RedirectURIs: []string{"http://127.0.0.1/"}, CreatedAt: start}))
-	must(t, db.Keys().Replace(t.Context(), 0, []keys.Key{
+	must(t, oauth.NewStore(db.Documents()).AddClient(t.Context(), oauth.Client{ID: "native", Name: "应用", RedirectURIs: []string{"http://127.0.0.1/"}, CreatedAt: start}))
+	must(t, keys.NewStore(db.Documents()).Replace(t.Context(), 0, []keys.Key{
 		{ID: 1, Use: keys.UseSign, Algorithm: "EdDSA", CreatedAt: start, ActiveAt: start, RetiredAt: start.Add(time.Hour), Sealed: []byte{1, 0, 255}},
 		{ID: 1<<32 - 1, Use: keys.UseMAC, Algorithm: "HS256", CreatedAt: start, ActiveAt: start, Sealed: []byte{2}}}))
 	all := make(chan error)
@@ -59,9 +59,9 @@ func original(t *testing.T) (dir string) {
 			s := session.Session{ID: rotation.SessionID{0: 1, 14: byte(i >> 8), 15: byte(i)}, UserID: u.ID, ClientID: "web",
 				State:   rotation.State{Head: rotation.Root(rotation.Tag{0xff, byte(i)}), HeadAt: start, CreatedAt: start},
 				Contact: session.Contact{Address: netip.MustParseAddr("2001:db8::1"), UserAgent: fmt.Sprint("caf\xe9 ", i%7)}}
-			err := errors.Join(db.Directory().CreateUser(context.Background(), u), db.Sessions().Create(context.Background(), s))
+			err := errors.Join(directory.NewStore(db.Documents()).CreateUser(context.Background(), u), db.Sessions().Create(context.Background(), s))
 			if u.External.Issuer != "" && err == nil {
-				err = db.Links().AddLink(context.Background(), session.Link{Session: s.ID, At: start,
+				err = session.NewLinks(db.Documents()).AddLink(context.Background(), session.Link{Session: s.ID, At: start,
 					Origin: session.Origin{Issuer: u.External.Issuer, Subject: u.External.Subject, SID: fmt.Sprint(i % 6)}}, time.Time{}.Add(time.Hour))
 			}
 			if i%10 > 0 && err == nil {

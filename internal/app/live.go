@@ -3,13 +3,11 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 
-	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/documents"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
@@ -52,14 +50,6 @@ func (a *App) heard(e events.Event) {
 	}
 }
 
-// enforcedSessions is a session store whose ends are enforced when they return, and
-// logged where they are made.
-type enforcedSessions struct {
-	session.Store
-	enforce func(events.Event)
-	log     *slog.Logger
-}
-
 // userOf is whom the events of an end are about.
 func userOf(ev []events.Event) string {
 	for _, e := range ev {
@@ -70,74 +60,18 @@ func userOf(ev []events.Event) string {
 	return ""
 }
 
-// End is session.Store. A session that somebody else has ended already is over
-// as well, though the hub may not have read it yet.
-func (s enforcedSessions) End(ctx context.Context, id rotation.SessionID, e session.End, ev ...events.Event) error {
-	err := s.Store.End(ctx, id, e, ev...)
-	if err == nil {
-		s.log.Info("a session has ended", "event", wire.EventSessionEnded, "session", id.String(), "user", userOf(ev), "reason", e.Reason)
+// ended is bounded.Config.Ended: ends are counted and logged where they are made.
+func (a *App) ended(id rotation.SessionID, e session.End, ev []events.Event) {
+	a.Metrics.Ended(e.Reason)
+	a.Config.Logger.Info("a session has ended", "event", wire.EventSessionEnded, "session", id.String(), "user", userOf(ev), "reason", e.Reason)
+}
+
+// committed is the stores' hook: what this process commits is enforced before the
+// call returns that did it.
+func (a *App) committed(ev []events.Event) {
+	for _, e := range ev {
+		a.enforce(e)
 	}
-	if err == nil || errors.Is(err, session.ErrConflict) {
-		for _, e := range ev {
-			s.enforce(e)
-		}
-	}
-	return err
-}
-
-// enforcedDirectory is a directory store whose changes of grants are enforced
-// when they return.
-type enforcedDirectory struct {
-	directory.Store
-	enforce func(events.Event)
-}
-
-// UpdateUser is directory.Store.
-func (d enforcedDirectory) UpdateUser(ctx context.Context, id string, change func(*directory.User) ([]events.Event, error)) error {
-	var made []events.Event // of the last call, if there are several
-	err := d.Store.UpdateUser(ctx, id, func(u *directory.User) (_ []events.Event, err error) {
-		made, err = change(u)
-		return made, err
-	})
-	return d.committed(err, &made)
-}
-
-// UpdateRole is directory.Store.
-func (d enforcedDirectory) UpdateRole(ctx context.Context, name string, change func(*directory.Role) error, changed func(directory.User) events.Event) error {
-	var made []events.Event
-	err := d.Store.UpdateRole(ctx, name, func(r *directory.Role) error {
-		made = nil // it may be called again: the last time counts
-		return change(r)
-	}, noted(&made, changed))
-	return d.committed(err, &made)
-}
-
-// DeleteRole is directory.Store. If the store has to try again, what the first
-// try noted does no harm.
-func (d enforcedDirectory) DeleteRole(ctx context.Context, name string, changed func(directory.User) events.Event) error {
-	var made []events.Event
-	err := d.Store.DeleteRole(ctx, name, noted(&made, changed))
-	return d.committed(err, &made)
-}
-
-// noted is changed, which also notes down what it returns.
-func noted(made *[]events.Event, changed func(directory.User) events.Event) func(directory.User) events.Event {
-	return func(u directory.User) events.Event {
-		e := changed(u)
-		*made = append(*made, e)
-		return e
-	}
-}
-
-// committed takes a pointer because after an error the store may still be at
-// work on what it points to.
-func (d enforcedDirectory) committed(err error, made *[]events.Event) error {
-	if err == nil {
-		for _, e := range *made {
-			d.enforce(e)
-		}
-	}
-	return err
 }
 
 // GrantsChanged tells that a user of a directory other than the embedded one has
@@ -149,10 +83,13 @@ func (a *App) GrantsChanged(ctx context.Context, userID string, version int64) e
 		return err
 	}
 	e := events.Event{At: a.Config.Clock().UTC(), Kind: wire.EventGrantsChanged, UserID: userID, Data: data}
-	if err := a.DB.Append(ctx, e); err != nil {
+	err = a.documents.Update(ctx, documents.Loose, func(_ context.Context, tx documents.Tx) error {
+		tx.Append(e)
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("tell that the grants of user %s have changed: %w", userID, err)
 	}
-	a.enforce(e)
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 
 func (a *App) openOAuth() {
 	a.OAuth = oauth.New(oauth.Config{
-		Store:        a.bounds.OAuth(a.DB.OAuth()),
+		Store:        oauth.NewStore(a.documents),
 		Sessions:     a.Sessions,
 		Throttle:     a.throttle,
 		Rand:         rand.Reader,

@@ -59,7 +59,7 @@ func (a *App) watch() {
 		Renewals: a.gates.renewals, Others: a.gates.others,
 		Failure: failure,
 		Observe: a.Metrics.StoreCall,
-		Ended:   a.Metrics.Ended,
+		Ended:   a.ended,
 		Swept:   a.Metrics.Swept,
 		Tracer:  a.Config.Tracer,
 	}

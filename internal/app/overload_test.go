@@ -17,10 +17,8 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/client"
-	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/documents"
 	"github.com/tacet-dev/tacet/internal/events"
-	"github.com/tacet-dev/tacet/internal/keys"
-	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/profiles"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/storetest"
@@ -37,16 +35,12 @@ type hanging struct {
 	peak  atomic.Int64
 }
 
-func (h *hanging) Sessions() session.Store                       { return hangingSessions{h.Stores.Sessions, h} }
-func (h *hanging) Keys() keys.Store                              { return h.Stores.Keys }
-func (h *hanging) Directory() directory.Store                    { return h.Stores.Directory }
-func (h *hanging) Events() events.Log                            { return h.Stores.Events }
-func (h *hanging) OAuth() oauth.Store                            { return h.Stores.OAuth }
-func (h *hanging) Links() session.Links                          { return h.Stores.Links }
-func (h *hanging) Append(context.Context, ...events.Event) error { return nil }
-func (h *hanging) Check(context.Context) error                   { return nil }
-func (h *hanging) Size() (int64, error)                          { return 0, nil }
-func (h *hanging) Close() error                                  { return nil }
+func (h *hanging) Sessions() session.Store     { return hangingSessions{h.Stores.Sessions, h} }
+func (h *hanging) Documents() documents.Store  { return h.Stores.Documents }
+func (h *hanging) Events() events.Log          { return h.Stores.Events }
+func (h *hanging) Check(context.Context) error { return nil }
+func (h *hanging) Size() (int64, error)        { return 0, nil }
+func (h *hanging) Close() error                { return nil }
 
 func (h *hanging) wait(ctx context.Context) error {
 	n := h.calls.Add(1)
@@ -119,7 +113,7 @@ func openOverloaded(t *testing.T) *overloaded {
 	var err error
 	o.app, err = Open(t.Context(), Config{PublicURL: "http://localhost", MasterKey: strings.Repeat("0123456789abcdef", 4),
 		Profiles: profiles.Settings{Names: []string{"envelope", "soybean"}}, TrustedProxies: []string{"192.0.2.0/24"}, Directory: o.people, Authenticator: o.people, Logger: slog.New(slog.DiscardHandler),
-		OpenStore: func(_, _ func()) (Store, error) { return o.store, nil }})
+		OpenStore: func(Hooks) (Store, error) { return o.store, nil }})
 	must(t, err)
 	return o
 }

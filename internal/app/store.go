@@ -9,10 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/documents"
 	"github.com/tacet-dev/tacet/internal/events"
-	"github.com/tacet-dev/tacet/internal/keys"
-	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store"
 	"github.com/tacet-dev/tacet/internal/store/postgres"
@@ -24,13 +22,8 @@ import (
 // database that nodes share.
 type Store interface {
 	Sessions() session.Store
-	Keys() keys.Store
-	Directory() directory.Store
+	Documents() documents.Store
 	Events() events.Log
-	OAuth() oauth.Store
-	Links() session.Links
-	// Append commits events that go with no other write.
-	Append(ctx context.Context, ev ...events.Event) error
 	// Check makes a durable write and looks for damage as far as it can.
 	Check(ctx context.Context) error
 	// Size is how many bytes the store takes on disk.
@@ -39,12 +32,19 @@ type Store interface {
 	Close() error
 }
 
-// openStore opens the store that the configuration names. notify is called when
-// events may have been committed; elsewhere before a call returns that saw that
-// others have written; batch with how many writes went together.
-func openStore(ctx context.Context, c *Config, notify, elsewhere func(), batch func(int)) (Store, error) {
+// Hooks are what a store calls: Notify when events may have been committed,
+// Elsewhere before a call returns that saw that others have written, Committed with
+// the events that a call has committed, before it returns.
+type Hooks struct {
+	Notify, Elsewhere func()
+	Committed         func([]events.Event)
+}
+
+// openStore opens the store that the configuration names. batch is told how many
+// writes went together.
+func openStore(ctx context.Context, c *Config, h Hooks, batch func(int)) (Store, error) {
 	if c.OpenStore != nil {
-		return c.OpenStore(notify, elsewhere)
+		return c.OpenStore(h)
 	}
 	if c.Existing {
 		if err := c.something(ctx); err != nil {
@@ -52,7 +52,7 @@ func openStore(ctx context.Context, c *Config, notify, elsewhere func(), batch f
 		}
 	}
 	if c.DatabaseURL == "" {
-		db, err := sqlite.Open(ctx, c.DataDir, sqlite.Options{Notify: notify, Elsewhere: elsewhere, Batch: batch})
+		db, err := sqlite.Open(ctx, c.DataDir, sqlite.Options{Notify: h.Notify, Elsewhere: h.Elsewhere, Committed: h.Committed, Batch: batch, Clock: c.Clock})
 		if err != nil {
 			return nil, err // and not a nil *sqlite.DB
 		}
@@ -64,7 +64,7 @@ func openStore(ctx context.Context, c *Config, notify, elsewhere func(), batch f
 			return nil, err
 		}
 	}
-	opts := postgres.Options{Conns: c.DatabaseConns, Timeout: c.DatabaseTimeout, Notify: notify, Elsewhere: elsewhere, Batch: batch,
+	opts := postgres.Options{Conns: c.DatabaseConns, Timeout: c.DatabaseTimeout, Notify: h.Notify, Elsewhere: h.Elsewhere, Committed: h.Committed, Batch: batch, Clock: c.Clock,
 		ListenURL: c.DatabaseListenURL, Single: c.DatabaseRenewals == single, Logger: c.Logger}
 	if c.Tracer != nil {
 		opts.Tracer = telemetry.Statements(c.Tracer)

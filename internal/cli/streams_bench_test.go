@@ -127,7 +127,7 @@ func seedUsers(b *testing.B, dir string, n int) []session.Grant {
 	grants := make([]session.Grant, n)
 	for i := range grants {
 		u := directory.User{ID: fmt.Sprintf("usr_%022d", i), Name: fmt.Sprint("user", i), Roles: []string{"everybody"}, GrantsVersion: 1, CreatedAt: time.Now()}
-		if err := a.DB.Directory().CreateUser(b.Context(), u); err != nil {
+		if err := directory.NewStore(a.DB.Documents()).CreateUser(b.Context(), u); err != nil {
 			b.Fatal(err)
 		}
 		if grants[i], err = a.Sessions.Start(b.Context(), session.SignIn{UserID: u.ID, Client: session.Client{ID: "bench"}}); err != nil {

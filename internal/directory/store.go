@@ -45,7 +45,8 @@ var (
 	ErrExists   = errors.New("directory: exists already")
 )
 
-// Store keeps users and roles. Writes are durable when they return.
+// Store keeps users and roles. NewStore makes it of documents; tests have others.
+// Writes are durable when they return.
 type Store interface {
 	// UserByName and UserByID return ErrNotFound if there is none.
 	UserByName(ctx context.Context, name string) (User, error)

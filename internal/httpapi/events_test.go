@@ -17,6 +17,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/apptest"
 	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/wire"
@@ -473,9 +474,9 @@ func TestDeadAndSlowPeers(t *testing.T) {
 // commit appends events to the log with a write that changes nothing else.
 func (h *harness) commit(ev ...events.Event) {
 	h.Helper()
-	ring, version, err := h.App.DB.Keys().Load(h.Context())
+	ring, version, err := keys.NewStore(h.App.DB.Documents()).Load(h.Context())
 	if err == nil {
-		err = h.App.DB.Keys().Replace(h.Context(), version, ring, ev...)
+		err = keys.NewStore(h.App.DB.Documents()).Replace(h.Context(), version, ring, ev...)
 	}
 	if err != nil {
 		h.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tacet-dev/tacet/internal/documents"
 	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
@@ -35,11 +36,11 @@ func (f *failing) RemoveLinks(ctx context.Context, ids []rotation.SessionID) err
 	return f.links.RemoveLinks(ctx, ids)
 }
 
-func (f *failing) Note(ctx context.Context, n session.NoteKey, until, before time.Time) error {
+func (f *failing) Note(ctx context.Context, n session.NoteKey, until time.Time) error {
 	if f.call == "Note" {
 		return errDisk
 	}
-	return f.links.Note(ctx, n, until, before)
+	return f.links.Note(ctx, n, until)
 }
 
 func (f *failing) Noted(ctx context.Context, n session.NoteKey) (time.Time, error) {
@@ -92,7 +93,7 @@ func TestLinksOutliveTheirSessions(t *testing.T) {
 	w.advance(absolute + session.Retention - time.Second)
 	w.session()
 	count := func() int {
-		list, err := w.store.Links.EachLink(t.Context(), rotation.SessionID{}, 10)
+		list, err := documents.All(t.Context(), w.store.Documents, session.KindLink, documents.Query{})
 		must(t, err)
 		return len(list)
 	}

@@ -34,7 +34,7 @@ type Key struct {
 // ErrConflict is returned by Store.Replace when the ring has moved on.
 var ErrConflict = errors.New("keys: the stored ring is not the expected one")
 
-// Store keeps the key ring. Writers on several nodes are serialised by version.
+// Store keeps the key ring. NewStore makes it of documents; tests have others. Writers on several nodes are serialised by version.
 type Store interface {
 	// Load returns the whole ring and its version (0 for a new database).
 	Load(ctx context.Context) ([]Key, int64, error)

@@ -143,7 +143,7 @@ func (s *Server) SignedIn(ctx context.Context, r Request, who session.Identity, 
 	err = s.Store.AddFlow(ctx, Flow{
 		Key: KeyOf(code), ClientID: r.Client.ID, RedirectURI: r.redirectURI, Challenge: r.challenge, ProofKey: r.proofKey,
 		Scope: r.scope, Nonce: r.nonce, UserID: who.UserID, Credentials: who.Credentials, Origin: o, SignedInAt: now, ExpiresAt: now.Add(CodeLifetime),
-	}, now.Add(-keep))
+	})
 	if err != nil {
 		return "", settle(err)
 	}

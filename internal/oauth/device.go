@@ -57,7 +57,7 @@ func (s *Server) StartDevice(ctx context.Context, client *Client, p form.Params,
 		err := s.Store.AddFlow(ctx, Flow{
 			Key: KeyOf(d.DeviceCode), UserCode: normalUserCode(d.UserCode), ClientID: client.ID, Scope: granted(p["scope"]),
 			ExpiresAt: now.Add(DeviceLifetime), Interval: DeviceInterval,
-		}, now.Add(-keep))
+		})
 		if errors.Is(err, ErrExists) {
 			continue
 		}

@@ -54,11 +54,11 @@ func (f *flaky) UpdateFlow(ctx context.Context, k oauth.Key, change func(*oauth.
 	return f.Store.UpdateFlow(ctx, k, change)
 }
 
-func (f *flaky) AddFlow(ctx context.Context, flow oauth.Flow, before time.Time) error {
+func (f *flaky) AddFlow(ctx context.Context, flow oauth.Flow) error {
 	if err := down(&f.failAdd); err != nil {
 		return err
 	}
-	return f.Store.AddFlow(ctx, flow, before)
+	return f.Store.AddFlow(ctx, flow)
 }
 
 // fakes are everything around a server that a test does not look at.

@@ -69,7 +69,8 @@ var (
 	ErrExists   = errors.New("oauth: exists already")
 )
 
-// Store keeps clients and flows. Writes are durable when they return; times are
+// Store keeps clients and flows. NewStore makes it of documents; tests have others.
+// Writes are durable when they return; times are
 // stored to the millisecond.
 type Store interface {
 	// Client returns ErrNotFound if there is none.
@@ -81,9 +82,9 @@ type Store interface {
 	// RemoveClient returns ErrNotFound if there is none.
 	RemoveClient(ctx context.Context, id string) error
 
-	// AddFlow adds a flow, and deletes some of those that expired before the
-	// time given. ErrExists if the key, or a UserCode that is not empty, is taken.
-	AddFlow(ctx context.Context, f Flow, before time.Time) error
+	// AddFlow adds a flow, which is kept for an hour longer than it can be used.
+	// ErrExists if the key, or a UserCode that is not empty, is taken.
+	AddFlow(ctx context.Context, f Flow) error
 	// FlowByUserCode returns the flow of a device, or ErrNotFound.
 	FlowByUserCode(ctx context.Context, code string) (Flow, error)
 	// UpdateFlow loads a flow, lets change alter the copy (but for Key, UserCode

@@ -30,7 +30,7 @@ type Link struct {
 
 // Links keeps which sessions began at an identity provider, so that they can be
 // ended when it says so (OpenID Connect Back-Channel Logout 1.0), and notes of
-// what it has said. Writes are durable when they return; times are stored to
+// what it has said. NewLinks makes it of documents; tests have others. Writes are durable when they return; times are stored to
 // the millisecond.
 type Links interface {
 	// AddLink adds a link, and deletes some of those older than before.
@@ -40,14 +40,9 @@ type Links interface {
 	Links(ctx context.Context, issuer, subject, sid string, limit int) ([]Link, error)
 	// RemoveLinks deletes the links of these sessions.
 	RemoveLinks(ctx context.Context, ids []rotation.SessionID) error
-	// EachLink returns all links in order of session, after the one given; at
-	// most limit.
-	EachLink(ctx context.Context, after rotation.SessionID, limit int) ([]Link, error)
-	// Note keeps a note until the time given, and deletes some of those whose
-	// time was over before the time before. To note something twice is no error.
-	Note(ctx context.Context, n NoteKey, until, before time.Time) error
+	// Note keeps a note until the time given. To note something twice is no error.
+	Note(ctx context.Context, n NoteKey, until time.Time) error
 	// Noted returns until when a note is kept, or the zero time if there is none.
-	// It may be there for longer.
 	Noted(ctx context.Context, n NoteKey) (until time.Time, err error)
 }
 
@@ -105,7 +100,7 @@ func (s *Service) EndFrom(ctx context.Context, o Origin, reason string) (ended i
 		return 0, nil
 	}
 	if o.SID != "" {
-		if err := s.cfg.Links.Note(ctx, sidNote(o.Issuer, o.SID), o.Vouched.Add(lateSignIn), s.Now()); err != nil {
+		if err := s.cfg.Links.Note(ctx, sidNote(o.Issuer, o.SID), o.Vouched.Add(lateSignIn)); err != nil {
 			return 0, unavailable(err)
 		}
 	}
@@ -153,7 +148,7 @@ func (s *Service) Note(ctx context.Context, n NoteKey, until time.Time) error {
 	if s.cfg.Links == nil {
 		return unavailable(errNoLinks)
 	}
-	if err := s.cfg.Links.Note(ctx, n, until, s.Now()); err != nil {
+	if err := s.cfg.Links.Note(ctx, n, until); err != nil {
 		return unavailable(err)
 	}
 	return nil

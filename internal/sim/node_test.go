@@ -68,8 +68,8 @@ func (n *node) start() {
 	a, err := app.Open(context.Background(), app.Config{
 		PublicURL: origin, MasterKey: master,
 		AccessTTL: w.access, IdleTTL: w.idle + w.mutant.late, AbsoluteTTL: w.absolute + w.mutant.late, Overlap: new(overlap),
-		OpenStore: func(notify, elsewhere func()) (app.Store, error) {
-			in.store = &handle{store: w.store, node: in, notify: notify, elsewhere: elsewhere, seen: w.store.version}
+		OpenStore: func(hooks app.Hooks) (app.Store, error) {
+			in.store = &handle{store: w.store, node: in, hooks: hooks, seen: w.store.version}
 			return in.store, nil
 		},
 		Sessions: func(c *session.Config) {

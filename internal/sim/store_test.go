@@ -9,9 +9,9 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/documents"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/keys"
-	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/storetest"
 	"github.com/tacet-dev/tacet/rotation"
@@ -96,9 +96,9 @@ type callKey struct{}
 // handle is the store as one node has it: app.Store.
 type handle struct {
 	*store
-	node              *incarnation
-	notify, elsewhere func()
-	seen              int64
+	node  *incarnation
+	hooks app.Hooks
+	seen  int64
 }
 
 // do makes a call to the store that takes its time and turn.
@@ -137,20 +137,20 @@ func (h *handle) read(ctx context.Context, key string, f func() error) error {
 func (h *handle) saw() {
 	if h.seen != h.version {
 		h.seen = h.version
-		h.elsewhere()
+		h.hooks.Elsewhere()
 	}
 }
 
 // committed tells all nodes that there are events; the others hear of it late or
 // never.
 func (h *handle) committed() {
-	h.notify()
+	h.hooks.Notify()
 	for _, n := range h.w.nodes {
 		if in := n.up; in != nil && in != h.node && !h.w.chance(h.w.lostNotices) {
 			h.w.after(h.w.between(time.Millisecond, 20*time.Millisecond), func() {
 				if !in.isDead() && in.store != nil {
 					in.store.saw()
-					in.store.notify()
+					in.store.hooks.Notify()
 				}
 			})
 		}
@@ -158,11 +158,8 @@ func (h *handle) committed() {
 }
 
 func (h *handle) Sessions() session.Store    { return sessions{h} }
-func (h *handle) Keys() keys.Store           { return ring{h} }
-func (h *handle) Directory() directory.Store { return people{h.data.Directory, h} }
+func (h *handle) Documents() documents.Store { return docs{h} }
 func (h *handle) Events() events.Log         { return log{h} }
-func (h *handle) OAuth() oauth.Store         { return h.data.OAuth }
-func (h *handle) Links() session.Links       { return h.data.Links }
 func (h *handle) Size() (int64, error)       { return 0, nil }
 func (h *handle) Close() error               { return nil }
 
@@ -172,9 +169,6 @@ func (h *handle) Check(context.Context) error {
 	}
 	return nil
 }
-
-// Append is not used by what is simulated.
-func (h *handle) Append(context.Context, ...events.Event) error { return errDown }
 
 var _ app.Store = (*handle)(nil)
 
@@ -226,7 +220,11 @@ func (h sessions) Move(ctx context.Context, m session.Move) (s session.Session, 
 }
 
 func (h sessions) End(ctx context.Context, id rotation.SessionID, e session.End, ev ...events.Event) error {
-	return h.do(ctx, "end "+string(id[:]), func() error { return h.end(id, e, ev...) })
+	err := h.do(ctx, "end "+string(id[:]), func() error { return h.end(id, e, ev...) })
+	if err == nil || errors.Is(err, session.ErrConflict) {
+		h.hooks.Committed(ev)
+	}
+	return err
 }
 
 func (h sessions) end(id rotation.SessionID, e session.End, ev ...events.Event) error {
@@ -267,49 +265,24 @@ func (h sessions) Sweep(ctx context.Context, from rotation.SessionID, limit int,
 	})
 }
 
-type ring struct{ *handle }
+// docs are users, roles and keys.
+type docs struct{ *handle }
 
-func (h ring) Load(ctx context.Context) ([]keys.Key, int64, error) {
-	if h.down.Load() {
-		return nil, 0, errDown
-	}
-	return h.data.Keys.Load(ctx)
-}
-
-func (h ring) Replace(ctx context.Context, version int64, next []keys.Key, ev ...events.Event) error {
-	if h.down.Load() {
-		return errDown
-	}
-	if do := h.w.mutant.keys; do != nil {
-		next = do(next)
-	}
-	err := h.data.Keys.Replace(ctx, version, next, ev...)
-	if err == nil {
-		h.w.later(func() { h.w.oracle.rotated(next) })
-	}
-	return err
-}
-
-type people struct {
-	directory.Store
-	h *handle
-}
-
-func (p people) UserByID(ctx context.Context, id string) (u directory.User, err error) {
-	var got directory.User
-	if err := p.h.read(ctx, "user "+id, func() (err error) {
-		got, err = p.Store.UserByID(context.Background(), id)
+func (h docs) Get(ctx context.Context, kind, key string) (d documents.Document, err error) {
+	var got documents.Document
+	if err := h.ask(ctx, kind, "get "+kind+" "+key, func() (err error) {
+		got, err = h.data.Documents.Get(context.Background(), kind, key)
 		return err
 	}); err != nil {
-		return u, err
+		return d, err
 	}
 	return got, nil
 }
 
-func (p people) Roles(ctx context.Context) (list []directory.Role, err error) {
-	var got []directory.Role
-	if err := p.h.read(ctx, "roles", func() (err error) {
-		got, err = p.Store.Roles(context.Background())
+func (h docs) List(ctx context.Context, kind string, q documents.Query) (list []documents.Document, err error) {
+	var got []documents.Document
+	if err := h.ask(ctx, kind, fmt.Sprintf("list %s %+v", kind, q), func() (err error) {
+		got, err = h.data.Documents.List(context.Background(), kind, q)
 		return err
 	}); err != nil {
 		return nil, err
@@ -317,34 +290,87 @@ func (p people) Roles(ctx context.Context) (list []directory.Role, err error) {
 	return got, nil
 }
 
-func (p people) UpdateUser(ctx context.Context, id string, change func(*directory.User) ([]events.Event, error)) error {
-	return p.changed(ctx, "update "+id, id, func() error {
-		return p.Store.UpdateUser(context.Background(), id, func(u *directory.User) ([]events.Event, error) {
-			ev, err := change(u)
-			if do := p.h.w.mutant.events; do != nil {
-				ev = do(ev)
-			}
-			return ev, err
+// keyRing is the kind of the document with the keys, which are looked after in the
+// background.
+const keyRing = "key_ring"
+
+func (h docs) ask(ctx context.Context, kind, key string, f func() error) error {
+	if kind == keyRing {
+		ctx = context.Background()
+	}
+	return h.read(ctx, key, f)
+}
+
+// Update takes its time and turn if it changes users or roles.
+func (h docs) Update(ctx context.Context, order documents.Order, f func(context.Context, documents.Tx) error) error {
+	var made *recorded
+	run := func() error {
+		made = &recorded{w: h.w}
+		return h.data.Documents.Update(context.Background(), order, func(ctx context.Context, tx documents.Tx) error {
+			*made = recorded{Tx: tx, w: h.w}
+			return f(ctx, made)
 		})
-	})
-}
-
-func (p people) UpdateRole(ctx context.Context, name string, change func(*directory.Role) error, changed func(directory.User) events.Event) error {
-	return p.changed(ctx, "role "+name, "", func() error { return p.Store.UpdateRole(context.Background(), name, change, changed) })
-}
-
-func (p people) changed(ctx context.Context, key, id string, f func() error) error {
-	return p.h.do(ctx, key, func() error {
-		err := f()
+	}
+	if order == documents.Loose {
+		if h.down.Load() {
+			return errDown
+		}
+		err := run()
+		if ring := made.ring; err == nil && ring != nil {
+			h.w.later(func() { h.w.oracle.rotated(ring) })
+		}
+		return err
+	}
+	err := h.do(ctx, "update", func() error {
+		err := run()
 		if err == nil {
-			if p.h.version++; p.h.seen == p.h.version-1 {
-				p.h.seen++
+			if h.version++; h.seen == h.version-1 {
+				h.seen++
 			}
-			p.h.w.oracle.grantsChanged(id)
-			p.h.committed()
+			h.w.oracle.grantsChanged(made.user)
+			h.committed()
 		}
 		return err
 	})
+	if err == nil {
+		h.hooks.Committed(made.events)
+	}
+	return err
+}
+
+// recorded is a transaction whose work is noted down.
+type recorded struct {
+	documents.Tx
+	w      *world
+	events []events.Event
+	user   string // who was put; empty: a role
+	ring   []keys.Key
+}
+
+func (r *recorded) Put(d documents.Document) {
+	switch d.Kind {
+	case keyRing:
+		if err := d.Decode(&r.ring); err != nil {
+			panic(err) // it has just been encoded
+		}
+		if do := r.w.mutant.keys; do != nil {
+			r.ring = do(r.ring)
+			next := documents.Encode(d.Kind, d.Key, r.ring)
+			next.Number = d.Number
+			d = d.With(next)
+		}
+	case directory.KindUser:
+		r.user = d.Key
+	}
+	r.Tx.Put(d)
+}
+
+func (r *recorded) Append(ev ...events.Event) {
+	r.events = append(r.events, ev...)
+	if do := r.w.mutant.events; do != nil {
+		ev = do(ev)
+	}
+	r.Tx.Append(ev...)
 }
 
 type log struct{ *handle }

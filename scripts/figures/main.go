@@ -127,14 +127,14 @@ func (f *figures) add(name string) error {
 	return nil
 }
 
-// storeInterfaces are the contracts that every store implements.
-var storeInterfaces = []string{"internal/session.Store", "internal/session.Links", "internal/directory.Store", "internal/keys.Store", "internal/oauth.Store",
-	"internal/events.Log", "internal/documents.Store", "internal/documents.Tx"}
+// storeInterfaces are the contracts that every store implements. Others of that
+// name have one implementation, on documents.
+var storeInterfaces = []string{"internal/session.Store", "internal/events.Log", "internal/documents.Reader", "internal/documents.Store", "internal/documents.Tx"}
 
 func (f *figures) addInterface(name string, i *ast.InterfaceType) {
 	size := 0
 	for _, m := range i.Methods.List {
-		size += max(1, len(m.Names))
+		size += len(m.Names) // what is embedded counts where it is declared
 	}
 	if size > f.largest.size {
 		f.largest = function{name, size}

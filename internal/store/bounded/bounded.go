@@ -12,8 +12,10 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/gate"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/rotation"
 )
 
 // Timeout bounds calls that somebody waits for, on stores that would not give up
@@ -33,9 +35,9 @@ type Config struct {
 	// Observe is told how long a call took and how it failed, if so. It is asked
 	// once per operation, like "sessions.move".
 	Observe func(operation string) func(took time.Duration, failure string)
-	// Ended is told the reason of every session that was ended, Swept how many
+	// Ended is told of every session that was ended, Swept how many
 	// rows were deleted.
-	Ended func(reason string)
+	Ended func(rotation.SessionID, session.End, []events.Event)
 	Swept func(sessions int)
 	// Tracer makes spans of calls for requests that are traced. Nil: none.
 	Tracer trace.Tracer

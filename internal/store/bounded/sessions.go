@@ -42,7 +42,7 @@ func (s *sessions) Move(ctx context.Context, m session.Move) (session.Session, e
 func (s *sessions) End(ctx context.Context, id rotation.SessionID, e session.End, ev ...events.Event) error {
 	err := run(ctx, s.end, func(ctx context.Context) error { return s.next.End(ctx, id, e, ev...) })
 	if err == nil {
-		s.end.Ended(e.Reason)
+		s.end.Ended(id, e, ev)
 	}
 	return err
 }

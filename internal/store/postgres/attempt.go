@@ -66,7 +66,7 @@ func (db *DB) repeatFor(ctx context.Context, limit time.Duration, pool *pgxpool.
 		if misses(err) { // greet did not notice it
 			db.foundPooler()
 		}
-		if state(err) == "" || state(err) == "25006" || misses(err) {
+		if state(err) == "" && !errors.Is(err, errMoved) || state(err) == "25006" || misses(err) {
 			pool.Reset() // the other connections have likely gone the same way
 		}
 	}

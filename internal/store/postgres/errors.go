@@ -90,7 +90,7 @@ func outcomeOf(err error) outcome {
 		return unknown // shut down, or said to be unknown
 	case code != "":
 		return refused
-	case errors.As(err, new(*pgconn.ConnectError)), pgconn.SafeToRetry(err):
+	case errors.Is(err, errMoved), errors.As(err, new(*pgconn.ConnectError)), pgconn.SafeToRetry(err):
 		return undone
 	case errors.As(err, new(*pgconn.ParseConfigError)), errors.As(err, new(final)):
 		return refused
@@ -152,7 +152,7 @@ func kindOf(err error) *store.Kind {
 		return nil
 	}
 	switch {
-	case errors.Is(err, errNoConnection):
+	case errors.Is(err, errNoConnection), errors.Is(err, errMoved):
 		return ErrBusy
 	case errors.As(err, new(*pgconn.ConnectError)):
 		return ErrUnreachable

@@ -24,8 +24,9 @@ func (db *DB) commit(ctx context.Context, f func(context.Context, pgx.Tx) ([]eve
 
 func (db *DB) commitFor(ctx context.Context, limit time.Duration, f func(context.Context, pgx.Tx) ([]events.Event, error)) error {
 	var last int64
-	err := db.transactFor(ctx, limit, func(ctx context.Context, tx pgx.Tx) error {
-		ev, err := f(ctx, tx)
+	var ev []events.Event
+	err := db.transactFor(ctx, limit, func(ctx context.Context, tx pgx.Tx) (err error) {
+		ev, err = f(ctx, tx)
 		if err == nil && len(ev) > 0 {
 			last, err = appendEvents(ctx, tx, ev)
 		}
@@ -33,6 +34,7 @@ func (db *DB) commitFor(ctx context.Context, limit time.Duration, f func(context
 	})
 	if err == nil && last > 0 {
 		db.watch.committed(last)
+		db.committed(ev)
 	}
 	return err
 }
@@ -107,9 +109,4 @@ func (l log) Prune(ctx context.Context, before time.Time, limit int) (deleted in
 		return err
 	})
 	return deleted, err
-}
-
-// Append commits events that go with no other write.
-func (db *DB) Append(ctx context.Context, ev ...events.Event) error {
-	return db.commit(ctx, func(context.Context, pgx.Tx) ([]events.Event, error) { return ev, nil })
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/events"
+	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/postgres/pgtest"
 	"github.com/tacet-dev/tacet/rotation"
@@ -178,7 +179,7 @@ func renewTogether(ctx context.Context, nodes []*DB, seed uint64) []porcupine.Op
 func TestTransactionsHappenOnceWhenConnectionsBreak(t *testing.T) {
 	url, direct, proxy := behind(t)
 	nodes := []*DB{openURL(t, url, Options{}), openURL(t, url, Options{})}
-	must(t, nodes[0].Directory().CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
+	must(t, directory.NewStore(nodes[0].Documents()).CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
 	calls := 60
 	if testing.Short() {
 		calls = 40
@@ -186,7 +187,7 @@ func TestTransactionsHappenOnceWhenConnectionsBreak(t *testing.T) {
 	proxy.Judge(cuts(7, 15))
 	var answered, failed sync.Map
 	inParallel(t, 6, calls, func(i int) error {
-		err := nodes[i%2].Directory().UpdateUser(t.Context(), "u", func(u *directory.User) ([]events.Event, error) {
+		err := directory.NewStore(nodes[i%2].Documents()).UpdateUser(t.Context(), "u", func(u *directory.User) ([]events.Event, error) {
 			u.GrantsVersion++
 			return []events.Event{{Kind: fmt.Sprint(i)}}, nil
 		})
@@ -200,7 +201,7 @@ func TestTransactionsHappenOnceWhenConnectionsBreak(t *testing.T) {
 	proxy.Judge(nil)
 
 	db := openURL(t, direct, Options{})
-	u, err := db.Directory().UserByID(t.Context(), "u")
+	u, err := directory.NewStore(db.Documents()).UserByID(t.Context(), "u")
 	must(t, err)
 	list, err := db.Events().Since(t.Context(), 0, 2*calls)
 	must(t, err)
@@ -237,7 +238,7 @@ func TestLostAnswerOfEachWrite(t *testing.T) {
 		url, _, proxy := behind(t)
 		db := openURL(t, url, Options{})
 		st := db.Sessions()
-		must(t, db.Directory().CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
+		must(t, directory.NewStore(db.Documents()).CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
 		first := benchSession(0)
 		must(t, st.Create(t.Context(), first))
 		const rounds = 9
@@ -265,19 +266,21 @@ func TestLostAnswerOfEachWrite(t *testing.T) {
 				return st.End(t.Context(), s.ID, session.End{Reason: "logout", At: s.State.CreatedAt}, events.Event{Kind: "end"})
 			})
 			lose(func() error {
-				return db.Directory().UpdateUser(t.Context(), "u", func(u *directory.User) ([]events.Event, error) {
+				return directory.NewStore(db.Documents()).UpdateUser(t.Context(), "u", func(u *directory.User) ([]events.Event, error) {
 					u.GrantsVersion++
 					return []events.Event{{Kind: "grants"}}, nil
 				})
 			})
 			lose(func() error {
-				return db.Directory().CreateUser(t.Context(), directory.User{ID: fmt.Sprint(i), Name: fmt.Sprint("user ", i)})
+				return directory.NewStore(db.Documents()).CreateUser(t.Context(), directory.User{ID: fmt.Sprint(i), Name: fmt.Sprint("user ", i)})
 			})
-			_, version, err := db.Keys().Load(t.Context())
+			_, version, err := keys.NewStore(db.Documents()).Load(t.Context())
 			must(t, err)
-			lose(func() error { return db.Keys().Replace(t.Context(), version, nil, events.Event{Kind: "keys"}) })
+			lose(func() error {
+				return keys.NewStore(db.Documents()).Replace(t.Context(), version, nil, events.Event{Kind: "keys"})
+			})
 		}
-		u, err := db.Directory().UserByID(t.Context(), "u")
+		u, err := directory.NewStore(db.Documents()).UserByID(t.Context(), "u")
 		must(t, err)
 		list, err := db.Events().Since(t.Context(), 0, 1000)
 		must(t, err)

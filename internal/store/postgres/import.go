@@ -3,16 +3,14 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/documents"
 	"github.com/tacet-dev/tacet/internal/events"
-	"github.com/tacet-dev/tacet/internal/keys"
-	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store"
 	"github.com/tacet-dev/tacet/rotation"
@@ -50,8 +48,8 @@ func OpenImport(ctx context.Context, rawURL string, opts Options) (*Import, erro
 // unused is an error wrapping ErrNotEmpty if the database holds data.
 func (db *DB) unused(ctx context.Context, tx pgx.Tx) error {
 	var used bool
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM tacet_sessions) OR EXISTS (SELECT 1 FROM tacet_users) OR EXISTS (SELECT 1 FROM tacet_roles)
-		OR EXISTS (SELECT 1 FROM tacet_keys) OR EXISTS (SELECT 1 FROM tacet_oauth_clients) OR EXISTS (SELECT 1 FROM tacet_counters WHERE name IN ('events', 'key_ring') AND value > 0)`).Scan(&used)
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM tacet_sessions) OR EXISTS (SELECT 1 FROM tacet_documents)
+		OR EXISTS (SELECT 1 FROM tacet_counters WHERE name = 'events' AND value > 0)`).Scan(&used)
 	if err == nil && used {
 		err = finally(&store.Error{Where: db.where, Kind: ErrNotEmpty, Err: errors.New("it has been used by tacet; nothing was changed")})
 	}
@@ -130,73 +128,28 @@ func equal(a, b []session.Session) bool {
 	return true
 }
 
-// PutUsers makes list all users whose names come after the name from, up to the
-// last of the list or to the end.
-func (im *Import) PutUsers(ctx context.Context, from string, list []directory.User, end bool) (changed bool, err error) {
-	where, args := "WHERE u.name > $1", []any{from}
-	if !end {
-		where, args = where+" AND u.name <= $2", append(args, list[len(list)-1].Name)
-	}
-	err = im.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		there, err := queryUsers(ctx, tx, where+" ORDER BY u.name", args...)
-		if err != nil || fmt.Sprint(there) == fmt.Sprint(list) {
+// PutDocuments makes list all documents after the one from, up to the last of the
+// list or to the end.
+func (im *Import) PutDocuments(ctx context.Context, from documents.Document, list []documents.Document, end bool) error {
+	return im.transact(ctx, func(ctx context.Context, pg pgx.Tx) error {
+		where, args := "(d.kind, d.key) > ($1, $2)", []any{from.Kind, from.Key}
+		if !end {
+			last := list[len(list)-1]
+			where, args = where+" AND (d.kind, d.key) <= ($3, $4)", append(args, last.Kind, last.Key)
+		}
+		there, err := queryDocuments(ctx, pg, "tacet_documents d WHERE "+where+" ORDER BY d.kind, d.key", args...)
+		if err != nil || slices.EqualFunc(there, list, documents.Document.Same) {
 			return err
 		}
-		changed = true
-		// Ids first: a user may have been renamed into this stretch.
-		ids := make([]string, 0, len(list)+len(there))
-		for _, u := range append(there, list...) {
-			ids = append(ids, u.ID)
+		tx := &docTx{ctx: ctx, pg: pg}
+		for _, d := range there {
+			tx.Delete(d)
 		}
-		for _, statement := range []string{"DELETE FROM tacet_user_roles WHERE user_id = ANY ($1)", "DELETE FROM tacet_users WHERE id = ANY ($1)"} {
-			if _, err := tx.Exec(ctx, statement, ids); err != nil {
-				return err
-			}
+		for _, d := range list {
+			tx.restore(d)
 		}
-		for _, u := range list {
-			if err := insertUser(ctx, tx, u); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return changed, err
-}
-
-// PutRoles makes list all roles.
-func (im *Import) PutRoles(ctx context.Context, list []directory.Role) error {
-	return im.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "DELETE FROM tacet_roles")
-		for _, r := range list {
-			if err == nil {
-				err = insertRole(ctx, tx, r)
-			}
-		}
-		return err
-	})
-}
-
-// PutClients makes list all OAuth clients. Sign-ins under way last minutes and
-// are not copied.
-func (im *Import) PutClients(ctx context.Context, list []oauth.Client) error {
-	return im.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "DELETE FROM tacet_oauth_clients")
-		for _, k := range list {
-			if err == nil {
-				err = insertClient(ctx, tx, k)
-			}
-		}
-		return err
-	})
-}
-
-// PutKeys makes ring the key ring, of that version.
-func (im *Import) PutKeys(ctx context.Context, ring []keys.Key, version int64) error {
-	return im.transact(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "UPDATE tacet_counters SET value = $1 WHERE name = 'key_ring'", version); err != nil {
-			return err
-		}
-		return insertRing(ctx, tx, ring)
+		tx.flush()
+		return tx.err
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/store"
 )
 
@@ -44,8 +45,13 @@ type Options struct {
 	// another node was seen to have added some. It must return at once and not
 	// call the store.
 	Notify func()
-	// Elsewhere, if set, is called when another node was seen to have changed
-	// users or roles, before the result of any call that saw it. As Notify.
+	// Committed, if set, is told of the events that a call has committed, and of
+	// those of an End that found its session ended, before the call returns.
+	Committed func([]events.Event)
+	// Clock is by what time documents are over; time.Now if nil.
+	Clock func() time.Time
+	// Elsewhere, if set, is called when another node was seen to have made
+	// a Serial update, before the result of any call that saw it. As Notify.
 	Elsewhere func()
 	// Batch, if set, is told how many renewals went to the server together. As
 	// Notify.
@@ -92,6 +98,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
 	}
 	if o.Poll == 0 {
 		o.Poll = defaultPoll

@@ -135,7 +135,7 @@ func TestNodesHearOfEachOtherBehindAPooler(t *testing.T) {
 			here.DB = openURL(t, through, Options{Poll: c.poll, ListenURL: c.listen(through, direct), Logger: slog.New(slog.NewTextHandler(&log, nil)),
 				Notify: func() { here.notified.Add(1) }, Elsewhere: func() { here.elsewhere.Add(1) }})
 			there := openURL(t, through, Options{Poll: time.Hour})
-			must(t, there.Directory().CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
+			must(t, directory.NewStore(there.Documents()).CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
 			if c.poll == time.Hour {
 				conn := pgtest.Connect(t, direct)
 				defer conn.Close(context.WithoutCancel(t.Context()))

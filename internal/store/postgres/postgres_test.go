@@ -30,21 +30,22 @@ func openEmpty(t testing.TB, opts Options) *DB {
 }
 
 func stores(db *DB, url string, opts Options) storetest.Stores {
-	return storetest.Stores{
-		Sessions: db.Sessions(), Keys: db.Keys(), Directory: db.Directory(), Events: db.Events(), OAuth: db.OAuth(), Links: db.Links(),
-		Reopen: func(t *testing.T) storetest.Stores {
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
-			return stores(openURL(t, url, opts), url, opts)
-		},
+	st := storetest.On(db.Sessions(), db.Events(), db.Documents())
+	st.Reopen = func(t *testing.T) storetest.Stores {
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return stores(openURL(t, url, opts), url, opts)
 	}
+	return st
 }
 
 func contract(t *testing.T, opts Options, schema func(t *testing.T) string, look func(t *testing.T, db *DB)) {
 	sent := &statements{}
 	opts.Tracer = sent
-	storetest.Run(t, func(t *testing.T) storetest.Stores {
+	storetest.Run(t, func(t *testing.T, o storetest.Options) storetest.Stores {
+		opts := opts
+		opts.Clock, opts.Committed = o.Clock, o.Committed
 		url := schema(t)
 		db := openURL(t, url, opts)
 		look(t, db)

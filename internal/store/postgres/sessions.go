@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -125,7 +126,7 @@ func (st sessions) Get(ctx context.Context, id rotation.SessionID) (session.Sess
 
 func (st sessions) End(ctx context.Context, id rotation.SessionID, e session.End, ev ...events.Event) error {
 	ended := endText(session.Session{State: rotation.State{Ended: true}, End: e})
-	return st.db.commit(ctx, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
+	err := st.db.commit(ctx, func(ctx context.Context, tx pgx.Tx) ([]events.Event, error) {
 		tag, err := tx.Exec(ctx, "UPDATE tacet_sessions SET ended = $2 WHERE id = $1 AND ended = ''", uuid(id), ended)
 		if err != nil || tag.RowsAffected() == 1 {
 			return ev, err
@@ -140,6 +141,10 @@ func (st sessions) End(ctx context.Context, id rotation.SessionID, e session.End
 		}
 		return nil, finally(session.ErrNotFound)
 	})
+	if errors.Is(err, session.ErrConflict) { // it is over all the same
+		st.db.committed(ev)
+	}
+	return err
 }
 
 func (st sessions) List(ctx context.Context, user string, before rotation.SessionID, limit int) ([]session.Session, error) {

@@ -47,7 +47,7 @@ func endOne(t *testing.T, db *DB, n int) {
 
 func raise(t *testing.T, db *DB) {
 	t.Helper()
-	must(t, db.Directory().UpdateUser(t.Context(), "u", func(u *directory.User) ([]events.Event, error) {
+	must(t, directory.NewStore(db.Documents()).UpdateUser(t.Context(), "u", func(u *directory.User) ([]events.Event, error) {
 		u.GrantsVersion++
 		return []events.Event{{Kind: "grants"}}, nil
 	}))
@@ -76,7 +76,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 				})
 			}
 			there := openNode(t, direct, time.Hour)
-			must(t, there.Directory().CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
+			must(t, directory.NewStore(there.Documents()).CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
 			here := openNode(t, pgtest.URL(proxy.Addr())+direct[len(cluster.URL()):], c.poll)
 			time.Sleep(50 * time.Millisecond) // until it listens; if it does not yet, it looks once it does
 
@@ -113,7 +113,7 @@ func TestCallsSeeChangesElsewhere(t *testing.T) {
 		return pgtest.Pass
 	})
 	there := openNode(t, direct, time.Hour)
-	must(t, there.Directory().CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
+	must(t, directory.NewStore(there.Documents()).CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
 	here := openNode(t, pgtest.URL(proxy.Addr())+direct[len(cluster.URL()):], time.Hour)
 	s := benchSession(1)
 	must(t, here.Sessions().Create(t.Context(), s))

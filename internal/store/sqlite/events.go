@@ -71,9 +71,3 @@ func (l log) Prune(ctx context.Context, before time.Time, limit int) (deleted in
 	})
 	return int(n), err
 }
-
-// Append commits events that go with no other write.
-func (db *DB) Append(ctx context.Context, ev ...events.Event) error {
-	_, err := write(ctx, db, multi, func(w *writer) (struct{}, error) { return struct{}{}, w.append(ev) })
-	return err
-}

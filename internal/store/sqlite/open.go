@@ -16,6 +16,7 @@ import (
 
 	sqlite3 "modernc.org/sqlite"
 
+	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/store"
 )
 
@@ -31,6 +32,11 @@ type Options struct {
 	// another process was seen to have written. It runs on the goroutine that
 	// writes: it must return at once and not call the store.
 	Notify func()
+	// Committed, if set, is told of the events that a call has committed, and of
+	// those of an End that found its session ended, before the call returns.
+	Committed func([]events.Event)
+	// Clock is by what time documents are over; time.Now if nil.
+	Clock func() time.Time
 	// Elsewhere, if set, is called when another process was seen to have
 	// written, before the result of any write that saw it. As Notify.
 	Elsewhere func()
@@ -74,6 +80,9 @@ var creating sync.Mutex
 func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
 	if opts.BusyTimeout == 0 {
 		opts.BusyTimeout = 5 * time.Second
+	}
+	if opts.Clock == nil {
+		opts.Clock = time.Now
 	}
 	path, err := create(dir)
 	if err != nil {

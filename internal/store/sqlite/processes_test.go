@@ -30,11 +30,11 @@ func replaceRings(dir string) error {
 func countUp(db *DB) (won int64, err error) {
 	ctx := context.Background()
 	for range 60 {
-		_, version, err := db.Keys().Load(ctx)
+		_, version, err := keys.NewStore(db.Documents()).Load(ctx)
 		if err != nil {
 			return won, err
 		}
-		switch err := db.Keys().Replace(ctx, version, nil); {
+		switch err := keys.NewStore(db.Documents()).Replace(ctx, version, nil); {
 		case err == nil:
 			won++
 		case !errors.Is(err, keys.ErrConflict):
@@ -75,7 +75,7 @@ func TestProcessesShareTheFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, version, err := db.Keys().Load(t.Context()); err != nil || version != sum {
+	if _, version, err := keys.NewStore(db.Documents()).Load(t.Context()); err != nil || version != sum {
 		t.Errorf("version %d after %d successes, %v", version, sum, err)
 	}
 	if n, err := db.ChangedElsewhere(t.Context()); err != nil || n == 0 {

@@ -3,7 +3,7 @@ package sqlite
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"math"
 	"net/netip"
 	"time"
@@ -135,6 +135,9 @@ func (st sessions) End(ctx context.Context, id rotation.SessionID, e session.End
 		}
 		return struct{}{}, w.append(ev)
 	})
+	if err == nil || errors.Is(err, session.ErrConflict) { // it is over either way
+		st.db.committed(ev)
+	}
 	return err
 }
 
@@ -286,9 +289,4 @@ func address(a netip.Addr) []byte {
 		return []byte{}
 	}
 	return a.AsSlice()
-}
-
-// errImmutable names a field that an update tried to change.
-func errImmutable(what, id string) error {
-	return fmt.Errorf("store: the %s of %q cannot be changed", what, id)
 }

@@ -22,17 +22,18 @@ func openIn(t *testing.T, dir string, opts Options) *DB {
 }
 
 func stores(db *DB) storetest.Stores {
-	return storetest.Stores{
-		Sessions: db.Sessions(), Keys: db.Keys(), Directory: db.Directory(), Events: db.Events(), OAuth: db.OAuth(), Links: db.Links(),
-		Reopen: func(t *testing.T) storetest.Stores {
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
-			return stores(openIn(t, filepath.Dir(db.Path()), Options{}))
-		},
+	st := storetest.On(db.Sessions(), db.Events(), db.Documents())
+	st.Reopen = func(t *testing.T) storetest.Stores {
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return stores(openIn(t, filepath.Dir(db.Path()), db.opts))
 	}
+	return st
 }
 
 func TestStoreKeepsTheContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Stores { return stores(openIn(t, t.TempDir(), Options{})) })
+	storetest.Run(t, func(t *testing.T, o storetest.Options) storetest.Stores {
+		return stores(openIn(t, t.TempDir(), Options{Clock: o.Clock, Committed: o.Committed}))
+	})
 }

@@ -94,8 +94,8 @@ func TestAFailureHurtsNoNeighbour(t *testing.T) {
 	errs := grouped(t, db,
 		add(db, 1),
 		add(db, 1), // the same id
-		func() error { return db.Directory().CreateUser(context.Background(), ann) },
-		func() error { return db.Directory().CreateUser(context.Background(), bob) }, // the same name
+		func() error { return directory.NewStore(db.Documents()).CreateUser(context.Background(), ann) },
+		func() error { return directory.NewStore(db.Documents()).CreateUser(context.Background(), bob) }, // the same name
 		func() error { // fails after it has written
 			_, err := write(context.Background(), db, multi, func(w *writer) (int, error) {
 				_, err := w.exec("UPDATE users SET disabled = 1")
@@ -120,7 +120,7 @@ func TestAFailureHurtsNoNeighbour(t *testing.T) {
 	if err != nil || len(list) != 2 {
 		t.Errorf("%d sessions, %v", len(list), err)
 	}
-	if u, err := db.Directory().UserByID(t.Context(), "ann"); err != nil || u.Disabled || !slices.Equal(u.Roles, ann.Roles) {
+	if u, err := directory.NewStore(db.Documents()).UserByID(t.Context(), "ann"); err != nil || u.Disabled || !slices.Equal(u.Roles, ann.Roles) {
 		t.Errorf("%+v, %v", u, err)
 	}
 	if _, last, err := db.Events().Bounds(t.Context()); err != nil || last != 0 {
@@ -156,7 +156,7 @@ func TestAFatalFailureHurtsNoNeighbour(t *testing.T) {
 
 func TestAPanicReachesItsCaller(t *testing.T) {
 	db := openIn(t, t.TempDir(), Options{})
-	if err := db.Directory().CreateUser(t.Context(), directory.User{ID: "ann", Name: "ann"}); err != nil {
+	if err := directory.NewStore(db.Documents()).CreateUser(t.Context(), directory.User{ID: "ann", Name: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	func() {
@@ -165,7 +165,7 @@ func TestAPanicReachesItsCaller(t *testing.T) {
 				t.Errorf("recovered %v", r)
 			}
 		}()
-		_ = db.Directory().UpdateUser(t.Context(), "ann", func(*directory.User) ([]events.Event, error) { panic("oops") })
+		_ = directory.NewStore(db.Documents()).UpdateUser(t.Context(), "ann", func(*directory.User) ([]events.Event, error) { panic("oops") })
 	}()
 	if err := add(db, 1)(); err != nil {
 		t.Errorf("after a panic: %v", err)

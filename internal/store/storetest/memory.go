@@ -11,10 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/events"
-	"github.com/tacet-dev/tacet/internal/keys"
-	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 )
@@ -22,7 +19,9 @@ import (
 // memory keeps everything in maps under one lock: the contract with nothing
 // that makes it fast or durable.
 type memory struct {
-	mu sync.Mutex
+	mu        sync.Mutex
+	clock     func() time.Time
+	committed func([]events.Event)
 	contents
 }
 
@@ -30,43 +29,43 @@ type memory struct {
 type contents struct {
 	sessions map[rotation.SessionID]session.Session
 	ids      []rotation.SessionID // of sessions, in order
-	users    map[string]directory.User
-	names    map[string]string // of users: their ids
-	roles    map[string]directory.Role
-	clients  map[string]oauth.Client
-	flows    map[oauth.Key]oauth.Flow
-	links    map[rotation.SessionID]session.Link
-	notes    map[session.NoteKey]time.Time
-	ring     []keys.Key
-	version  int64
+	docs     map[docKey]memoryDoc
 	events   []events.Event
 	lastSeq  int64
 }
 
 // Memory returns an empty store in memory. Its contents survive Reopen.
-func Memory() Stores {
-	s, _ := MemoryWithBackup()
+func Memory(o ...Options) Stores {
+	s, _ := MemoryWithBackup(o...)
 	return s
+}
+
+// Options of a store for a test.
+type Options struct {
+	// Clock is by what time documents are over. Nil: none ever is.
+	Clock func() time.Time
+	// Committed is told of what a call has committed, before it returns.
+	Committed func([]events.Event)
 }
 
 // MemoryWithBackup is Memory, and a function that takes a backup and returns what
 // puts it back: the store then is as it was, as often as that is called.
-func MemoryWithBackup() (_ Stores, backup func() (restore func())) {
+func MemoryWithBackup(o ...Options) (_ Stores, backup func() (restore func())) {
 	m := &memory{contents: contents{
 		sessions: map[rotation.SessionID]session.Session{},
-		users:    map[string]directory.User{},
-		names:    map[string]string{},
-		roles:    map[string]directory.Role{},
-		clients:  map[string]oauth.Client{},
-		flows:    map[oauth.Key]oauth.Flow{},
-		links:    map[rotation.SessionID]session.Link{},
-		notes:    map[session.NoteKey]time.Time{},
+		docs:     map[docKey]memoryDoc{},
 	}}
-	var s Stores
-	s = Stores{
-		Sessions: memorySessions{m}, Keys: memoryKeys{m}, Directory: memoryDirectory{m}, Events: memoryEvents{m}, OAuth: memoryOAuth{m}, Links: memoryLinks{m},
-		Reopen: func(*testing.T) Stores { return s },
+	m.clock, m.committed = func() time.Time { return time.Time{} }, func([]events.Event) {}
+	for _, o := range o {
+		if o.Clock != nil {
+			m.clock = o.Clock
+		}
+		if o.Committed != nil {
+			m.committed = o.Committed
+		}
 	}
+	s := On(memorySessions{m}, memoryEvents{m}, memoryDocuments{m})
+	s.Reopen = func(*testing.T) Stores { return s }
 	return s, func() func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -82,10 +81,7 @@ func MemoryWithBackup() (_ Stores, backup func() (restore func())) {
 // copy shares what is in the rows, which is never changed in place.
 func (c contents) copy() contents {
 	c.sessions, c.ids = maps.Clone(c.sessions), slices.Clone(c.ids)
-	c.users, c.names, c.roles = maps.Clone(c.users), maps.Clone(c.names), maps.Clone(c.roles)
-	c.clients, c.flows = maps.Clone(c.clients), maps.Clone(c.flows)
-	c.links, c.notes = maps.Clone(c.links), maps.Clone(c.notes)
-	c.ring, c.events = slices.Clone(c.ring), slices.Clone(c.events)
+	c.docs, c.events = maps.Clone(c.docs), slices.Clone(c.events)
 	return c
 }
 
@@ -162,7 +158,7 @@ func (m memorySessions) Move(ctx context.Context, mv session.Move) (session.Sess
 }
 
 func (m memorySessions) End(ctx context.Context, id rotation.SessionID, e session.End, ev ...events.Event) error {
-	return m.locked(ctx, func() error {
+	err := m.locked(ctx, func() error {
 		s, ok := m.sessions[id]
 		if !ok {
 			return session.ErrNotFound
@@ -175,6 +171,10 @@ func (m memorySessions) End(ctx context.Context, id rotation.SessionID, e sessio
 		m.append(ev)
 		return nil
 	})
+	if err == nil || err == session.ErrConflict { // it is over either way
+		m.committed(ev)
+	}
+	return err
 }
 
 func (m memorySessions) List(ctx context.Context, userID string, before rotation.SessionID, limit int) (list []session.Session, err error) {
@@ -217,243 +217,6 @@ func (m memorySessions) Sweep(ctx context.Context, from rotation.SessionID, limi
 		return nil
 	})
 	return next, deleted, err
-}
-
-type memoryKeys struct{ *memory }
-
-func (m memoryKeys) Load(ctx context.Context) (ring []keys.Key, version int64, err error) {
-	err = m.locked(ctx, func() error {
-		ring, version = cloneRing(m.ring), m.version
-		return nil
-	})
-	return ring, version, err
-}
-
-func (m memoryKeys) Replace(ctx context.Context, version int64, ring []keys.Key, ev ...events.Event) error {
-	return m.locked(ctx, func() error {
-		if version != m.version {
-			return keys.ErrConflict
-		}
-		m.ring, m.version = cloneRing(ring), version+1
-		m.append(ev)
-		return nil
-	})
-}
-
-func cloneRing(ring []keys.Key) []keys.Key {
-	ring = slices.Clone(ring)
-	for i := range ring {
-		k := &ring[i]
-		k.CreatedAt, k.ActiveAt, k.Sealed = stored(k.CreatedAt), stored(k.ActiveAt), slices.Clone(k.Sealed)
-		k.RetiredAt = stored(k.RetiredAt) // the zero time stays zero
-	}
-	return ring
-}
-
-type memoryDirectory struct{ *memory }
-
-func cloneUser(u directory.User) directory.User {
-	u.CreatedAt, u.Roles = stored(u.CreatedAt), slices.Clone(u.Roles)
-	u.External.Roles = slices.Clone(u.External.Roles)
-	slices.Sort(u.Roles)
-	u.Roles = slices.Compact(u.Roles)
-	return u
-}
-
-func (m memoryDirectory) ordered() []directory.User {
-	return slices.SortedFunc(maps.Values(m.users), func(a, b directory.User) int { return cmp.Compare(a.Name, b.Name) })
-}
-
-func (m memoryDirectory) find(ctx context.Context, is func(directory.User) bool) (u directory.User, err error) {
-	err = m.locked(ctx, func() error {
-		for _, found := range m.users {
-			if is(found) {
-				u = cloneUser(found)
-				return nil
-			}
-		}
-		return directory.ErrNotFound
-	})
-	return u, err
-}
-
-func (m memoryDirectory) UserByName(ctx context.Context, name string) (directory.User, error) {
-	return m.find(ctx, func(u directory.User) bool { return u.Name == name })
-}
-
-func (m memoryDirectory) UserByID(ctx context.Context, id string) (u directory.User, err error) {
-	err = m.locked(ctx, func() error {
-		found, ok := m.users[id]
-		if !ok {
-			return directory.ErrNotFound
-		}
-		u = cloneUser(found)
-		return nil
-	})
-	return u, err
-}
-
-func (m memoryDirectory) UserByExternal(ctx context.Context, issuer, subject string) (directory.User, error) {
-	return m.find(ctx, func(u directory.User) bool {
-		return issuer != "" && u.External.Issuer == issuer && u.External.Subject == subject
-	})
-}
-
-func (m memoryDirectory) Users(ctx context.Context, after string, limit int) (list []directory.User, err error) {
-	err = m.locked(ctx, func() error {
-		for _, u := range m.ordered() {
-			if u.Name > after {
-				list = append(list, cloneUser(u))
-			}
-		}
-		return nil
-	})
-	return firstN(list, limit), err
-}
-
-// taken reports whether another user has the name, or is the same person at a provider.
-func (m memoryDirectory) taken(v directory.User) bool {
-	if id, ok := m.names[v.Name]; ok && id != v.ID {
-		return true
-	}
-	if v.External.Issuer == "" {
-		return false
-	}
-	for _, u := range m.users {
-		if u.ID != v.ID && v.External.Issuer == u.External.Issuer && v.External.Subject == u.External.Subject {
-			return true
-		}
-	}
-	return false
-}
-
-func (m memoryDirectory) keep(u directory.User) {
-	delete(m.names, m.users[u.ID].Name)
-	m.users[u.ID], m.names[u.Name] = cloneUser(u), u.ID
-}
-
-func (m memoryDirectory) CreateUser(ctx context.Context, u directory.User) error {
-	return m.locked(ctx, func() error {
-		if _, ok := m.users[u.ID]; ok || m.taken(u) {
-			return directory.ErrExists
-		}
-		m.keep(u)
-		return nil
-	})
-}
-
-func (m memoryDirectory) UpdateUser(ctx context.Context, id string, change func(*directory.User) ([]events.Event, error)) error {
-	return m.locked(ctx, func() error {
-		found, ok := m.users[id]
-		if !ok {
-			return directory.ErrNotFound
-		}
-		u := cloneUser(found)
-		ev, err := change(&u)
-		if err != nil {
-			return err
-		}
-		if u.ID != id {
-			return fmt.Errorf("the id of user %q cannot be changed", id)
-		}
-		if m.taken(u) {
-			return directory.ErrExists
-		}
-		m.keep(u)
-		m.append(ev)
-		return nil
-	})
-}
-
-func cloneRole(r directory.Role) directory.Role {
-	r.Permissions = slices.Clone(r.Permissions)
-	slices.Sort(r.Permissions)
-	r.Permissions = slices.Compact(r.Permissions)
-	return r
-}
-
-func (m memoryDirectory) DeleteUser(ctx context.Context, id string) error {
-	return m.locked(ctx, func() error {
-		u, ok := m.users[id]
-		if !ok {
-			return directory.ErrNotFound
-		}
-		delete(m.users, id)
-		delete(m.names, u.Name)
-		return nil
-	})
-}
-
-func (m memoryDirectory) Roles(ctx context.Context) (list []directory.Role, err error) {
-	err = m.locked(ctx, func() error {
-		for _, name := range slices.Sorted(maps.Keys(m.roles)) {
-			list = append(list, cloneRole(m.roles[name]))
-		}
-		return nil
-	})
-	return list, err
-}
-
-func (m memoryDirectory) UpdateRole(ctx context.Context, name string, change func(*directory.Role) error, changed func(directory.User) events.Event) error {
-	return m.locked(ctx, func() error {
-		found, ok := m.roles[name]
-		if !ok {
-			return directory.ErrNotFound
-		}
-		r := cloneRole(found)
-		if err := change(&r); err != nil {
-			return err
-		}
-		if r.Name != name {
-			return fmt.Errorf("the name of role %q cannot be changed", name)
-		}
-		m.roles[name] = cloneRole(r)
-		for _, u := range m.ordered() {
-			if slices.Contains(u.Roles, name) {
-				u.GrantsVersion++
-				m.users[u.ID] = u
-				m.append([]events.Event{changed(cloneUser(u))})
-			}
-		}
-		return nil
-	})
-}
-
-func (m memoryDirectory) CreateRole(ctx context.Context, r directory.Role) error {
-	return m.locked(ctx, func() error {
-		if _, ok := m.roles[r.Name]; ok {
-			return directory.ErrExists
-		}
-		m.roles[r.Name] = cloneRole(r)
-		for _, u := range m.ordered() {
-			m.users[u.ID] = without(u, r.Name)
-		}
-		return nil
-	})
-}
-
-func (m memoryDirectory) DeleteRole(ctx context.Context, name string, changed func(directory.User) events.Event) error {
-	return m.locked(ctx, func() error {
-		if _, ok := m.roles[name]; !ok {
-			return directory.ErrNotFound
-		}
-		delete(m.roles, name)
-		for _, u := range m.ordered() {
-			if slices.Contains(u.Roles, name) {
-				u = without(u, name)
-				u.GrantsVersion++
-				m.users[u.ID] = u
-				m.append([]events.Event{changed(cloneUser(u))})
-			}
-		}
-		return nil
-	})
-}
-
-func without(u directory.User, role string) directory.User {
-	u = cloneUser(u)
-	u.Roles = slices.DeleteFunc(u.Roles, func(r string) bool { return r == role })
-	return u
 }
 
 type memoryEvents struct{ *memory }

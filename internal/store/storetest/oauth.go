@@ -72,7 +72,7 @@ func loadFlow(t *testing.T, st Stores, k oauth.Key) (f oauth.Flow) {
 
 func testFlowRoundTrip(t *testing.T, st Stores) {
 	for i, want := range []oauth.Flow{newFlow(1, ""), newFlow(2, "BDFGHJKL"), {Key: oauth.Key{3}, ExpiresAt: start}, newFlow(4, "")} {
-		must(t, st.OAuth.AddFlow(t.Context(), want, time.Time{}))
+		must(t, st.OAuth.AddFlow(t.Context(), want))
 		equal(t, fmt.Sprint("flow ", i), fmt.Sprint(loadFlow(t, st, want.Key)), fmt.Sprint(want))
 	}
 	got, err := st.OAuth.FlowByUserCode(t.Context(), "BDFGHJKL")
@@ -86,9 +86,9 @@ func testFlowRoundTrip(t *testing.T, st Stores) {
 }
 
 func testFlowTaken(t *testing.T, st Stores) {
-	must(t, st.OAuth.AddFlow(t.Context(), newFlow(1, "BDFGHJKL"), time.Time{}))
+	must(t, st.OAuth.AddFlow(t.Context(), newFlow(1, "BDFGHJKL")))
 	for _, f := range []oauth.Flow{newFlow(1, ""), newFlow(2, "BDFGHJKL")} {
-		if err := st.OAuth.AddFlow(t.Context(), f, time.Time{}); !errors.Is(err, oauth.ErrExists) {
+		if err := st.OAuth.AddFlow(t.Context(), f); !errors.Is(err, oauth.ErrExists) {
 			t.Errorf("key %v, user code %q: %v", f.Key[0], f.UserCode, err)
 		}
 	}
@@ -101,9 +101,11 @@ func testFlowSweep(t *testing.T, st Stores) {
 	for i := range byte(5) {
 		f := newFlow(i, "")
 		f.ExpiresAt = start.Add(time.Duration(i) * time.Minute)
-		must(t, st.OAuth.AddFlow(t.Context(), f, time.Time{}))
+		must(t, st.OAuth.AddFlow(t.Context(), f))
 	}
-	must(t, st.OAuth.AddFlow(t.Context(), newFlow(9, ""), start.Add(2*time.Minute)))
+	// Each is kept for an hour longer.
+	st.clock.set(start.Add(time.Hour + 2*time.Minute - time.Millisecond))
+	must(t, st.OAuth.AddFlow(t.Context(), newFlow(9, "")))
 	for i := range byte(5) {
 		err := st.OAuth.UpdateFlow(t.Context(), newFlow(i, "").Key, func(*oauth.Flow) error { return nil })
 		if gone := errors.Is(err, oauth.ErrNotFound); gone != (i < 2) {
@@ -113,7 +115,7 @@ func testFlowSweep(t *testing.T, st Stores) {
 }
 
 func testFlowChange(t *testing.T, st Stores) {
-	must(t, st.OAuth.AddFlow(t.Context(), newFlow(1, "BDFGHJKL"), time.Time{}))
+	must(t, st.OAuth.AddFlow(t.Context(), newFlow(1, "BDFGHJKL")))
 	refused := errors.New("refused")
 	err := st.OAuth.UpdateFlow(t.Context(), newFlow(1, "").Key, func(f *oauth.Flow) error {
 		f.Used = true
@@ -137,7 +139,7 @@ func testFlowChange(t *testing.T, st Stores) {
 }
 
 func testFlowIsUsedOnce(t *testing.T, st Stores) {
-	must(t, st.OAuth.AddFlow(t.Context(), newFlow(1, ""), time.Time{}))
+	must(t, st.OAuth.AddFlow(t.Context(), newFlow(1, "")))
 	var mu sync.Mutex
 	var first []bool
 	var work sync.WaitGroup
@@ -167,7 +169,7 @@ func testOAuthReopen(t *testing.T, st Stores) {
 		t.Skip("this store keeps nothing")
 	}
 	must(t, st.OAuth.AddClient(t.Context(), newClient("app")))
-	must(t, st.OAuth.AddFlow(t.Context(), newFlow(1, ""), time.Time{}))
+	must(t, st.OAuth.AddFlow(t.Context(), newFlow(1, "")))
 	again := st.Reopen(t)
 	c, err := again.OAuth.Client(t.Context(), "app")
 	must(t, err)

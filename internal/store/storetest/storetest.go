@@ -1,6 +1,6 @@
-// Package storetest is the contract of the stores as tests: what
-// session.Store, session.Links, keys.Store, directory.Store and oauth.Store promise, sentence by sentence,
-// and what they promise together (events in the same transaction, durability,
+// Package storetest is the contract of the stores as tests: what session.Store,
+// events.Log and documents.Store promise, sentence by sentence, and with them the
+// repositories of the domains on documents; and what they promise together (events in the same transaction, durability,
 // linearisable heads). Every store runs it unchanged:
 //
 //	func TestStore(t *testing.T) {
@@ -14,10 +14,13 @@ package storetest
 import (
 	"context"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/directory"
+	"github.com/tacet-dev/tacet/internal/documents"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/keys"
 	"github.com/tacet-dev/tacet/internal/oauth"
@@ -47,14 +50,61 @@ type Stores struct {
 	Events    Events
 	OAuth     oauth.Store
 	Links     session.Links
+	Documents documents.Store
+	// clock is that of the store, told what its hook was told of.
+	clock *clock
+	told  *told
 	// Reopen closes the database, without waiting for anything that is not
 	// durable yet, and opens it again. Nil if it keeps nothing.
 	Reopen func(t *testing.T) Stores
 }
 
-// Run tests the contract. open returns an empty database each time and cleans
-// up after the test by itself.
-func Run(t *testing.T, open func(t *testing.T) Stores) {
+// On is a database with these stores; the others are on its documents.
+func On(s session.Store, e Events, d documents.Store) Stores {
+	return Stores{Sessions: s, Events: e, Documents: d, Keys: keys.NewStore(d), Directory: directory.NewStore(d), OAuth: oauth.NewStore(d), Links: session.NewLinks(d)}
+}
+
+// clock is set by tests.
+type clock struct{ now atomic.Int64 }
+
+// Now is the time.
+func (c *clock) Now() time.Time { return time.UnixMilli(c.now.Load()).UTC() }
+
+func (c *clock) set(t time.Time) { c.now.Store(t.UnixMilli()) }
+
+// told is what a hook was told of.
+type told struct {
+	mu     sync.Mutex
+	events []events.Event
+}
+
+func (t *told) add(ev []events.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.events = append(t.events, ev...)
+}
+
+// take returns the kinds that it was told of since the last call.
+func (t *told) take() (kinds []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.events {
+		kinds = append(kinds, e.Kind)
+	}
+	t.events = nil
+	return kinds
+}
+
+// Run tests the contract. open returns an empty database each time, with these
+// options, and cleans up after the test by itself.
+func Run(t *testing.T, open func(t *testing.T, o Options) Stores) {
+	opened := func(t *testing.T) Stores {
+		c, heard := &clock{}, &told{}
+		c.set(start)
+		st := open(t, Options{Clock: c.Now, Committed: heard.add})
+		st.clock, st.told = c, heard
+		return st
+	}
 	for _, group := range []struct {
 		name  string
 		tests map[string]func(*testing.T, Stores)
@@ -66,17 +116,15 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"Events", eventTests},
 		{"OAuth", oauthTests},
 		{"Links", linkTests},
+		{"Documents", documentTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
-			if group.name == "OAuth" && open(t).OAuth == nil {
-				t.Skip("this store keeps no OAuth clients")
-			}
 			for name, test := range group.tests {
-				t.Run(name, func(t *testing.T) { test(t, open(t)) })
+				t.Run(name, func(t *testing.T) { test(t, opened(t)) })
 			}
 		})
 	}
-	t.Run("Reopen", func(t *testing.T) { testReopen(t, open(t)) })
+	t.Run("Reopen", func(t *testing.T) { testReopen(t, opened(t)) })
 }
 
 // start is the time at which tests begin. Nothing here looks at a clock.

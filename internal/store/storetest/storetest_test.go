@@ -12,7 +12,7 @@ import (
 )
 
 func TestMemoryKeepsTheContract(t *testing.T) {
-	Run(t, func(*testing.T) Stores { return Memory() })
+	Run(t, func(_ *testing.T, o Options) Stores { return Memory(o) })
 }
 
 // TestCheckerFindsBrokenStores shows that the check of histories can fail.

@@ -38,46 +38,28 @@ CREATE TABLE tacet_texts (
     used_at bigint NOT NULL                   -- roughly: nodes remember texts for a while
 );
 
-CREATE TABLE tacet_users (
-    id             text    COLLATE "C" NOT NULL PRIMARY KEY,
-    name           text    COLLATE "C" NOT NULL UNIQUE,
-    display_name   text    NOT NULL,
-    email          text    NOT NULL,
-    password_hash  text    NOT NULL,
-    disabled       boolean NOT NULL,
-    grants_version bigint  NOT NULL,
-    credentials    bigint  NOT NULL,
-    created_at     bigint  NOT NULL,
-    issuer         text    COLLATE "C" NOT NULL,  -- who of an identity provider the user is, '' if nobody
-    subject        text    COLLATE "C" NOT NULL,
-    provider_roles text[]  NOT NULL               -- those of the roles that the provider gave
+-- Everything that is not hot (package documents). Texts hold no NUL; a body may.
+CREATE TABLE tacet_documents (
+    kind       text   COLLATE "C" NOT NULL,
+    key        text   COLLATE "C" NOT NULL,
+    version    bigint NOT NULL,               -- grows with every change
+    number     bigint NOT NULL,
+    expires_at bigint,                        -- NULL: never
+    indexed    text   COLLATE "C" NOT NULL,   -- its rows of tacet_document_values, as one text
+    body       bytea  NOT NULL,
+    PRIMARY KEY (kind, key)
 );
 
-CREATE UNIQUE INDEX tacet_users_external ON tacet_users (issuer, subject) WHERE issuer <> '';
+CREATE INDEX tacet_documents_expiry ON tacet_documents (expires_at) WHERE expires_at IS NOT NULL;
 
-CREATE TABLE tacet_user_roles (
-    user_id text COLLATE "C" NOT NULL,
-    role    text COLLATE "C" NOT NULL,
-    PRIMARY KEY (user_id, role)
-);
-
-CREATE INDEX tacet_user_roles_role ON tacet_user_roles (role, user_id);
-
-CREATE TABLE tacet_roles (
-    name        text   COLLATE "C" NOT NULL PRIMARY KEY,
-    permissions text[] NOT NULL
-);
-
--- Rows keep the order of the ring.
-CREATE TABLE tacet_keys (
-    position   bigint NOT NULL PRIMARY KEY,
-    id         bigint NOT NULL,
-    use        text   NOT NULL,
-    algorithm  text   NOT NULL,
-    created_at bigint NOT NULL,
-    active_at  bigint NOT NULL,
-    retired_at bigint,
-    sealed     bytea  NOT NULL
+-- What documents are found by. distinct_by is the key where several documents may
+-- have the same value, and '' where only one may.
+CREATE TABLE tacet_document_values (
+    name        text COLLATE "C" NOT NULL,    -- kind.index
+    value       text COLLATE "C" NOT NULL,
+    distinct_by text COLLATE "C" NOT NULL,
+    key         text COLLATE "C" NOT NULL,
+    PRIMARY KEY (name, value, distinct_by)
 );
 
 CREATE TABLE tacet_events (
@@ -96,7 +78,7 @@ CREATE TABLE tacet_counters (
 
 -- compatible_from: a program that knows the schema of this number can run on this
 -- one, though it is newer. What older programs could not live with raises it.
-INSERT INTO tacet_counters (name, value) VALUES ('events', 0), ('directory', 0), ('key_ring', 0), ('checked', 0), ('compatible_from', 5);
+INSERT INTO tacet_counters (name, value) VALUES ('events', 0), ('directory', 0), ('checked', 0), ('compatible_from', 5);
 
 -- Marks of transactions that were committed, for those who could not hear it.
 CREATE TABLE tacet_attempts (
@@ -113,43 +95,7 @@ CREATE TABLE tacet_leases (
 
 INSERT INTO tacet_leases (name, holder, until) VALUES ('sweep', '00000000-0000-0000-0000-000000000000', 0);
 
--- What is looked for has a column; the rest is one JSON object, as text, which
--- holds every character.
-CREATE TABLE tacet_oauth_clients (
-    id   text COLLATE "C" NOT NULL PRIMARY KEY,
-    body text             NOT NULL
-);
-
-CREATE TABLE tacet_oauth_flows (
-    key        bytea  NOT NULL PRIMARY KEY,      -- SHA-256 of the code
-    user_code  text   COLLATE "C" UNIQUE,        -- NULL for authorization codes
-    expires_at bigint NOT NULL,
-    body       text   NOT NULL
-);
-
-CREATE INDEX tacet_oauth_flows_expiry ON tacet_oauth_flows (expires_at);
-
--- Which sessions began at a provider. Written at sign-in, never by a renewal.
-CREATE TABLE tacet_session_links (
-    session uuid   NOT NULL PRIMARY KEY,
-    issuer  text   COLLATE "C" NOT NULL,
-    subject text   COLLATE "C" NOT NULL,
-    sid     text   COLLATE "C" NOT NULL,  -- '' if the provider named none
-    at      bigint NOT NULL
-);
-
-CREATE INDEX tacet_session_links_subject ON tacet_session_links (issuer, subject, session);
-CREATE INDEX tacet_session_links_sid ON tacet_session_links (issuer, sid, session) WHERE sid <> '';
-CREATE INDEX tacet_session_links_at ON tacet_session_links (at);
-
-CREATE TABLE tacet_notes (
-    key   bytea  NOT NULL PRIMARY KEY,    -- SHA-256 of what it is about
-    until bigint NOT NULL
-);
-
-CREATE INDEX tacet_notes_until ON tacet_notes (until);
-
 -- +goose Down
 
-DROP TABLE tacet_notes, tacet_session_links, tacet_oauth_flows, tacet_oauth_clients,
-    tacet_leases, tacet_attempts, tacet_counters, tacet_events, tacet_keys, tacet_roles, tacet_user_roles, tacet_users, tacet_texts, tacet_sessions;
+DROP TABLE tacet_leases, tacet_attempts, tacet_counters, tacet_events, tacet_document_values, tacet_documents, tacet_texts,
+    tacet_sessions;

@@ -32,48 +32,29 @@ CREATE TABLE texts (
     text TEXT NOT NULL UNIQUE
 ) STRICT;
 
-CREATE TABLE users (
-    id             TEXT    NOT NULL PRIMARY KEY,
-    name           TEXT    NOT NULL UNIQUE,
-    display_name   TEXT    NOT NULL,
-    email          TEXT    NOT NULL,
-    password_hash  TEXT    NOT NULL,
-    disabled       INTEGER NOT NULL,
-    grants_version INTEGER NOT NULL,
-    credentials    INTEGER NOT NULL,
-    created_at     INTEGER NOT NULL,
-    issuer         TEXT    NOT NULL, -- who of an identity provider the user is, '' if nobody
-    subject        TEXT    NOT NULL,
-    provider_roles TEXT    NOT NULL  -- JSON array: those of the roles that the provider gave
+-- Everything that is not hot (package documents).
+CREATE TABLE documents (
+    kind       TEXT    NOT NULL,
+    key        TEXT    NOT NULL,
+    version    INTEGER NOT NULL, -- grows with every change
+    number     INTEGER NOT NULL,
+    expires_at INTEGER,          -- NULL: never
+    indexed    TEXT    NOT NULL, -- its rows of document_values, as one text
+    body       BLOB    NOT NULL,
+    PRIMARY KEY (kind, key)
 ) STRICT, WITHOUT ROWID;
 
-CREATE UNIQUE INDEX users_external ON users (issuer, subject) WHERE issuer <> '';
+CREATE INDEX documents_expiry ON documents (expires_at) WHERE expires_at IS NOT NULL;
 
-CREATE TABLE user_roles (
-    user_id TEXT NOT NULL REFERENCES users (id),
-    role    TEXT NOT NULL,
-    PRIMARY KEY (user_id, role)
+-- What documents are found by. distinct_by is the key where several documents may
+-- have the same value, and '' where only one may.
+CREATE TABLE document_values (
+    name        TEXT NOT NULL, -- kind.index
+    value       TEXT NOT NULL,
+    distinct_by TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    PRIMARY KEY (name, value, distinct_by)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX user_roles_role ON user_roles (role);
-
-CREATE TABLE roles (
-    name        TEXT NOT NULL PRIMARY KEY,
-    permissions TEXT NOT NULL -- JSON array
-) STRICT, WITHOUT ROWID;
-
--- Rows keep the order of the ring.
-CREATE TABLE keys (
-    position   INTEGER NOT NULL PRIMARY KEY,
-    id         INTEGER NOT NULL,
-    use        TEXT    NOT NULL,
-    algorithm  TEXT    NOT NULL,
-    created_at INTEGER NOT NULL,
-    active_at  INTEGER NOT NULL,
-    retired_at INTEGER,
-    sealed     BLOB    NOT NULL,
-    UNIQUE (use, id)
-) STRICT;
 
 CREATE TABLE events (
     seq        INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice, also after pruning
@@ -89,39 +70,4 @@ CREATE TABLE counters (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO counters (name, value) VALUES ('key_ring', 0), ('checked', 0);
-
--- What is looked for has a column; the rest is one JSON object.
-CREATE TABLE oauth_clients (
-    id   TEXT NOT NULL PRIMARY KEY,
-    body TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE oauth_flows (
-    key        BLOB    NOT NULL PRIMARY KEY, -- SHA-256 of the code
-    user_code  TEXT             UNIQUE,      -- NULL for authorization codes
-    expires_at INTEGER NOT NULL,
-    body       TEXT    NOT NULL
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX oauth_flows_expiry ON oauth_flows (expires_at);
-
--- Which sessions began at a provider. Written at sign-in, never by a renewal.
-CREATE TABLE session_links (
-    session BLOB    NOT NULL PRIMARY KEY,
-    issuer  TEXT    NOT NULL,
-    subject TEXT    NOT NULL,
-    sid     TEXT    NOT NULL, -- '' if the provider named none
-    at      INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX session_links_subject ON session_links (issuer, subject, session);
-CREATE INDEX session_links_sid ON session_links (issuer, sid, session) WHERE sid <> '';
-CREATE INDEX session_links_at ON session_links (at);
-
-CREATE TABLE notes (
-    key   BLOB    NOT NULL PRIMARY KEY, -- SHA-256 of what it is about
-    until INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX notes_until ON notes (until);
+INSERT INTO counters (name, value) VALUES ('checked', 0);

@@ -5,35 +5,10 @@ import (
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/events"
-	"github.com/tacet-dev/tacet/internal/keys"
 )
 
-// Keys and events are looked after in the background, a call at a time: they
-// are measured and not bounded.
-
-type ring struct {
-	next          keys.Store
-	load, replace *operation
-}
-
-// Keys bounds a store of keys.
-func (c *Config) Keys(next keys.Store) keys.Store {
-	return &ring{next, c.operation("keys.load", nil, 0), c.operation("keys.replace", nil, 0)}
-}
-
-// Load is keys.Store.
-func (r *ring) Load(ctx context.Context) (list []keys.Key, version int64, err error) {
-	err = run(ctx, r.load, func(ctx context.Context) (err error) {
-		list, version, err = r.next.Load(ctx)
-		return err
-	})
-	return list, version, err
-}
-
-// Replace is keys.Store.
-func (r *ring) Replace(ctx context.Context, version int64, list []keys.Key, ev ...events.Event) error {
-	return run(ctx, r.replace, func(ctx context.Context) error { return r.next.Replace(ctx, version, list, ev...) })
-}
+// Events are looked after in the background, a call at a time: they are measured
+// and not bounded.
 
 type log struct {
 	next                 events.Log
