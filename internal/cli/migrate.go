@@ -120,7 +120,7 @@ func (c *migrateCopyCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	bar := &bars{e: e}
+	bar := &bars{e: e, unit: "sessions"}
 	copied, err := app.Copy(e.ctx, app.CopyOptions{From: dir, To: cfg.DatabaseURL, Timeout: cfg.DatabaseTimeout, Progress: bar.progress})
 	bar.end()
 	if e.ctx.Err() != nil {
@@ -138,9 +138,10 @@ func (c *migrateCopyCmd) Run(e *env) error {
 	return err
 }
 
-// bars show how far a copy is, one for each step, to whoever sits at a terminal.
+// bars show how far something is, one for each step, to whoever sits at a terminal.
 type bars struct {
 	e    *env
+	unit string
 	step string
 	bar  *progressbar.ProgressBar
 }
@@ -155,10 +156,10 @@ func (b *bars) progress(step string, done, total int64) {
 			total = -1 // not known: a spinner
 		}
 		b.step, b.bar = step, progressbar.NewOptions64(total, progressbar.OptionSetWriter(b.e.stderr), progressbar.OptionSetDescription(step),
-			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("sessions"),
+			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString(b.unit),
 			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(30))
 	}
-	_ = b.bar.Set64(done) // a bar that cannot be drawn must not stop the copy
+	_ = b.bar.Set64(done) // a bar that cannot be drawn must not stop it
 }
 
 func (b *bars) end() {

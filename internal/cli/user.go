@@ -24,6 +24,7 @@ type userCmd struct {
 	Grant   userGrantCmd   `cmd:"" help:"Give a user a role."`
 	Revoke  userRevokeCmd  `cmd:"" help:"Take a role from a user."`
 	List    userListCmd    `cmd:"" help:"List the users."`
+	Import  userImportCmd  `cmd:"" help:"Take in the users of another system, with the hashes of their passwords (docs/users.md)."`
 }
 
 // nameArg is on commands about one user.

@@ -74,7 +74,11 @@ func (p phc) String() string {
 }
 
 func (p phc) compute(password string) []byte {
-	return argon2.IDKey([]byte(norm.NFC.String(password)), p.salt, p.Time, p.Memory, p.Threads, uint32(len(p.hash)))
+	return argon2.IDKey([]byte(password), p.salt, p.Time, p.Memory, p.Threads, uint32(len(p.hash)))
+}
+
+func (p phc) matches(password string) bool {
+	return subtle.ConstantTimeCompare(p.compute(password), p.hash) == 1
 }
 
 // hasher makes and checks password hashes, a few at a time: each takes
@@ -105,7 +109,7 @@ func (h *hasher) bytes(n int) []byte {
 // hash returns the PHC string of a password.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	p := phc{HashParams: h.params, salt: h.bytes(saltLen), hash: make([]byte, hashLen)}
-	err := h.limited(ctx, func() { p.hash = p.compute(password) })
+	err := h.limited(ctx, func() { p.hash = p.compute(norm.NFC.String(password)) })
 	return p.String(), err
 }
 
@@ -113,15 +117,31 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 // was made with other parameters than those of today. A stored string that
 // cannot be read costs as much as one that can and fits no password.
 func (h *hasher) verify(ctx context.Context, stored, password string) (ok, outdated bool, err error) {
-	p, parseErr := parsePHC(stored)
-	if parseErr != nil || len(password) > MaxPassword {
-		p, password = h.dummy, ""
-		parseErr = errPHC
+	matches, outdated, known := h.reader(stored)
+	if len(password) > MaxPassword {
+		matches, known, password = h.dummy.matches, false, ""
 	}
 	err = h.limited(ctx, func() {
-		ok = subtle.ConstantTimeCompare(p.compute(password), p.hash) == 1 && parseErr == nil
+		// Ours are made of the composed form; other systems took what was typed.
+		composed := norm.NFC.String(password)
+		ok = matches(composed)
+		if !ok && composed != password {
+			ok, outdated = matches(password), true
+		}
 	})
-	return ok, p.HashParams != h.params || len(p.salt) != saltLen || len(p.hash) != hashLen, err
+	return ok && known, outdated, err
+}
+
+// reader returns what checks a password against a stored hash, ours or one that
+// was imported, and whether it was made with other parameters than those of today.
+func (h *hasher) reader(stored string) (matches func(string) bool, outdated, known bool) {
+	if p, err := parsePHC(stored); err == nil {
+		return p.matches, p.HashParams != h.params || len(p.salt) != saltLen || len(p.hash) != hashLen, true
+	}
+	if i, err := parseImported(stored); err == nil {
+		return i.matches, true, true
+	}
+	return h.dummy.matches, false, false
 }
 
 func (h *hasher) limited(ctx context.Context, work func()) error {
