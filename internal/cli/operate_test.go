@@ -230,6 +230,11 @@ func TestOperateGuide(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts PostgreSQL, nginx and a dozen nodes")
 	}
+	operateGuide(t, func(*pgtest.Cluster) (database string) { return "$PGHOST:$PGPORT" })
+}
+
+// operateGuide is TestOperateGuide with nodes that reach the database there.
+func operateGuide(t *testing.T, at func(*pgtest.Cluster) (database string)) {
 	cluster, err := pgtest.New()
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +247,7 @@ func TestOperateGuide(t *testing.T) {
 	dir := t.TempDir()
 	sh := newShell(t, dir, guideEnv(t, cluster)...)
 	nodes, admin, web := freePorts(t), freePorts(t), freePorts(t)+"1"
-	steps := readGuide(t, strings.NewReplacer("127.0.0.1:808", "127.0.0.1:"+nodes, "localhost:808", "localhost:"+nodes, "127.0.0.1:908", "127.0.0.1:"+admin,
+	steps := readGuide(t, strings.NewReplacer("@$PGHOST:$PGPORT/", "@"+at(cluster)+"/", "127.0.0.1:808", "127.0.0.1:"+nodes, "localhost:808", "localhost:"+nodes, "127.0.0.1:908", "127.0.0.1:"+admin,
 		"127.0.0.1:8000", "127.0.0.1:"+web, "localhost:8000", "localhost:"+web))
 	t.Cleanup(func() { // what is left if it fails
 		for _, pid := range pidsOf(filepath.Join(dir, "try-tacet")) {

@@ -32,6 +32,18 @@ func behind(t *testing.T) (through, direct string, p *pgtest.Proxy) {
 	return pgtest.URL(p.Addr()) + direct[len(c.URL()):], direct, p
 }
 
+// behindAPooler is behind with a pooler between the proxy and the server.
+func behindAPooler(t *testing.T) (through, direct string, p *pgtest.Proxy) {
+	t.Helper()
+	b := pgtest.SharedBouncer(t)
+	through, direct = b.Schema(t)
+	p = pgtest.NewProxy(t, b.Addr())
+	return strings.Replace(through, b.Addr(), p.Addr(), 1), direct, p
+}
+
+// ways are those to a server over which a test is run.
+var ways = map[string]func(*testing.T) (through, direct string, p *pgtest.Proxy){"direct": behind, "pooled": behindAPooler}
+
 // cuts judges requests by chance, reproducibly for one seed as far as the order
 // of requests is.
 func cuts(seed uint64, oneIn int) func([]byte) pgtest.Fate {
@@ -82,7 +94,15 @@ const checkTime = 20 * time.Second
 // TestHeadsAreLinearisableWhenConnectionsBreak: two nodes renew the same
 // sessions through a network that loses requests and answers.
 func TestHeadsAreLinearisableWhenConnectionsBreak(t *testing.T) {
-	url, _, proxy := behind(t)
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			url, _, proxy := way(t)
+			headsAreLinearisable(t, url, proxy)
+		})
+	}
+}
+
+func headsAreLinearisable(t *testing.T, url string, proxy *pgtest.Proxy) {
 	rounds := 5
 	if testing.Short() {
 		rounds = 2
@@ -177,7 +197,15 @@ func renewTogether(ctx context.Context, nodes []*DB, seed uint64) []porcupine.Op
 // a number and tells it in an event under a name of its own; none may be lost
 // after it was answered, and none made twice.
 func TestTransactionsHappenOnceWhenConnectionsBreak(t *testing.T) {
-	url, direct, proxy := behind(t)
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			url, direct, proxy := way(t)
+			transactionsHappenOnce(t, url, direct, proxy)
+		})
+	}
+}
+
+func transactionsHappenOnce(t *testing.T, url, direct string, proxy *pgtest.Proxy) {
 	nodes := []*DB{openURL(t, url, Options{}), openURL(t, url, Options{})}
 	must(t, directory.NewStore(nodes[0].Documents()).CreateUser(t.Context(), directory.User{ID: "u", Name: "ann"}))
 	calls := 60
