@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { TacetError } from '../src/core/error.js'
+import { createSessionOn } from '../src/core/session.js'
 import { alice, bob, burst, fakeTime, get, outcome, pass, run, signedIn, times } from './harness.js'
 import { ORIGIN, World, type Fault } from './world.js'
 
@@ -255,6 +256,17 @@ test('a worker: a clear error with cookies, and a session with body delivery', a
   await run(tab.session.signIn(alice))
   world.server.expireAll()
   expect(await run(burst(tab, 3))).toEqual([200, 200, 200])
+})
+
+test('no window at all (a server, React Native): a session with body delivery and an absolute address', async () => {
+  const world = new World()
+  const { fetch } = world.window(world.open())
+  const session = createSessionOn({ fetch, AbortSignal, performance, Date, setTimeout }, { baseURL: ORIGIN + '/auth', delivery: 'body' })
+  await run(session.signIn(alice))
+  world.server.expireAll()
+  expect(await run(outcome(session.fetch(ORIGIN + '/api/orders')))).toBe(200)
+  expect(() => createSessionOn({ fetch, AbortSignal, performance, Date, setTimeout }, { baseURL: ORIGIN + '/auth' })).toThrow(/delivery: 'body'/)
+  session.destroy()
 })
 
 test('Retry-After as a date, by the clock of the server', async () => {

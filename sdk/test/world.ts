@@ -331,6 +331,11 @@ export class World {
     return tab
   }
 
+  /** What is not of the page's own: the network as one tab has it. */
+  window(tab: Tab) {
+    return { fetch: (input: string | Request, init?: RequestInit) => this.fetch(tab, new Request(input, init)) }
+  }
+
   private gossip(fn: () => void) {
     setTimeout(fn, this.o.gossip?.() ?? 1)
   }

@@ -10,7 +10,7 @@ export const createCore = (platform, options) => {
     const { baseURL = '/auth', storage, delivery, origins = [], share = true, timeout = 10_000, leeway = 60_000 } = options;
     if (!platform.document && delivery !== 'body')
         throw new TacetError('unsupported', { title: "createSession() needs a page: without one no cookies can be read. In a worker use delivery: 'body'." });
-    const base = new URL(baseURL, platform.location.href).href;
+    const base = new URL(baseURL, platform.location?.href).href;
     const name = 'tacet:' + base;
     const isBody = delivery === 'body';
     const store = createStore(platform, name);
@@ -29,7 +29,7 @@ export const createCore = (platform, options) => {
         isStored: storage === 'localStorage',
         isShared: share,
         state: initial(leeway, timeout, stored?.type === 'ended' ? stored : undefined),
-        trusted: new Set([new URL(platform.location.href).origin, new URL(base).origin, ...origins]),
+        trusted: new Set([new URL(platform.location?.href ?? base).origin, new URL(base).origin, ...origins]),
     };
     tabs.open();
     return core;

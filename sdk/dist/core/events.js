@@ -6,7 +6,8 @@ export const createEvents = (platform, { onSignedOut, trace }) => {
             listener?.(e);
         }
         catch (error) {
-            platform.reportError(error);
+            ;
+            (platform.reportError ?? console.error)(error);
         }
     };
     const on = (...entry) => {

@@ -22,7 +22,7 @@ export const createLock = (platform, name, timeout, tabs) => {
         locked: async (task) => {
             let turn;
             try {
-                const { locks } = platform.navigator;
+                const locks = platform.navigator?.locks;
                 if (locks)
                     return await locks.request(name, { signal: platform.AbortSignal.timeout(timeout) }, () => (turn = task()));
             }

@@ -1,10 +1,11 @@
 /**
  * Everything that a session needs from where it runs: the part of a window that it uses. In a page that is the window
- * itself; elsewhere (React Native, mini programs, tests) an object of this shape. The core touches nothing else.
+ * itself; elsewhere (workers, servers, React Native) `globalThis`, which has less of it, or an object of this shape. The
+ * core touches nothing else.
  */
 export interface Platform {
-    /** Relative addresses are resolved against it, and its origin may see the access token. */
-    readonly location: {
+    /** Relative addresses are resolved against it, and its origin may see the access token. Without it `baseURL` is absolute. */
+    readonly location?: {
         readonly href: string;
     };
     /** `cookie`: those that scripts can read. `hidden`: nobody looks at the page. Missing in workers. */
@@ -16,7 +17,7 @@ export interface Platform {
     readonly localStorage?: {
         [key: string]: string;
     };
-    readonly navigator: {
+    readonly navigator?: {
         readonly locks?: Pick<LockManager, 'request'>;
     };
     /** Between the tabs of this browser. Missing in old web views. */
@@ -33,11 +34,11 @@ export interface Platform {
     };
     readonly setTimeout: (callback: () => void, ms: number) => unknown;
     /** The page's life: `pageshow`, `pagehide`, `visibilitychange`, `online`, `storage`. */
-    readonly addEventListener: (type: string, listener: (event: LifecycleEvent) => void, options: {
+    readonly addEventListener?: (type: string, listener: (event: LifecycleEvent) => void, options: {
         readonly signal: AbortSignal;
     }) => void;
     /** Reports an error that a listener has thrown. */
-    readonly reportError: (error: unknown) => void;
+    readonly reportError?: (error: unknown) => void;
 }
 export interface LifecycleEvent {
     readonly type: string;

@@ -10,7 +10,7 @@ export const createSend = (core) => {
     return async ({ method, url, signal }, transmit, once) => {
         const id = ++count;
         const { epoch } = core.state;
-        const { origin, pathname } = new URL(url, core.platform.location.href);
+        const { origin, pathname } = new URL(url, core.platform.location?.href);
         const step = (type, detail) => core.emit(type, detail, id);
         const checkEpoch = () => {
             if (core.state.epoch !== epoch)

@@ -14,7 +14,7 @@ export const createSessionOn = (platform, options = {}) => {
     core.identify = (token) => (identified = identify(core, fetch, token));
     const life = new AbortController();
     for (const type of EVENTS)
-        platform.addEventListener(type, (event) => live(core, event), life);
+        platform.addEventListener?.(type, (event) => live(core, event), life);
     look(core);
     return {
         fetch,
@@ -24,26 +24,12 @@ export const createSessionOn = (platform, options = {}) => {
         ready: obtain(core)
             .catch(() => { })
             .then(() => identified),
-        me: () => {
-            const { me } = core;
-            core.me = undefined;
-            return me;
-        },
+        me: () => takeMe(core),
         getAccessToken: async () => (await obtain(core))?.access_token,
-        renew: async ({ force } = {}) => {
-            const { token } = core.state;
-            if (force && token)
-                dispatch(core, { type: 'response', token, endpoint: '', isAccepted: false, repeated: false });
-            if (!(await obtain(core)))
-                throw core.state.over;
-        },
+        renew: ({ force } = {}) => renewNow(core, force),
         sessions: createSessions(core, fetch),
         signIn: (credentials) => signIn(core, { ...credentials, delivery: options.delivery }),
-        signOut: async ({ everywhere } = {}) => {
-            core.delivery = undefined;
-            dispatch(core, { type: 'signout', everywhere });
-            return !core.state.destroyed && (core.delivery ?? deliver(core));
-        },
+        signOut: ({ everywhere } = {}) => signOut(core, everywhere),
         get user() {
             return core.state.token && core.user;
         },
@@ -80,6 +66,24 @@ const identify = async (core, fetch, { session, user }) => {
     await undefined;
     if (core.state.session === session)
         core.emit('signedin', (core.user = known));
+};
+const takeMe = (core) => {
+    const { me } = core;
+    core.me = undefined;
+    return me;
+};
+const renewNow = async (core, force) => {
+    const { token } = core.state;
+    // As if an API had refused it.
+    if (force && token)
+        dispatch(core, { type: 'response', token, endpoint: '', isAccepted: false, repeated: false });
+    if (!(await obtain(core)))
+        throw core.state.over;
+};
+const signOut = async (core, everywhere) => {
+    core.delivery = undefined;
+    dispatch(core, { type: 'signout', everywhere });
+    return !core.state.destroyed && (core.delivery ?? deliver(core));
 };
 /** Signs in. A renewal that ends meanwhile, either way, concerns the old session. */
 const signIn = async (core, body) => {

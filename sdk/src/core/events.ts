@@ -14,7 +14,7 @@ export const createEvents = (platform: Platform, { onSignedOut, trace }: Session
     try {
       listener?.(e as never)
     } catch (error) {
-      platform.reportError(error)
+      ;(platform.reportError ?? console.error)(error)
     }
   }
   const on: Session['on'] = (...entry) => {

@@ -33,7 +33,7 @@ export const createLock = (platform: Platform, name: string, timeout: number, ta
     locked: async <T>(task: () => Promise<T>): Promise<T> => {
       let turn: Promise<T> | undefined
       try {
-        const { locks } = platform.navigator
+        const locks = platform.navigator?.locks
         if (locks) return await locks.request(name, { signal: platform.AbortSignal.timeout(timeout) }, () => (turn = task()))
       } catch {
         if (turn) return turn

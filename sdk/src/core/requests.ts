@@ -12,7 +12,7 @@ export const createSend = (core: Core): Session['send'] => {
   return async ({ method, url, signal }, transmit, once) => {
     const id = ++count
     const { epoch } = core.state
-    const { origin, pathname } = new URL(url, core.platform.location.href)
+    const { origin, pathname } = new URL(url, core.platform.location?.href)
     const step = (type: TraceEvent['type'], detail?: unknown) => core.emit(type, detail, id)
     const checkEpoch = () => {
       if (core.state.epoch !== epoch) throw core.state.over

@@ -17,7 +17,7 @@ export const createSessionOn = (platform: Platform, options: SessionOptions = {}
   let identified: Promise<void> | undefined
   core.identify = (token) => (identified = identify(core, fetch, token))
   const life = new AbortController()
-  for (const type of EVENTS) platform.addEventListener(type, (event) => live(core, event), life)
+  for (const type of EVENTS) platform.addEventListener?.(type, (event) => live(core, event), life)
   look(core)
   return {
     fetch,
@@ -27,24 +27,12 @@ export const createSessionOn = (platform: Platform, options: SessionOptions = {}
     ready: obtain(core)
       .catch(() => {})
       .then(() => identified),
-    me: () => {
-      const { me } = core
-      core.me = undefined
-      return me
-    },
+    me: () => takeMe(core),
     getAccessToken: async () => (await obtain(core))?.access_token,
-    renew: async ({ force } = {}) => {
-      const { token } = core.state
-      if (force && token) dispatch(core, { type: 'response', token, endpoint: '', isAccepted: false, repeated: false })
-      if (!(await obtain(core))) throw core.state.over
-    },
+    renew: ({ force } = {}) => renewNow(core, force),
     sessions: createSessions(core, fetch),
     signIn: (credentials) => signIn(core, { ...credentials, delivery: options.delivery }),
-    signOut: async ({ everywhere } = {}) => {
-      core.delivery = undefined
-      dispatch(core, { type: 'signout', everywhere })
-      return !core.state.destroyed && (core.delivery ?? deliver(core))
-    },
+    signOut: ({ everywhere } = {}) => signOut(core, everywhere),
     get user() {
       return core.state.token && core.user
     },
@@ -79,6 +67,25 @@ const identify = async (core: Core, fetch: Session['fetch'], { session, user }: 
   // After the caller has had a chance to listen.
   await undefined
   if (core.state.session === session) core.emit('signedin', (core.user = known))
+}
+
+const takeMe = (core: Core) => {
+  const { me } = core
+  core.me = undefined
+  return me
+}
+
+const renewNow = async (core: Core, force?: boolean) => {
+  const { token } = core.state
+  // As if an API had refused it.
+  if (force && token) dispatch(core, { type: 'response', token, endpoint: '', isAccepted: false, repeated: false })
+  if (!(await obtain(core))) throw core.state.over
+}
+
+const signOut = async (core: Core, everywhere?: boolean) => {
+  core.delivery = undefined
+  dispatch(core, { type: 'signout', everywhere })
+  return !core.state.destroyed && (core.delivery ?? deliver(core))
 }
 
 /** Signs in. A renewal that ends meanwhile, either way, concerns the old session. */
