@@ -23,11 +23,11 @@ var update = flag.Bool("update", false, "write the table of packages into ARCHIT
 type layer string
 
 const (
-	format layer = "format" // public vocabulary; imports formats only
+	format layer = "format" // public formats; imports formats only
 	kernel layer = "kernel" // imports formats and the kernel, never a wing
 	wing   layer = "wing"   // one optional feature; imports formats and the kernel, no other wing
 	face   layer = "face"   // puts everything together, or shows it
-	proof  layer = "proof"  // of tests and measurements; part of no program
+	proof  layer = "proof"  // helps tests and measurements; no program contains it
 )
 
 // may says which layers a package of each layer may import.
@@ -49,58 +49,58 @@ type pkg struct {
 // packages is the table of ARCHITECTURE.md. A package that is not in it fails the
 // test.
 var packages = map[string]pkg{
-	"wire":      {format, "names that both sides share: claims, paths, error codes, JSON bodies, the rule for permissions", nil},
-	"wire/jose": {format, "JWS, JWK and the strict JSON in them, for tokens, proofs and encrypted bodies", nil},
-	"seal":      {format, "encrypted bodies: JWE, its keys, the memory of replays; no HTTP", []string{"wire/jose"}},
-	"dpop":      {format, "proofs of possession (RFC 9449): check, remember, make", []string{"wire/jose"}},
+	"wire":      {format, "names that servers and clients share: claims, paths, error codes, JSON bodies; how permissions match", nil},
+	"wire/jose": {format, "JWS, JWK and strict JSON, for tokens, proofs and encrypted bodies", nil},
+	"seal":      {format, "the format of encrypted bodies: JWE, key agreement, detection of replays; no HTTP", []string{"wire/jose"}},
+	"dpop":      {format, "DPoP proofs (RFC 9449): makes them, checks them, detects replays", []string{"wire/jose"}},
 
-	"rotation":           {kernel, "the protocol: a pure decision; keys, time and random bits are arguments", nil},
-	"verify":             {kernel, "resource servers: check access tokens, permissions, live revocation; decrypt requests", []string{"dpop", "seal", "wire", "wire/jose"}},
-	"client":             {kernel, "Go clients: one `Source.Token(ctx)`, one `Transport`", []string{"seal", "wire", "wire/jose"}},
-	"internal/events":    {kernel, "committed changes with a sequence number", nil},
-	"internal/documents": {kernel, "one transactional store for everything that is not hot", []string{"internal/events"}},
-	"internal/gate":      {kernel, "bounds on work under way", nil},
-	"internal/suggest":   {kernel, "the known name that a misspelt one is closest to", nil},
-	"internal/keys":      {kernel, "signing and MAC keys: announce → sign → retire → drop; sealing; the master key", []string{"internal/documents", "internal/events", "rotation", "seal", "wire", "wire/jose"}},
-	"internal/session":   {kernel, "load → decide → apply → sign: sign in, refresh, confirm, end, list, sweep", []string{"internal/documents", "internal/events", "rotation", "wire"}},
-	"internal/directory": {kernel, "users, roles, permissions, passwords, throttling of failed sign-ins",
+	"rotation":           {kernel, "the protocol: a pure function decides what a refresh token is worth; keys, time and random bits are arguments", nil},
+	"verify":             {kernel, "for resource servers: checks access tokens and permissions, follows revocations, decrypts requests", []string{"dpop", "seal", "wire", "wire/jose"}},
+	"client":             {kernel, "for Go clients: `Source` returns valid access tokens, `Transport` sends them with requests", []string{"seal", "wire", "wire/jose"}},
+	"internal/events":    {kernel, "the log of committed changes, by sequence number, and its subscribers", nil},
+	"internal/documents": {kernel, "one transactional store of documents, for everything but sessions and events", []string{"internal/events"}},
+	"internal/gate":      {kernel, "limits how many calls run and wait at once", nil},
+	"internal/suggest":   {kernel, "finds the name that a misspelt one is closest to", nil},
+	"internal/keys":      {kernel, "signing, MAC and encryption keys: announces, uses, retires and drops them; seals them under the master key", []string{"internal/documents", "internal/events", "rotation", "seal", "wire", "wire/jose"}},
+	"internal/session":   {kernel, "sign-in, refresh, confirmation, sign-out, list and sweep of sessions: loads, decides, stores, signs", []string{"internal/documents", "internal/events", "rotation", "wire"}},
+	"internal/directory": {kernel, "users, roles, permissions and passwords; slows down failed sign-ins",
 		[]string{"internal/documents", "internal/events", "wire"}},
-	"internal/problem":      {kernel, "the catalogue of errors in English and Chinese; which language a caller reads", []string{"wire"}},
-	"internal/httpapi":      {kernel, "the session calls over HTTP, and the seam that wings are put on", []string{"dpop", "internal/events", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "verify", "wire"}},
-	"internal/httpapi/form": {kernel, "parameters of OAuth requests and the errors they are answered with", []string{"internal/problem"}},
-	"internal/httpapi/page": {kernel, "pages for people: one template, forms that no foreign site can send", []string{"internal/problem", "wire"}},
-	"internal/store":        {kernel, "what can be wrong with a store", nil},
-	"internal/store/sqlite": {kernel, "the embedded store: one writer with group commit", []string{"internal/documents", "internal/events", "internal/session", "internal/store", "rotation"}},
-	"internal/store/postgres": {kernel, "a database that nodes share; refreshes in batches",
+	"internal/problem":      {kernel, "the one catalogue of problems, in English and Chinese; chooses the language of a caller", []string{"wire"}},
+	"internal/httpapi":      {kernel, "the session calls over HTTP, and `Wing`, the interface of optional features", []string{"dpop", "internal/events", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "verify", "wire"}},
+	"internal/httpapi/form": {kernel, "parameters of OAuth requests, and the errors of OAuth responses", []string{"internal/problem"}},
+	"internal/httpapi/page": {kernel, "HTML pages: one template, and forms that other sites cannot submit", []string{"internal/problem", "wire"}},
+	"internal/store":        {kernel, "the kinds of failures of a store, with advice", nil},
+	"internal/store/sqlite": {kernel, "the embedded store: one writer, commits in groups", []string{"internal/documents", "internal/events", "internal/session", "internal/store", "rotation"}},
+	"internal/store/postgres": {kernel, "the store that several nodes share; commits refreshes in batches",
 		[]string{"internal/documents", "internal/events", "internal/session", "internal/store", "rotation"}},
-	"internal/store/bounded": {kernel, "between domains and stores: gates, time limits, measurements", []string{"internal/documents", "internal/events", "internal/gate", "internal/session", "rotation"}},
+	"internal/store/bounded": {kernel, "wraps a store with gates, time limits and measurements", []string{"internal/documents", "internal/events", "internal/gate", "internal/session", "rotation"}},
 
-	"internal/accounts":   {wing, "administration: what spans users, roles and sessions, and who may do what to whom", []string{"internal/directory", "internal/httpapi", "internal/keys", "internal/problem", "internal/session", "rotation", "wire"}},
-	"internal/oauth":      {wing, "OAuth and OpenID provider: clients, codes, devices, ID tokens; every grant ends in a session", []string{"dpop", "internal/documents", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire"}},
+	"internal/accounts":   {wing, "administration of users, roles, sessions and keys; decides which administrator may do what", []string{"internal/directory", "internal/httpapi", "internal/keys", "internal/problem", "internal/session", "rotation", "wire"}},
+	"internal/oauth":      {wing, "OAuth 2.0 and OpenID provider: clients, codes, devices, ID tokens; every grant makes a session", []string{"dpop", "internal/documents", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire"}},
 	"internal/idp":        {wing, "sign-in at identity providers, roles from their claims, back-channel logout", []string{"internal/directory", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire", "wire/jose"}},
-	"internal/gateway":    {wing, "reverse proxy and forward-auth: rules by path, identity headers, streams that end with their session", []string{"internal/httpapi", "internal/problem", "rotation", "verify", "wire"}},
-	"internal/encryption": {wing, "encrypted bodies at the session calls", []string{"internal/httpapi", "internal/problem", "internal/session", "verify", "wire"}},
-	"internal/profiles":   {wing, "dialects of existing front-ends as data; all end in the same session calls", []string{"internal/httpapi", "internal/problem", "internal/session", "internal/suggest", "rotation", "verify", "wire"}},
-	"internal/remoteusers": {wing, "users that another system keeps, asked over HTTP",
+	"internal/gateway":    {wing, "reverse proxy and forward-auth: rules by path, identity headers; closes streams when their session ends", []string{"internal/httpapi", "internal/problem", "rotation", "verify", "wire"}},
+	"internal/encryption": {wing, "accepts encrypted requests at the session calls", []string{"internal/httpapi", "internal/problem", "internal/session", "verify", "wire"}},
+	"internal/profiles":   {wing, "dialects of existing front-ends, as data files; each calls the same session calls", []string{"internal/httpapi", "internal/problem", "internal/session", "internal/suggest", "rotation", "verify", "wire"}},
+	"internal/remoteusers": {wing, "users of another system, which is called over HTTP",
 		[]string{"internal/httpapi", "internal/problem", "internal/session", "verify", "wire"}},
-	"internal/demo":      {wing, "the page of `tacet dev`, and its fault injection", []string{"internal/session", "rotation", "wire", "wire/jose"}},
-	"internal/telemetry": {wing, "metrics and traces; knows no domain", nil},
+	"internal/demo":      {wing, "the page of `tacet dev`, and the faults that it injects", []string{"internal/session", "rotation", "wire", "wire/jose"}},
+	"internal/telemetry": {wing, "metrics and traces", nil},
 
-	"internal/config": {face, "settings from the environment and one file", []string{"internal/suggest"}},
-	"internal/app": {face, "the composition: the only place that constructs concrete types", []string{"internal/accounts", "internal/directory", "internal/documents", "internal/encryption", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/idp", "internal/keys", "internal/oauth", "internal/profiles", "internal/remoteusers", "internal/session",
+	"internal/config": {face, "reads settings from the environment and one file", []string{"internal/suggest"}},
+	"internal/app": {face, "composition: the only place that constructs concrete types; holds the list of wings", []string{"internal/accounts", "internal/directory", "internal/documents", "internal/encryption", "internal/events", "internal/gate", "internal/gateway", "internal/httpapi", "internal/idp", "internal/keys", "internal/oauth", "internal/profiles", "internal/remoteusers", "internal/session",
 		"internal/store", "internal/store/bounded", "internal/store/postgres", "internal/store/sqlite", "internal/telemetry", "rotation", "verify", "wire"}},
-	"internal/cli":        {face, "the commands", []string{"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/idp", "internal/keys", "internal/oauth", "internal/profiles", "internal/session", "internal/telemetry", "rotation", "wire"}},
+	"internal/cli":        {face, "the commands of the program", []string{"internal/accounts", "internal/app", "internal/config", "internal/demo", "internal/directory", "internal/idp", "internal/keys", "internal/oauth", "internal/profiles", "internal/session", "internal/telemetry", "rotation", "wire"}},
 	"cmd/tacet":           {face, "the program; main.go only", []string{"internal/cli"}},
 	"":                    {face, "package tacet: the server inside a Go program", []string{"internal/app", "internal/directory", "internal/idp", "internal/session", "internal/telemetry", "rotation", "verify", "wire"}},
 	"client/oauth2source": {face, "an x/oauth2 token source", []string{"client"}},
 
-	"client/internal/fakeauth":         {proof, "a server for the client's tests", []string{"rotation", "wire"}},
-	"internal/apptest":                 {proof, "the whole server for tests, with users, a clock and a log", []string{"internal/app", "internal/session", "internal/store/sqlite/sqlitetest"}},
-	"internal/idp/idptest":             {proof, "an identity provider with 36 defects", nil},
-	"internal/store/storetest":         {proof, "the contract of all stores as a suite, with a reference store in memory", []string{"internal/directory", "internal/documents", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
-	"internal/store/sqlite/sqlitetest": {proof, "empty databases", []string{"internal/store/sqlite"}},
+	"client/internal/fakeauth":         {proof, "a session server for the tests of `client`", []string{"rotation", "wire"}},
+	"internal/apptest":                 {proof, "a whole server for tests, with users, a clock and a log", []string{"internal/app", "internal/session", "internal/store/sqlite/sqlitetest"}},
+	"internal/idp/idptest":             {proof, "an identity provider that can show 36 defects", nil},
+	"internal/store/storetest":         {proof, "the test suite for every store, and a reference store in memory", []string{"internal/directory", "internal/documents", "internal/events", "internal/keys", "internal/oauth", "internal/session", "rotation"}},
+	"internal/store/sqlite/sqlitetest": {proof, "empty SQLite databases for tests", []string{"internal/store/sqlite"}},
 	"internal/store/postgres/pgtest":   {proof, "PostgreSQL clusters for tests", nil},
-	"internal/sim":                     {proof, "the whole server over simulated time, network and store, from a seed", nil},
+	"internal/sim":                     {proof, "runs whole servers over simulated time, network and storage, from a seed", nil},
 }
 
 // outside are trees that may use what they test or show.
