@@ -137,9 +137,13 @@ func run(ctx context.Context) error {
 	mux.Handle("/", noCache(http.FileServer(http.Dir(*static))))
 
 	var work sync.WaitGroup
-	for ln, h := range map[net.Listener]http.Handler{front: s.proxy, secure: s.proxy, back: mux, control: s.control()} {
+	for ln, h := range map[net.Listener]http.Handler{front: s.proxy, back: mux, control: s.control()} {
 		work.Go(func() { _ = s.app.Serve(ctx, ln, h) })
 	}
+	// App.Serve wraps connections, and net/http speaks HTTP/2 only on those of crypto/tls.
+	overTLS := &http.Server{Handler: s.proxy}
+	context.AfterFunc(ctx, func() { _ = overTLS.Close() })
+	work.Go(func() { _ = overTLS.Serve(secure) })
 	_ = json.NewEncoder(os.Stdout).Encode(map[string]string{
 		"url": "http://" + front.Addr().String(), "tls": "https://" + secure.Addr().String(), "control": "http://" + control.Addr().String()})
 	work.Wait()
