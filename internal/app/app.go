@@ -25,6 +25,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/internal/store/bounded"
 	"github.com/tacet-dev/tacet/internal/telemetry"
+	"github.com/tacet-dev/tacet/internal/webhooks"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
@@ -207,6 +208,9 @@ func (a *App) builders() []httpapi.Builder {
 	if a.Providers != nil {
 		list = append(list, idp.Wing(a.Providers))
 	}
+	if s := a.webhook(); s != nil {
+		list = append(list, webhooks.Wing(s))
+	}
 	if a.Config.users != nil {
 		list = append(list, remoteusers.Wing(a.Config.users, a.GrantsChanged))
 	}
@@ -269,8 +273,9 @@ func (a *App) openEvents(ctx context.Context, committed <-chan struct{}) (err er
 			a.forget()
 			a.Live.ForgetGrants()
 		},
-		Wake: committed,
-		Poll: a.Config.EventPoll,
+		Wake:   committed,
+		Needed: a.needed(),
+		Poll:   a.Config.EventPoll,
 	})
 	return err
 }

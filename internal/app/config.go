@@ -20,6 +20,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/profiles"
 	"github.com/tacet-dev/tacet/internal/remoteusers"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/internal/webhooks"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -50,6 +51,7 @@ type Config struct {
 	Gateway     gateway.Settings     `embed:""`
 	Encryption  encryption.Settings  `embed:""`
 	RemoteUsers remoteusers.Settings `embed:""`
+	Webhooks    webhooks.Settings    `embed:""`
 	Provider    idp.Flags            `embed:""` // of the command line; Go programs set Providers
 
 	PublicURL string `kong:"-"`
@@ -91,11 +93,12 @@ type Config struct {
 	Logger  *slog.Logger     `kong:"-"`
 	Clock   func() time.Time `kong:"-"`
 
-	publicURL *url.URL
-	proxies   []netip.Prefix
-	gateway   *gateway.Table // nil: no upstreams
-	profiles  *profiles.Set
-	users     *remoteusers.Users // nil: RemoteUsers is not set
+	publicURL     *url.URL
+	proxies       []netip.Prefix
+	gateway       *gateway.Table // nil: no upstreams
+	profiles      *profiles.Set
+	webhookSecret []byte
+	users         *remoteusers.Users // nil: RemoteUsers is not set
 }
 
 // Defaults (wire.md §1).
@@ -129,7 +132,7 @@ func (c *Config) Normalize() error {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices(), c.checkDatabase(), c.checkProfiles(), c.checkUsers())
+	err := errors.Join(c.checkURL(), c.checkLifetimes(), c.checkOrigins(), c.checkProxies(), c.checkChoices(), c.checkDatabase(), c.checkProfiles(), c.checkUsers(), c.checkWebhook())
 	if err == nil {
 		def(&c.Audience, c.Issuer())
 		err = errors.Join(c.checkGateway(), c.checkProviders())

@@ -20,6 +20,22 @@ func freeAddr(t *testing.T) string {
 	return ln.Addr().String()
 }
 
+// The commands of docs/webhooks.md, in both languages.
+func TestWebhooksGuide(t *testing.T) {
+	for _, file := range []string{"../../docs/webhooks.md", "../../docs/webhooks.zh-CN.md"} {
+		sh, ran := newShell(t, t.TempDir(), "PATH="+programDir(t)+":"+os.Getenv("PATH")), 0
+		for _, st := range readSteps(t, file, strings.NewReplacer()) {
+			if st.kind == "sh" {
+				sh.run(st)
+				ran++
+			}
+		}
+		if ran == 0 {
+			t.Errorf("%s has nothing to run", file)
+		}
+	}
+}
+
 // What docs/users.md says is done, in both languages, to the letter but for the
 // ports.
 func TestUsersGuide(t *testing.T) {

@@ -45,6 +45,9 @@ type Config struct {
 	// Poll is how often the table is looked at for what other processes have
 	// committed. Zero: DefaultPoll.
 	Poll time.Duration
+	// Needed, if set, is when the oldest event was committed that somebody else still
+	// needs: it and what came after it are not pruned.
+	Needed func(context.Context) (time.Time, error)
 	// Retention is how long events are kept in the table; at least Window.
 	// Zero: DefaultRetention.
 	Retention time.Duration

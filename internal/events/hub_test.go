@@ -570,6 +570,47 @@ func TestOldEventsArePrunedInBites(t *testing.T) {
 	})
 }
 
+// What somebody still needs is kept, however old it is, and everything while nobody
+// knows what that is.
+func TestNeededEventsAreNotPruned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newTable()
+		var mu sync.Mutex
+		var needed time.Time
+		outage := errors.New("disk on fire")
+		h := open(t, l, func(c *Config) {
+			c.Poll = time.Minute
+			c.Needed = func(context.Context) (time.Time, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				return needed, outage
+			}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		go h.Run(ctx)
+		l.commit("a", "a")
+		time.Sleep(time.Hour)
+		mu.Lock()
+		needed = time.Now()
+		mu.Unlock()
+		l.commit("b")
+		time.Sleep(3 * DefaultRetention)
+		equal(t, "kept while nobody knows", l.size(), 3)
+		mu.Lock()
+		outage = nil
+		mu.Unlock()
+		time.Sleep(time.Hour)
+		equal(t, "kept for who needs it", l.size(), 1)
+		mu.Lock()
+		needed = time.Now()
+		mu.Unlock()
+		time.Sleep(time.Hour)
+		equal(t, "kept for nobody", l.size(), 0)
+		cancel()
+		synctest.Wait()
+	})
+}
+
 // A clock that jumps ahead would prune what tells of sessions whose tokens are
 // alive by every other clock.
 func TestAClockThatJumpsPrunesNothing(t *testing.T) {

@@ -37,7 +37,17 @@ func (p *pruner) bite(ctx context.Context) time.Duration {
 		}
 		return pruneEvery
 	}
-	n, err := p.cfg.Log.Prune(ctx, now.Add(-p.cfg.Retention), pruneBite)
+	before, err := now.Add(-p.cfg.Retention), error(nil)
+	if p.cfg.Needed != nil {
+		var needed time.Time
+		if needed, err = p.cfg.Needed(ctx); needed.Before(before) {
+			before = needed
+		}
+	}
+	n := 0
+	if err == nil {
+		n, err = p.cfg.Log.Prune(ctx, before, pruneBite)
+	}
 	if err != nil && ctx.Err() == nil && !p.fail {
 		p.cfg.Logger.Error("pruning old events failed; it will be tried again", "error", err, "in", pruneEvery.String())
 	}
