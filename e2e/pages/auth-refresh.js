@@ -4,6 +4,7 @@
  */
 export function authRefresh({ axios, createAuthRefresh, baseURL, counts, storage, options }) {
   const api = axios.create({ baseURL })
+  const csrf = { xsrfCookieName: 'tacet_csrf', xsrfHeaderName: 'X-CSRF-Token' } // the names of the server
   let token
   api.interceptors.request.use((request) => {
     if (token) request.headers.Authorization = `Bearer ${token}`
@@ -15,14 +16,14 @@ export function authRefresh({ axios, createAuthRefresh, baseURL, counts, storage
   }
   createAuthRefresh(api, async (failed) => {
     counts.renewals++
-    const { data } = await axios.post(`${baseURL}auth/refresh`, storage ? { refresh_token: storage.getItem('refresh_token') } : {})
+    const { data } = await axios.post(`${baseURL}auth/refresh`, storage ? { refresh_token: storage.getItem('refresh_token') } : {}, csrf)
     keep(data)
     failed.response.config.headers.Authorization = `Bearer ${token}`
   }, options)
   return {
     signIn: async (username, password) => keep((await axios.post(`${baseURL}auth/login`, { username, password, delivery: storage ? 'body' : 'cookie' })).data),
     signOut: async () => {
-      const { status } = await axios.post(`${baseURL}auth/logout`, storage ? { refresh_token: storage.getItem('refresh_token') } : {})
+      const { status } = await axios.post(`${baseURL}auth/logout`, storage ? { refresh_token: storage.getItem('refresh_token') } : {}, csrf)
       return status
     },
     /** n calls at once: status numbers, or what went wrong; 'hangs' after five seconds. */

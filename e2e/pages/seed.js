@@ -28,7 +28,7 @@ function cookieStyle() {
     isRefreshing = true
     try {
       counts.renewals++
-      const { data } = await axios.post('/auth/refresh', {}, { withCredentials: true })
+      const { data } = await axios.post('/auth/refresh', {}, { withCredentials: true, xsrfCookieName: 'tacet_csrf', xsrfHeaderName: 'X-CSRF-Token' })
       localStorage.setItem('access_token', `Bearer ${data.access_token}`)
       queue.forEach((go) => go())
       return api(config)
