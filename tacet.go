@@ -7,7 +7,7 @@
 //	mux.Handle("/.well-known/", srv)      // keys for other resource servers
 //	mux.Handle("/api/", srv.Protect(api)) // everything else
 //
-// The same server runs by itself as the program cmd/tacet. What it answers is
+// The same server runs by itself as the program cmd/tacet. Its responses are
 // described in package wire; how it decides, in package rotation and
 // PROTOCOL.md. Resource servers in other processes use package verify.
 package tacet
@@ -64,7 +64,7 @@ type Config struct {
 	TrustedProxies []string // addresses or networks whose X-Forwarded-For is believed [none]
 	InsecureHTTP   bool
 
-	// Profiles are dialects of front-ends that exist, which are answered beside
+	// Profiles are dialects of front-ends that exist, which are served beside
 	// the native calls: names of built-in ones, or paths of files (docs/profiles.md)
 	// [none]. Mount the Server at their paths too.
 	Profiles []string
@@ -135,7 +135,7 @@ var (
 	ErrNoUser             = session.ErrNoUser
 )
 
-// Server answers the session calls. It is safe for concurrent use.
+// Server serves the session calls. It is safe for concurrent use.
 type Server struct{ app *app.App }
 
 // New opens the data directory, creating what is missing, and starts the
@@ -181,7 +181,7 @@ func settings(c Config) app.Config {
 	return ac
 }
 
-// ServeHTTP answers everything below BasePath, the key set at
+// ServeHTTP serves everything below BasePath, the key set at
 // /.well-known/jwks.json, and /livez and /readyz.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.app.Handler.ServeHTTP(w, r) }
 
@@ -225,7 +225,7 @@ func (s *Server) Verifier() *verify.Verifier { return s.app.Verifier }
 
 // GrantsChanged tells that one of your own users has new roles or permissions:
 // access tokens whose grants_version is lower are refused from the next request
-// on (401 grants_changed, which clients answer with a silent renewal), here at
+// on (401 grants_changed, which clients respond to with a silent renewal), here at
 // once and at resource servers as soon as their feed says so; open pages are
 // told. The embedded directory does this by itself.
 func (s *Server) GrantsChanged(ctx context.Context, userID string, version int64) error {

@@ -11,7 +11,7 @@ import (
 )
 
 // attempts is how often one call is made, with a pause between, before its
-// failure is told. It covers a server that restarts or an answer that got lost;
+// failure is told. It covers a server that restarts or a response that got lost;
 // what lasts longer is for the caller to wait for.
 const (
 	attempts     = 3
@@ -19,7 +19,7 @@ const (
 	longestPause = 2 * time.Second
 )
 
-// apiCall is one call of the native surface and its good answer.
+// apiCall is one call of the native surface and its good response.
 type apiCall struct {
 	op, path string
 	want     int
@@ -36,7 +36,7 @@ var (
 // how often it was tried. The error is a *TemporaryError; a clear refusal is an
 // answer with a problem.
 //
-// Repeating a renewal is safe: the server answers the same token again.
+// Repeating a renewal is safe: the server accepts the same token again.
 func (s *Source) call(ctx context.Context, c apiCall, body any) (a answer, tries int, err error) {
 	for try := 1; ; try++ {
 		a, err := s.once(ctx, c, body)
@@ -66,7 +66,7 @@ func (s *Source) once(ctx context.Context, c apiCall, body any) (answer, *Tempor
 	case a.status == c.want:
 		return a, nil
 	case a.problem == nil:
-		err = fmt.Errorf("the answer (%d) is not the auth server's", a.status)
+		err = fmt.Errorf("the response (%d) is not the auth server's", a.status)
 	case a.status == http.StatusBadRequest && a.problem.Code != "":
 		return a, nil // a clear no; the caller knows what it means
 	default:
@@ -75,8 +75,8 @@ func (s *Source) once(ctx context.Context, c apiCall, body any) (answer, *Tempor
 	return a, &TemporaryError{Op: c.op, Status: a.status, RetryAfter: a.retryAfter, Err: err}
 }
 
-// worthRepeating reports whether the same call may soon be answered otherwise:
-// no answer, overload, or a server error, but not a proxy's sign-in page.
+// worthRepeating reports whether the same call may soon have another result:
+// no response, overload, or a server error, but not a proxy's sign-in page.
 func worthRepeating(status int) bool {
 	return status == 0 || status == http.StatusTooManyRequests || status >= 500
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// refusal is what a 401 says about the token that it answers.
+// refusal is what a 401 says about the token of the request.
 type refusal struct {
 	renew         bool // a new token may help
 	grantsChanged bool

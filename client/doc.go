@@ -24,7 +24,7 @@
 //
 // # What can go wrong
 //
-//   - [*TemporaryError]: the auth server could not be reached or answered
+//   - [*TemporaryError]: the auth server could not be reached or responded
 //     something other than a clear yes or no. Nothing is lost; until RetryAfter
 //     has passed, calls that need a renewal fail with it at once.
 //   - [*SignedOutError]: the session is over, for good. Sign in again.
@@ -33,12 +33,12 @@
 //   - [ErrBodyNotRepeatable]: the API refused a token and the request's body
 //     could be sent only once.
 //
-// # Why an answer may be lost
+// # Why a response may be lost
 //
 // A new refresh token is stored, durably, before anything is done with it. If a
-// renewal's answer is lost, or the program dies before it is stored, the next
+// renewal's response is lost, or the program dies before it is stored, the next
 // renewal presents the same token again, and the server's protocol
-// (PROTOCOL.md, "head and fork") answers it as if nothing had happened. The same
+// (PROTOCOL.md, "head and fork") treats it as if nothing had happened. The same
 // protocol takes two copies of a session that drift apart for a theft: give
 // every session one store, and never copy a token file.
 package client

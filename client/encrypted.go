@@ -31,16 +31,16 @@ type EncryptedConfig struct {
 	Pins []string
 	// Base makes the requests; nil is [http.DefaultTransport].
 	Base http.RoundTripper
-	// MaxContent bounds the content of an answer, in bytes. Zero: 16 MiB.
+	// MaxContent bounds the content of a response, in bytes. Zero: 16 MiB.
 	MaxContent int64
 	// Clock is the time. Nil: time.Now.
 	Clock func() time.Time
 }
 
 // EncryptionError says why an encrypted request was refused by the server, or
-// its answer here. Nothing of the answer can be trusted then.
+// its response here. Nothing of the response can be trusted then.
 type EncryptionError struct {
-	Code   string // of the server's problem; empty: the answer was refused
+	Code   string // of the server's problem; empty: the response was refused
 	Status int
 	err    error
 }
@@ -49,13 +49,13 @@ func (e *EncryptionError) Error() string {
 	if e.Code != "" {
 		return fmt.Sprintf("client: the server refused the encrypted request (%d %s)", e.Status, e.Code)
 	}
-	return fmt.Sprintf("client: the answer (%d) to an encrypted request is refused: %v", e.Status, e.err)
+	return fmt.Sprintf("client: the response (%d) to an encrypted request is refused: %v", e.Status, e.err)
 }
 
 // Unwrap is [ErrPlaintext] or an error of package seal.
 func (e *EncryptionError) Unwrap() error { return e.err }
 
-// ErrPlaintext is the answer in plain text to an encrypted request.
+// ErrPlaintext is the response in plain text to an encrypted request.
 var ErrPlaintext = errors.New("it is in plain text")
 
 // Encrypted encrypts requests that carry an access token, and decrypts their
@@ -66,7 +66,7 @@ var ErrPlaintext = errors.New("it is in plain text")
 //	transport, err := client.NewTransport(source, encrypted, "https://app.example.com")
 //
 // Requests without a bearer token pass as they are. Bodies are held in memory as
-// a whole. An answer in plain text is an error below 400; from 400 on, it has
+// a whole. A response in plain text is an error below 400; from 400 on, it has
 // its status and no body.
 type Encrypted struct {
 	c      EncryptedConfig
@@ -145,7 +145,7 @@ func (e *Encrypted) RoundTrip(req *http.Request) (*http.Response, error) {
 	return e.exchange(req, bound, content)
 }
 
-// bound returns the token for encrypted requests, or what the server answered
+// bound returns the token for encrypted requests, or the response of the server
 // instead. Callers that need the same one wait for one exchange, which belongs to
 // none of them.
 func (e *Encrypted) bound(ctx context.Context, token string) (string, *http.Response, error) {
@@ -197,7 +197,7 @@ func (e *Encrypted) bind(ctx context.Context, token string) (string, *http.Respo
 	}
 	var answer wire.EncryptionResponse
 	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || answer.AccessToken == "" {
-		return "", nil, errors.New("client: the answer to the agreement on encryption holds no access token")
+		return "", nil, errors.New("client: the response to the agreement on encryption holds no access token")
 	}
 	return answer.AccessToken, nil, nil
 }
@@ -267,7 +267,7 @@ func (e *Encrypted) send(req *http.Request, c *seal.Channel, r seal.Request, tok
 	return e.c.Base.RoundTrip(out)
 }
 
-// opened is an answer as the handler wrote it.
+// opened is a response as the handler wrote it.
 func (e *Encrypted) opened(res *http.Response, c *seal.Channel, r seal.Request) (*http.Response, error) {
 	defer res.Body.Close()
 	message := []byte(res.Header.Get(wire.HeaderSeal))
@@ -290,7 +290,7 @@ func (e *Encrypted) opened(res *http.Response, c *seal.Channel, r seal.Request) 
 	return out, nil
 }
 
-// emptied is an answer without its body and what is said of that.
+// emptied is a response without its body and what is said of that.
 func emptied(res *http.Response) *http.Response {
 	out := *res
 	out.Header = res.Header.Clone()

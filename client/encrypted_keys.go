@@ -53,7 +53,7 @@ func (e *Encrypted) serverKey(ctx context.Context) (*seal.PublicKey, error) {
 		return nil, err
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("client: the key set at %s answered %d instead of 200", e.c.Keys, res.StatusCode)
+		return nil, fmt.Errorf("client: the key set at %s responded with %d instead of 200", e.c.Keys, res.StatusCode)
 	}
 	key, err := seal.ParseJWKS(body)
 	if err != nil {

@@ -45,12 +45,12 @@ func (e *SignedOutError) Error() string {
 // Unwrap returns Err.
 func (e *SignedOutError) Unwrap() error { return e.Err }
 
-// TemporaryError says that the auth server gave no clear answer: it could not
+// TemporaryError says that the auth server gave no clear response: it could not
 // be reached, was too slow, is overloaded (429, 5xx), or something between
-// answered in its place. The session is untouched.
+// responded in its place. The session is untouched.
 type TemporaryError struct {
 	Op     string // "sign in", "renew", "sign out"
-	Status int    // of the HTTP answer, 0 if there was none
+	Status int    // of the HTTP response, 0 if there was none
 	// RetryAfter is how long to wait before it makes sense to try again. Until
 	// then a [Source] fails at once instead of asking the server.
 	RetryAfter time.Duration
@@ -81,7 +81,7 @@ type ProblemError struct {
 }
 
 func (e *ProblemError) Error() string {
-	s := fmt.Sprintf("the server answered %d", e.Status)
+	s := fmt.Sprintf("the server responded with %d", e.Status)
 	for _, part := range []string{e.Code, e.Title, e.Detail} {
 		if part != "" {
 			s += " · " + part

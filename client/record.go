@@ -29,7 +29,7 @@ const (
 	maxRecord     = 1 << 20 // bytes; a real one has about one thousand
 )
 
-// with is r after an answer that was received now. An answer without a user
+// with is r after a response that was received now. A response without a user
 // (a renewal's) or without a refresh token (to a slow duplicate) leaves them.
 func (r record) with(t wire.TokenResponse, now time.Time) record {
 	r.AccessToken, r.ExpiresIn, r.ReceivedAt = t.AccessToken, t.ExpiresIn, now.UnixNano()

@@ -173,7 +173,7 @@ func (s *Source) present(ctx context.Context, r record) (renewed record, tries i
 		return record{}, tries, s.refused(ctx, r, a.problem)
 	}
 	if a.tokens.RefreshToken == "" {
-		// The answer to a slow duplicate: the refresh token to keep is the
+		// The response to a slow duplicate: the refresh token to keep is the
 		// newest one that was stored.
 		if r, err = s.load(ctx); err != nil {
 			return record{}, tries, err

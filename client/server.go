@@ -18,7 +18,7 @@ import (
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// maxAnswer is how much of an auth server's answer is read, in bytes.
+// maxAnswer is how much of an auth server's response is read, in bytes.
 const maxAnswer = 1 << 20
 
 // server is the auth server's native surface (wire.md §1) with tokens in bodies.
@@ -44,7 +44,7 @@ func newServer(base string, insecure bool, rt http.RoundTripper) (*server, error
 		http: &http.Client{
 			Transport: rt,
 			// A redirect would carry a password or a refresh token to another
-			// place; it is an answer like any other that is not expected.
+			// place; it is a response like any other that is not expected.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
@@ -76,7 +76,7 @@ type answer struct {
 	problem    *ProblemError // for any other status
 }
 
-// post makes one call. An error means that there was no answer that can be
+// post makes one call. An error means that there was no response that can be
 // understood.
 func (s *server) post(ctx context.Context, path string, body any) (answer, error) {
 	b, err := json.Marshal(body)
@@ -96,17 +96,17 @@ func (s *server) post(ctx context.Context, path string, body any) (answer, error
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
-		return answer{}, fmt.Errorf("the answer broke off: %w", err)
+		return answer{}, fmt.Errorf("the response broke off: %w", err)
 	}
 	return parseAnswer(res.StatusCode, res.Header, text, time.Now())
 }
 
-// parseAnswer understands the answers to login, refresh, confirm and logout.
+// parseAnswer understands the responses to login, refresh, confirm and logout.
 func parseAnswer(status int, h http.Header, body []byte, now time.Time) (answer, error) {
 	a := answer{status: status, retryAfter: retryAfter(h, now)}
 	switch {
 	case len(body) > maxAnswer:
-		return a, fmt.Errorf("the answer (%d) is longer than %d bytes", status, maxAnswer)
+		return a, fmt.Errorf("the response (%d) is longer than %d bytes", status, maxAnswer)
 	case status == http.StatusNoContent:
 		return a, nil
 	case status != http.StatusOK:
@@ -114,21 +114,21 @@ func parseAnswer(status int, h http.Header, body []byte, now time.Time) (answer,
 		return a, nil
 	}
 	if err := json.Unmarshal(body, &a.tokens); err != nil {
-		return a, errors.New("the answer (200) is not the auth server's: no valid JSON; is Config.URL right, or is a proxy or sign-in page in between?")
+		return a, errors.New("the response (200) is not the auth server's: no valid JSON; is Config.URL right, or is a proxy or sign-in page in between?")
 	}
 	t := &a.tokens
 	switch {
 	case !strings.EqualFold(t.TokenType, "Bearer"):
-		return a, errors.New("the answer (200) is not the auth server's: token_type is not Bearer")
+		return a, errors.New("the response (200) is not the auth server's: token_type is not Bearer")
 	case !isB64Token(t.AccessToken):
-		return a, errors.New("the answer (200) is not the auth server's: no usable access_token")
+		return a, errors.New("the response (200) is not the auth server's: no usable access_token")
 	case t.ExpiresIn <= 0:
-		return a, errors.New("the answer (200) is not the auth server's: expires_in is not positive")
+		return a, errors.New("the response (200) is not the auth server's: expires_in is not positive")
 	}
 	return a, nil
 }
 
-// parseProblem never fails: an answer that is no problem+json (a proxy's, say)
+// parseProblem never fails: a response that is no problem+json (a proxy's, say)
 // has a status and no code.
 func parseProblem(status int, h http.Header, body []byte) *ProblemError {
 	p := &ProblemError{Status: status}
@@ -147,7 +147,7 @@ func parseProblem(status int, h http.Header, body []byte) *ProblemError {
 }
 
 // retryAfter reads Retry-After (RFC 9110 §10.2.3): seconds, or a date, which is
-// taken relative to the answer's own Date so that no clocks are compared.
+// taken relative to the response's own Date so that no clocks are compared.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {

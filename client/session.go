@@ -33,7 +33,7 @@ func (s *Source) SignIn(ctx context.Context, username, password string) (Session
 	case a.problem != nil:
 		return Session{}, a.problem
 	case a.tokens.RefreshToken == "":
-		return Session{}, &TemporaryError{Op: callSignIn.op, Status: a.status, Err: errors.New("the answer has no refresh token; does the server know body delivery?")}
+		return Session{}, &TemporaryError{Op: callSignIn.op, Status: a.status, Err: errors.New("the response has no refresh token; does the server know body delivery?")}
 	}
 	r := record{Version: recordVersion, Server: s.server.base}.with(a.tokens, time.Now())
 	if err := s.keep(ctx, r); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // Transport is an [http.RoundTripper] that adds an access token to requests to
 // its origins, and repeats a request once, with a new token, when the API
-// refuses the old one with a 401 (RFC 6750 §3.1). Every other answer is handed
+// refuses the old one with a 401 (RFC 6750 §3.1). Every other response is handed
 // on as it is.
 //
 // Requests to other origins pass through without a token, also when a redirect
@@ -109,7 +109,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.refused(req, res, g)
 }
 
-// refused repeats a request that was answered with a 401, if that may help.
+// refused repeats a request that got a 401, if that may help.
 func (t *Transport) refused(req *http.Request, res *http.Response, g *grant) (*http.Response, error) {
 	why := readRefusal(res.Header)
 	if !why.renew || !t.source.worthRenewing(g, why.grantsChanged) {
@@ -133,7 +133,7 @@ func (t *Transport) refused(req *http.Request, res *http.Response, g *grant) (*h
 	return t.send(req, body, g)
 }
 
-// send makes one attempt with g's token. The answer keeps the caller's request,
+// send makes one attempt with g's token. The response keeps the caller's request,
 // not the one with the token in it.
 func (t *Transport) send(req *http.Request, body io.ReadCloser, g *grant) (*http.Response, error) {
 	res, err := t.base.RoundTrip(authorized(req, body, g))

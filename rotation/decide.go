@@ -27,7 +27,7 @@ type State struct {
 // no such limit.
 type Policy struct {
 	// Overlap is how long after HeadAt a slow duplicate of the request that
-	// the head came from is still answered, with an access token only.
+	// the head came from still gets a response, with an access token only.
 	Overlap time.Duration
 	// Idle is how long a session lives after HeadAt.
 	Idle time.Duration
@@ -64,7 +64,7 @@ const (
 	Ended Outcome = iota
 	// Expired: the idle or absolute lifetime is over. Refuse; nothing changes.
 	Expired
-	// Retried: the head itself came again (a lost answer, a retry, a second
+	// Retried: the head itself came again (a lost response, a retry, a second
 	// tab). Mint a child; nothing to write.
 	Retried
 	// Advanced: a child of the head is in use and becomes the head. Write it,
@@ -74,7 +74,7 @@ const (
 	// so the store has forgotten acknowledged writes. It becomes the head.
 	CaughtUp
 	// Overlapped: a slow duplicate of the request that the head came from.
-	// Answer with an access token only; the client's refresh token is newer
+	// Respond with an access token only; the client's refresh token is newer
 	// than anything that could be minted here.
 	Overlapped
 	// Reused: somebody holds a copy. Revoke the session.
@@ -91,10 +91,10 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
-// Granted reports whether the answer carries an access token.
+// Granted reports whether the response carries an access token.
 func (o Outcome) Granted() bool { return o == Overlapped || o.Mints() }
 
-// Mints reports whether the answer carries a new refresh token.
+// Mints reports whether the response carries a new refresh token.
 func (o Outcome) Mints() bool { return o == Retried || o == Advanced || o == CaughtUp }
 
 // Moves reports whether the presented token must become the head, by

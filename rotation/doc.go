@@ -9,7 +9,7 @@
 //
 // A session is one sign-in on one device. Its generation counts renewals. The
 // head is the newest refresh token that anyone has presented; it is all that a
-// server remembers of the chain. A child is a token minted in answer to a
+// server remembers of the chain. A child is a token minted in response to a
 // presentation; children are not stored. A fork is the presentation of two
 // different children of one parent outside the overlap, or of an ancestor: only
 // copies of a token can do that, so a fork ends the session (RFC 9700 §4.14.2).

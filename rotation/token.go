@@ -37,7 +37,7 @@ var encoding = base64.RawURLEncoding.Strict()
 // EncodedLen is the length of every sealed token, in bytes.
 const EncodedLen = len(Prefix) + (rawLen*8+5)/6
 
-// ErrInvalid is the one answer to everything that is not an authentic token:
+// ErrInvalid is the one response to everything that is not an authentic token:
 // malformed, unknown version, unknown key, wrong MAC. It says no more on
 // purpose ("no oracle").
 var ErrInvalid = errors.New("rotation: not an authentic refresh token")
@@ -66,7 +66,7 @@ type Token struct {
 	Parent     Tag
 }
 
-// Child is the token to mint in answer to a presentation that left the session
+// Child is the token to mint in response to a presentation that left the session
 // at head. The tag must be fresh random bits for every child.
 func Child(session SessionID, head Head, tag Tag) Token {
 	return Token{Session: session, Generation: head.Generation + 1, Tag: tag, Parent: head.Tag}

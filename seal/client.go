@@ -71,7 +71,7 @@ func (c *Channel) Seal(r Request, contentType string, content []byte, now int64)
 		Method: r.Method, Path: r.Path, Sequence: r.Sequence, Time: now}, content)
 }
 
-// Open returns the content and its type of an answer to r with this status, or
+// Open returns the content and its type of a response to r with this status, or
 // an error if it is anything else.
 func (c *Channel) Open(r Request, status int, message []byte, max int64) (content []byte, contentType string, err error) {
 	m, err := Read(bytes.NewReader(message))

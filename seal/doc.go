@@ -8,6 +8,6 @@
 // be sent back to where it came from. The protected header binds a message to
 // its place: method, path, status, sequence and time.
 //
-// [ServerKey] and [Guard] are the server's side, [Client] and [Channel] the
+// [ServerKey] and [Replays] are the server's side, [Client] and [Channel] the
 // client's. verify.Encryption and client.Sealed put them around HTTP.
 package seal

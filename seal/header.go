@@ -33,11 +33,11 @@ type Header struct {
 	// there is no content, or nothing is known of it.
 	ContentType string
 	// Method and Path are the request's, the path with its query, as they
-	// were sent. An answer repeats them.
+	// were sent. A response repeats them.
 	Method, Path string
-	// Status is the answer's; 0 in requests.
+	// Status is the response's; 0 in requests.
 	Status int
-	// Sequence counts the requests under one agreement, from 1. An answer
+	// Sequence counts the requests under one agreement, from 1. A response
 	// repeats it.
 	Sequence uint64
 	// Time is when the message was sealed, in milliseconds since the epoch.

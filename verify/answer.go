@@ -28,7 +28,7 @@ type answer struct {
 	scheme      string // of the challenge; empty: Bearer
 }
 
-// answerTo is the one table from errors to answers.
+// answerTo is the one table from errors to responses.
 func answerTo(err error) answer {
 	var scope *ScopeError
 	switch {
@@ -68,7 +68,7 @@ func describe(err error) string {
 	return "the access token is not accepted"
 }
 
-// WriteError answers a request that was refused with err, an error of
+// WriteError responds to a request that was refused with err, an error of
 // Authenticate, Verify, Allow or a [Liveness]: status, WWW-Authenticate (RFC 6750
 // §3), Cache-Control and a problem in English or Chinese (RFC 9457).
 func (v *Verifier) WriteError(w http.ResponseWriter, r *http.Request, err error) {

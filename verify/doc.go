@@ -36,10 +36,10 @@
 // them). Proofs are remembered by each process for itself. Behind forward-auth
 // they can't be checked, because what they are made for is another request.
 //
-// # What is answered
+// # Responses
 //
-// [Verifier.WriteError] is the one place where an error becomes an answer (RFC
-// 6750 §3): 401 invalid_token, which clients answer by renewing; 403
+// [Verifier.WriteError] is the one place where an error becomes a response (RFC
+// 6750 §3): 401 invalid_token, after which clients refresh; 403
 // insufficient_scope, which they must not; 503 with Retry-After when keys or
 // liveness cannot be known, which must sign nobody out. Errors can be told apart
 // with [errors.Is]: [ErrInvalidToken] is the family of the first and
@@ -54,7 +54,7 @@
 // milliseconds of the event; when the feed is lost, [LostPolicy] bounds by how
 // much longer: by default, nobody is served for more than 60 s
 // (FeedConfig.MaxLag) after the end of their session, and when that is up
-// requests are answered 503 until the feed is back. Lag is measured from the
+// requests are refused with 503 until the feed is back. Lag is measured from the
 // issuer's statement of how far it has come, transit time included, so a stream
 // that crawls does not pass for a fresh one.
 //

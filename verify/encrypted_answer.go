@@ -14,8 +14,8 @@ import (
 
 var (
 	errUnbound     = errors.New("verify: the access token is not bound to the key that the request is encrypted with")
-	errUnsealable  = errors.New("verify: the answer cannot be encrypted")
-	errAnswerLarge = errors.New("verify: the answer is too large to be encrypted")
+	errUnsealable  = errors.New("verify: the response cannot be encrypted")
+	errAnswerLarge = errors.New("verify: the response is too large to be encrypted")
 )
 
 // encryptionAnswers says what the errors of encrypted bodies look like from
@@ -57,14 +57,14 @@ var encryptionAnswers = []struct {
 		"The encrypted request is not complete, or not in the form that this server takes (a compact JWE). Nothing was done.",
 		"加密的请求不完整，或格式不符（应为紧凑序列化的 JWE）。未作任何处理。"}},
 	{errAnswerLarge, http.StatusInternalServerError, wire.CodeEncryptionUnsupported, message{
-		"The answer is larger than this server encrypts. What was asked for has been done.",
+		"The response is larger than this server encrypts. What was asked for has been done.",
 		"响应超出此服务器的加密上限。所请求的操作已经完成。"}},
 	{errUnsealable, http.StatusInternalServerError, wire.CodeEncryptionUnsupported, message{
-		"The answer is a stream or compressed, which cannot be encrypted. Ask for it without encryption, if that is allowed. What was asked for may have been done.",
+		"The response is a stream or compressed, which cannot be encrypted. Ask for it without encryption, if that is allowed. What was asked for may have been done.",
 		"响应为数据流或已压缩，无法加密。如果允许，请以非加密方式请求。所请求的操作可能已经完成。"}},
 }
 
-// sealedWriter holds an answer back until it is whole.
+// sealedWriter holds a response back until it is whole.
 type sealedWriter struct {
 	http.ResponseWriter
 	max    int64
@@ -96,7 +96,7 @@ func (w *sealedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Flush is there so that nothing is sent before its time.
 func (w *sealedWriter) Flush() {}
 
-// WriteHeader takes the status down. Interim answers (1xx) are left out.
+// WriteHeader takes the status down. Interim responses (1xx) are left out.
 func (w *sealedWriter) WriteHeader(status int) {
 	if w.status != 0 || status >= 100 && status < 200 {
 		return
@@ -125,7 +125,7 @@ func (w *sealedWriter) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// finish encrypts the answer and sends it.
+// finish encrypts the response and sends it.
 func (w *sealedWriter) finish(e *Encryption, in *opened) {
 	if w.status == 0 {
 		w.status = http.StatusOK
@@ -149,7 +149,7 @@ func (w *sealedWriter) finish(e *Encryption, in *opened) {
 	for _, name := range []string{"Content-Type", "Content-Length", "Content-Encoding", "Trailer"} {
 		h.Del(name)
 	}
-	h.Set("Cache-Control", "no-store") // it is an answer to this request alone
+	h.Set("Cache-Control", "no-store") // it is a response to this request alone
 	empty := in.request.Method == http.MethodHead || w.status == http.StatusNoContent || w.status == http.StatusNotModified
 	content := w.body.Bytes()
 	if empty {

@@ -37,7 +37,7 @@ type EncryptionConfig struct {
 	// Keys finds a key of this server by its kid, or returns nil. See
 	// [EncryptionKeys] for keys that do not change.
 	Keys func(kid string) *seal.ServerKey
-	// MaxContent bounds the content of a request and of an answer, in bytes; both
+	// MaxContent bounds the content of a request and of a response, in bytes; both
 	// are held in memory as a whole. Zero: DefaultMaxContent.
 	MaxContent int64
 	// MaxAge is how long ago a request may have been sealed, by the server's
@@ -45,7 +45,7 @@ type EncryptionConfig struct {
 	// process has not seen cannot be told from one that another process
 	// has. Zero: DefaultMaxAge.
 	MaxAge time.Duration
-	// Agreements is how many are remembered (see [seal.Guard]). Zero:
+	// Agreements is how many are remembered (see [seal.Replays]). Zero:
 	// DefaultAgreements.
 	Agreements int
 	// Path returns the path and query of a request as the client sent it. Nil:
@@ -57,11 +57,11 @@ type EncryptionConfig struct {
 	Unbound bool
 }
 
-// Encryption decrypts requests and encrypts their answers (docs/encryption.md).
+// Encryption decrypts requests and encrypts their responses (docs/encryption.md).
 // It is safe for concurrent use.
 type Encryption struct {
 	c              EncryptionConfig
-	known, unknown *seal.Guard // with and without a session
+	known, unknown *seal.Replays // with and without a session
 }
 
 // NewEncryption returns an Encryption, or an error that says what is missing.
@@ -85,7 +85,7 @@ func NewEncryption(c EncryptionConfig) (*Encryption, error) {
 		c.Path = sentPath
 	}
 	start := c.Verifier.now()
-	return &Encryption{c, seal.NewGuard(c.Agreements, start), seal.NewGuard(c.Agreements/2+1, start)}, nil
+	return &Encryption{c, seal.NewReplays(c.Agreements, start), seal.NewReplays(c.Agreements/2+1, start)}, nil
 }
 
 // EncryptionKeys is EncryptionConfig.Keys for keys that do not change.
@@ -107,19 +107,19 @@ func sentPath(r *http.Request) string {
 type encryptedKey struct{}
 
 // EncryptedWith returns the thumbprint of the client's key, if the request of
-// this context came encrypted; its answer then is, too.
+// this context came encrypted; its response then is, too.
 func EncryptedWith(ctx context.Context) (thumbprint string, ok bool) {
 	thumbprint, ok = ctx.Value(encryptedKey{}).(string)
 	return thumbprint, ok
 }
 
-// Middleware decrypts requests that are encrypted, and encrypts their answers;
+// Middleware decrypts requests that are encrypted, and encrypts their responses;
 // others pass as they are. It belongs before [Verifier.Middleware] and behind
-// CORS handling. What it refuses is answered in plain text, because there is no
+// CORS handling. Refusals are in plain text, because there is no
 // key to trust then.
 //
-// An answer is held back until it is whole. Streams, compressed answers and
-// answers over MaxContent become an encrypted 500 encryption_unsupported.
+// A response is held back until it is whole. Streams, compressed responses and
+// responses over MaxContent become an encrypted 500 encryption_unsupported.
 func (e *Encryption) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inBody := isJOSE(r.Header.Get("Content-Type"))

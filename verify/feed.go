@@ -24,10 +24,10 @@ type LostPolicy int
 
 const (
 	// OpenThenClosed trusts what is known for MaxLag; then, and before the feed
-	// was read for the first time, requests are answered 503. So nobody is
+	// was read for the first time, requests are refused with 503. So nobody is
 	// served for longer than MaxLag after the end of their session.
 	OpenThenClosed LostPolicy = iota
-	// ClosedThenOpen answers 503 as soon as the feed is late (three ticks), but
+	// ClosedThenOpen refuses with 503 as soon as the feed is late (three ticks), but
 	// for MaxLag only; then signature and expiry alone decide, until the feed is
 	// back. For systems where a long outage of the issuer is worse than an ended
 	// session that is served to the end of its access token.
@@ -61,7 +61,7 @@ type FeedConfig struct {
 	// OnError is told why a connection was lost, for the log. May be nil.
 	OnError func(error)
 	// Client connects. Nil: one without redirects and without a time-out for the
-	// whole answer.
+	// whole response.
 	Client *http.Client
 	// Clock is the local time. Nil: time.Now.
 	Clock func() time.Time

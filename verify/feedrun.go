@@ -28,7 +28,7 @@ var errSilent = errors.New("verify: the feed fell silent")
 
 // streamClient follows no redirects (the secret goes to one place only), does not
 // ask for compression (which buffers), and gives up on a server that accepts a
-// connection and answers nothing.
+// connection and does not respond.
 func streamClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DisableCompression = true
@@ -130,7 +130,7 @@ func (f *Feed) connect(ctx context.Context) (io.ReadCloser, time.Time, error) {
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		err = fmt.Errorf("verify: the issuer refused the feed with %d: compare FeedConfig.Secret with the issuer's", resp.StatusCode)
 	case resp.StatusCode != http.StatusOK || kind != "text/event-stream":
-		err = fmt.Errorf("verify: %s answered %d %.60q instead of an event stream", f.c.URL, resp.StatusCode, kind)
+		err = fmt.Errorf("verify: %s responded with %d %.60q instead of an event stream", f.c.URL, resp.StatusCode, kind)
 	default:
 		f.connections.Add(1)
 		return resp.Body, sent, nil

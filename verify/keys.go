@@ -16,7 +16,7 @@ type Keys interface {
 	// Key returns the key with that id: an ed25519.PublicKey, or an
 	// *ecdsa.PublicKey on P-256. It returns ErrUnknownKey if the issuer has no
 	// such key, and ErrKeysUnavailable if that cannot be told. It is called for
-	// every token and should as a rule answer from memory.
+	// every token and should as a rule return it from memory.
 	Key(ctx context.Context, kid string) (crypto.PublicKey, error)
 }
 

@@ -44,7 +44,7 @@ type KeySetConfig struct {
 	// start at 1 s). Zero: 10 s.
 	Cooldown time.Duration
 	// MaxStale is how long the last good set is used when the issuer does not
-	// answer; after that the answer is ErrKeysUnavailable. Zero: 24 h.
+	// answer; after that the response is ErrKeysUnavailable. Zero: 24 h.
 	MaxStale time.Duration
 	// Clock is the time. Nil: time.Now.
 	Clock func() time.Time
@@ -53,7 +53,7 @@ type KeySetConfig struct {
 }
 
 // KeySet is the issuer's JWK Set (RFC 7517), fetched when first needed and kept
-// fresh from then on. It runs no goroutine while nobody asks, and answers known
+// fresh from then on. It runs no goroutine while nobody asks, and returns known
 // keys from memory without a lock. At most one fetch is under way at a time.
 type KeySet struct {
 	c   KeySetConfig
@@ -113,7 +113,7 @@ func checkURL(name, raw string, insecure bool) error {
 	return nil
 }
 
-// Key returns the key with that id. Known keys of a fresh set are answered at
+// Key returns the key with that id. Known keys of a fresh set are returned at
 // once; an unknown kid causes a fetch, within the cooldown, that the caller waits
 // for as long as ctx allows.
 func (s *KeySet) Key(ctx context.Context, kid string) (crypto.PublicKey, error) {
@@ -129,7 +129,7 @@ func (s *KeySet) Key(ctx context.Context, kid string) (crypto.PublicKey, error) 
 			case age < s.c.RefreshEvery:
 				return key, nil
 			// After a long pause it is worth a wait, unless the issuer is known
-			// not to answer.
+			// not to respond.
 			case age < 2*s.c.RefreshEvery, s.failed.Load() && age < s.c.MaxStale:
 				s.start(now, false)
 				return key, nil
@@ -221,7 +221,7 @@ func (s *KeySet) finish(began time.Time, keys StaticKeys, err error) {
 	s.failed.Store(err != nil)
 }
 
-// load fetches and parses the set. Its errors name no part of the answer.
+// load fetches and parses the set. Its errors name no part of the response.
 func (s *KeySet) load() (StaticKeys, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
@@ -236,7 +236,7 @@ func (s *KeySet) load() (StaticKeys, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("verify: fetching the key set: %s answered %d instead of 200", s.c.URL, resp.StatusCode)
+		return nil, fmt.Errorf("verify: fetching the key set: %s responded with %d instead of 200", s.c.URL, resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxKeySetBody+1))
 	switch {

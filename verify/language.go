@@ -42,7 +42,7 @@ var titles = map[int]message{
 	http.StatusConflict:              {"The request was received before", "请求已接收过"},
 	http.StatusRequestEntityTooLarge: {"The body is too large", "请求体过大"},
 	http.StatusUnsupportedMediaType:  {"The request must be encrypted", "请求必须加密"},
-	http.StatusInternalServerError:   {"The answer cannot be encrypted", "响应无法加密"},
+	http.StatusInternalServerError:   {"The response cannot be encrypted", "响应无法加密"},
 	http.StatusServiceUnavailable:    {"Temporarily unavailable", "暂时不可用"},
 }
 

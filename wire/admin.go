@@ -81,7 +81,7 @@ type Role struct {
 	Permissions []string `json:"permissions"` // sorted
 }
 
-// Roles answers GET /auth/admin/roles, in order of name.
+// Roles is the response to GET /auth/admin/roles, in order of name.
 type Roles struct {
 	Roles []Role `json:"roles"`
 }
@@ -123,7 +123,7 @@ type Key struct {
 	RetiredAt string `json:"retired_at,omitempty"`
 }
 
-// Keys answers GET /auth/admin/keys (all keys) and POST
+// Keys is the response to GET /auth/admin/keys (all keys) and POST
 // /auth/admin/keys/rotate (those made).
 type Keys struct {
 	Keys []Key `json:"keys"`

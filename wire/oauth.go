@@ -15,13 +15,13 @@ const (
 	PathOpenIDMetadata = "/.well-known/openid-configuration"       // GET (OpenID Connect Discovery)
 )
 
-// OAuthError is an error answer of the OAuth surface (RFC 6749 §5.2).
+// OAuthError is an error response of the OAuth surface (RFC 6749 §5.2).
 type OAuthError struct {
 	Error       string `json:"error"`
 	Description string `json:"error_description,omitempty"`
 }
 
-// DeviceAuthorization answers POST /oauth/device_authorization (RFC 8628 §3.2).
+// DeviceAuthorization is the response to POST /oauth/device_authorization (RFC 8628 §3.2).
 type DeviceAuthorization struct {
 	DeviceCode              string `json:"device_code"`
 	UserCode                string `json:"user_code"`

@@ -8,7 +8,7 @@ type Provider struct {
 	Start string `json:"start"`
 }
 
-// Providers answers GET /auth/oidc.
+// Providers is the response to GET /auth/oidc.
 type Providers struct {
 	Providers []Provider `json:"providers"`
 }

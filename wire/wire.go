@@ -72,14 +72,14 @@ type LogoutRequest struct {
 	Session      string `json:"session,omitempty"` // as in RefreshRequest
 }
 
-// TokenResponse answers login (with User) and refresh (without).
+// TokenResponse is the response to login (with User) and refresh (without).
 type TokenResponse struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"` // always "Bearer" (RFC 6750)
 	// ExpiresIn is the access token's lifetime in seconds, counted from the
-	// receipt of the answer.
+	// receipt of the response.
 	ExpiresIn int64 `json:"expires_in"`
-	// RefreshToken is present under body delivery, and absent when the answer
+	// RefreshToken is present under body delivery, and absent when the response
 	// is to a slow duplicate: keep the token that you have.
 	RefreshToken string       `json:"refresh_token,omitempty"`
 	Session      TokenSession `json:"session"`
@@ -101,7 +101,7 @@ type User struct {
 	Email       string `json:"email,omitempty"`
 }
 
-// Me is the application configuration, answered by GET /auth/me with an ETag.
+// Me is the application configuration, returned by GET /auth/me with an ETag.
 type Me struct {
 	User          User           `json:"user"`
 	Roles         []string       `json:"roles"`
@@ -122,12 +122,12 @@ type Session struct {
 	Current   bool   `json:"current"`
 }
 
-// Sessions answers GET /auth/sessions, newest first.
+// Sessions is the response to GET /auth/sessions, newest first.
 type Sessions struct {
 	Sessions []Session `json:"sessions"`
 }
 
-// Problem is an error answer, application/problem+json (RFC 9457). Code is
+// Problem is an error response, application/problem+json (RFC 9457). Code is
 // stable; Title and Detail are in the caller's language.
 type Problem struct {
 	Type   string `json:"type"`

@@ -36,7 +36,7 @@ type Server struct {
 // New makes a server with fresh keys that appends to log.
 func New(log *Log) *Server { return &Server{log: log, signer: newSigner()} }
 
-// ServeHTTP answers the two paths.
+// ServeHTTP serves the two paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		http.Error(w, "POST only", http.StatusMethodNotAllowed)

@@ -57,7 +57,7 @@ func (c *conn) close() {
 	}
 }
 
-// roundTrip sends an exchange for s and reads the whole answer. After an error
+// roundTrip sends an exchange for s and reads the whole response. After an error
 // the connection is closed; the next call opens a new one.
 func (c *conn) roundTrip(e *Exchange, s *session) (*answer, error) {
 	if err := c.dial(); err != nil {
@@ -81,7 +81,7 @@ func (c *conn) send(e *Exchange, s *session) error {
 	return err
 }
 
-var errAnswer = errors.New("the answer is not HTTP/1.1 as this client knows it")
+var errAnswer = errors.New("the response is not HTTP/1.1 as this client knows it")
 
 func (c *conn) receive() error {
 	line, err := c.line()

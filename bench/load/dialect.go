@@ -24,7 +24,7 @@ type Exchange struct {
 	Body    string   `json:"body"`
 }
 
-// Capture names where an answer carries a value: a member of type string
+// Capture names where a response carries a value: a member of type string
 // anywhere in a JSON body, or a cookie.
 type Capture struct {
 	JSON   string `json:"json,omitempty"`
@@ -83,19 +83,19 @@ func (e *Exchange) request(dst []byte, host string, s *session) []byte {
 	return append(dst, body...)
 }
 
-// take moves the session on to what the answer carries.
+// take moves the session on to what the response carries.
 func (d *Dialect) take(s *session, a *answer) error {
 	if a.status != 200 {
-		return fmt.Errorf("answered %d: %.200s", a.status, a.body)
+		return fmt.Errorf("responded with %d: %.200s", a.status, a.body)
 	}
 	token, ok := d.Token.from(a)
 	if !ok {
-		return fmt.Errorf("the answer carries no token (%+v)", d.Token)
+		return fmt.Errorf("the response carries no token (%+v)", d.Token)
 	}
 	s.token = token
 	if d.CSRF != (Capture{}) {
 		if s.csrf, ok = d.CSRF.from(a); !ok {
-			return fmt.Errorf("the answer carries no CSRF token (%+v)", d.CSRF)
+			return fmt.Errorf("the response carries no CSRF token (%+v)", d.CSRF)
 		}
 	}
 	return nil

@@ -218,7 +218,7 @@ func (f *changesFixture) call(ctx context.Context, method, path string, body, an
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s was answered %s: %s", method, path, resp.Status, data)
+		return fmt.Errorf("%s %s got %s: %s", method, path, resp.Status, data)
 	}
 	return json.Unmarshal(data, answer)
 }
@@ -236,7 +236,7 @@ func (f *changesFixture) open(ctx context.Context, access string) error {
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
-		return fmt.Errorf("answered %s", resp.Status)
+		return fmt.Errorf("responded with %s", resp.Status)
 	}
 	go func() {
 		defer resp.Body.Close()

@@ -59,7 +59,7 @@ func runClient(ctx context.Context, e *Env, sec *report.Section) error {
 	sec.Samples = map[string]any{"transport": rounds, "herd": herds}
 	sec.Notes = []string{
 		"Both transports add an access token to a request with three headers; what sends it answers at once.",
-		fmt.Sprintf("Herd: the answer to a renewal takes %v and a little for the sleep to end, which is measured. "+
+		fmt.Sprintf("Herd: the response to a renewal takes %v and a little for the sleep to end, which is measured. "+
 			"The same herd on a channel that is closed after as long shows what the scheduler alone takes to wake it.", roundTrip),
 	}
 	ours, theirs := rounds.last(ourTransport), rounds.last(oauth2Transport)

@@ -19,7 +19,7 @@ import (
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// answerSizes are how large the answers of the suite are.
+// answerSizes are how large the responses of the suite are.
 var answerSizes = []struct {
 	name  string
 	bytes int
@@ -49,7 +49,7 @@ func runEncryption(ctx context.Context, e *Env, sec *report.Section) error {
 	sec.Tables = []report.Table{t}
 	sec.Samples = samples
 	sec.Notes = []string{
-		"One GET over loopback, client and server in one process: the access token, seen before, is checked (verify.Middleware), the request's seal opened, the answer encrypted (verify.Encryption: JWE, AES-256-GCM). Requests were sealed before, and answers are read but not opened: the client's part of the work is not counted.",
+		"One GET over loopback, client and server in one process: the access token, seen before, is checked (verify.Middleware), the request's seal opened, the response encrypted (verify.Encryption: JWE, AES-256-GCM). Requests were sealed before, and answers are read but not opened: the client's part of the work is not counted.",
 		"The plain server writes from a slice that is there already. Encrypted answers are a third longer (base64url) and held in memory as a whole.",
 	}
 	return nil
@@ -102,7 +102,7 @@ func newEncryptionFixture() (*encryptionFixture, error) {
 }
 
 // answer sends b.N requests, which were sealed before, over loopback and reads
-// the answers as they are.
+// the responses as they are.
 func (f *encryptionFixture) answer(b *testing.B, content []byte, encrypted bool) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if f.fail(err) {
@@ -131,7 +131,7 @@ func (f *encryptionFixture) answer(b *testing.B, content []byte, encrypted bool)
 		n, err := io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
 		if err == nil && (resp.StatusCode != http.StatusOK || n < int64(len(content))) {
-			err = fmt.Errorf("answered %d with %d bytes", resp.StatusCode, n)
+			err = fmt.Errorf("responded with %d with %d bytes", resp.StatusCode, n)
 		}
 		if f.fail(err) {
 			return

@@ -112,7 +112,7 @@ func signaturesCPU(n int) (float64, error) {
 	return float64(after.Since(before).CPU().Nanoseconds()) / 1e6 / herdsPerRound, err
 }
 
-// oneMove checks that the head moved at most once in a herd: every answer is a
+// oneMove checks that the head moved at most once in a herd: every response is a
 // child of one parent, one generation on. The payload of a refresh token is
 // open to read (PROTOCOL.md); only its maker can check it.
 func oneMove(answers []string) error {
@@ -121,7 +121,7 @@ func oneMove(answers []string) error {
 	for _, a := range answers {
 		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(a, rotation.Prefix))
 		if err != nil || len(raw) < parent+8 {
-			return fmt.Errorf("an answer carries a token of unknown form")
+			return fmt.Errorf("a response carries a token of unknown form")
 		}
 		family := string(raw[21:25]) + string(raw[parent:parent+8])
 		if first == "" {
@@ -172,7 +172,7 @@ func writeHerd(e *Env, sec *report.Section, names []string, rounds []herdRound) 
 	sec.Settings = fmt.Sprintf("%d interleaved rounds of %d herds, medians.", e.Rounds, herdsPerRound)
 	sec.Notes = []string{
 		size + " connections present one refresh token at the same moment; connections are open and used before the clock starts.",
-		"That the head moved once is read from the answers: all are children of one parent, one generation on (else the run stops with an error). " +
+		"That the head moved once is read from the responses: all are children of one parent, one generation on (else the run stops with an error). " +
 			"Writes to storage are compared with those of a single renewal.",
 		"Bare signatures are the signing alone, without HTTP around it; `limit` is what a server without a herd's rule pays, `noop` what HTTP alone costs.",
 		"Without HTTP: Open and Refresh of the session service, from as many goroutines, on a store of their own. Equal presentations of one second share an access token; each has a refresh token of its own.",

@@ -266,7 +266,7 @@ func inPlace(ctx context.Context, servers []*server) (notes []string, err error)
 }
 
 var renewalNotes = []string{
-	"K clients, each with its own session and connection, send the next renewal when the last was answered; every answer's token is the next request's.",
+	"K clients, each with its own session and connection, send the next renewal when the last was answered; every response's token is the next request's.",
 	"`noop` only speaks HTTP and JSON. `limit` verifies an HMAC, makes 28 bytes durable (group commit) and signs a JWT: as little as a durable session server can do.",
 	"× limit is the median over the rounds of the ratio to the run of `limit` next to it.",
 	"CPU is user + system time of the server's processes, RSS their memory; written is what they sent to storage, in units of the page cache (for PostgreSQL's log up to 256 kB at a time: see WAL instead). With a database, its processes are counted in.",

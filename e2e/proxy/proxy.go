@@ -23,9 +23,9 @@ type Fault struct {
 	//  drop-answer: the server does its work, then the connection dies
 	//  drop-request: the connection dies before the server hears of it
 	//  status: the proxy answers Status (with RetryAfter seconds) by itself
-	//  delay-answer: the answer is held for MS milliseconds
+	//  delay-answer: the response is held for MS milliseconds
 	//  delay-request: the request is held for MS milliseconds
-	//  hang: no answer ever, until the client gives up
+	//  hang: no response ever, until the client gives up
 	Kind       string `json:"kind"`
 	Status     int    `json:"status"`
 	RetryAfter int    `json:"retry_after"`
@@ -36,7 +36,7 @@ type Fault struct {
 type Request struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
-	Status int    `json:"status"` // 0: no answer was given
+	Status int    `json:"status"` // 0: no response was given
 	Fault  string `json:"fault,omitempty"`
 }
 
@@ -182,7 +182,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// discard takes an answer that does not go out, or not yet.
+// discard takes a response that does not go out, or not yet.
 type discard struct {
 	header http.Header
 	status int

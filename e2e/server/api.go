@@ -12,7 +12,7 @@ import (
 	"github.com/tacet-dev/tacet/verify"
 )
 
-// api is a resource server with the kinds of answers that clients get wrong.
+// api is a resource server with the kinds of responses that clients get wrong.
 func api() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/orders", func(w http.ResponseWriter, r *http.Request) {

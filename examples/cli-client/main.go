@@ -129,7 +129,7 @@ func get(ctx context.Context, source *client.Source, api, path string, stdout io
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", path, res.Status)
+		return fmt.Errorf("%s responded with %s", path, res.Status)
 	}
 	_, err = io.Copy(stdout, res.Body)
 	return err

@@ -44,7 +44,7 @@ func newPeople(cost int) (*people, error) {
 }
 
 // Authenticate is tacet.Users. Unknown names cost as much as wrong passwords, so
-// that the time of the answer does not tell which names exist.
+// that the time of the response does not tell which names exist.
 func (p *people) Authenticate(_ context.Context, username, password string) (tacet.User, error) {
 	user, hash := p.find(username)
 	if bcrypt.CompareHashAndPassword(hash, []byte(password)) != nil || user.ID == "" {

@@ -129,7 +129,7 @@ func (a *Accounts) RevokeRole(ctx context.Context, by Actor, id, role string) er
 	return settle(a.directory.RevokeRole(ctx, id, role))
 }
 
-// settle gives every error that has no answer of its own the one for outages.
+// settle gives every error that has no response of its own the one for outages.
 func settle(err error) error {
 	if err == nil || errors.Is(err, directory.ErrNotFound) || errors.Is(err, directory.ErrExists) ||
 		errors.As(err, new(*directory.InvalidError)) || errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrUnavailable) {

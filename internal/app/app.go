@@ -305,7 +305,7 @@ func (a *App) Close() error {
 	return a.DB.Close()
 }
 
-// ready reports whether the store answers.
+// ready reports whether the store responds.
 func (a *App) ready(ctx context.Context) error {
 	if _, err := a.DB.Sessions().Get(ctx, rotation.SessionID{}); !errors.Is(err, session.ErrNotFound) {
 		return err

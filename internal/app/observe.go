@@ -23,7 +23,7 @@ import (
 // How much may be under way at once. A store serves thousands of calls a second
 // from a few dozen in flight; when this many are, it does not keep up, and to
 // let more in would only make all of them wait longer. Calls that are turned
-// away are answered 503 and come back a little later, spread out.
+// away are refused with 503 and come back a little later, spread out.
 var (
 	renewalLimits = gate.Limits{Working: 1024, Waiting: 1024, Wait: time.Second}
 	otherLimits   = gate.Limits{Working: 512, Waiting: 1024, Wait: time.Second}

@@ -40,7 +40,7 @@ func (a *App) known() func(context.Context) []string {
 	return func(ctx context.Context) []string {
 		roles, err := a.Directory.Roles(ctx)
 		if err != nil {
-			a.Config.Logger.Warn("the roles can't be read; wildcards are not spelt out in an answer to a front-end", "error", err)
+			a.Config.Logger.Warn("the roles can't be read; wildcards are not spelt out in a response to a front-end", "error", err)
 			return nil
 		}
 		var out []string

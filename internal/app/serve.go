@@ -15,7 +15,7 @@ import (
 // shutdownTimeout is how long requests that are running may take to end.
 const shutdownTimeout = 20 * time.Second
 
-// Serve answers requests on ln with h, which passes them to a.Handler, until ctx
+// Serve serves requests on ln with h, which passes them to a.Handler, until ctx
 // is done; then it takes no new connections and lets the requests that are running
 // end. What callers can hold open is bounded.
 func (a *App) Serve(ctx context.Context, ln net.Listener, h http.Handler) error {

@@ -13,7 +13,7 @@ import (
 func (c *Config) checkUsers() error {
 	if c.RemoteUsers.UsersURL == "" {
 		if c.RemoteUsers.UsersSecretFile != "" {
-			return errors.New("users-secret-file is set without users-url: say where the system answers that keeps the users")
+			return errors.New("users-secret-file is set without users-url: name the URL of the system that keeps the users")
 		}
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 
 // Validate reports what keeps a server with these settings from starting, without
 // touching its data: it puts an App together on an empty store of its own. What
-// it can't know is whether the database answers, and what is in it.
+// it can't know is whether the database responds, and what is in it.
 func Validate(ctx context.Context, cfg Config) (err error) {
 	if err := cfg.Normalize(); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/app"
 )
 
-// serveAdmin answers operators on ln until ctx is done: metrics, whether the
+// serveAdmin serves operators on ln until ctx is done: metrics, whether the
 // server lives and is ready, and profiles of the running program. It is never
 // reachable where users are.
 func serveAdmin(ctx context.Context, e *env, a *app.App, ln net.Listener) error {

@@ -110,7 +110,7 @@ func (c *devCmd) onlyHosts(h http.Handler) http.Handler {
 			h.ServeHTTP(w, r)
 			return
 		}
-		http.Error(w, "tacet dev answers for localhost and 127.0.0.1 only, and for the host of --public-url.", http.StatusMisdirectedRequest)
+		http.Error(w, "tacet dev serves localhost and 127.0.0.1 only, and for the host of --public-url.", http.StatusMisdirectedRequest)
 	})
 }
 

@@ -20,7 +20,7 @@ import (
 // with the process, however that ends.
 const lockFile = "server.lock"
 
-// lockData keeps a second server from the data directory: each would answer from
+// lockData keeps a second server from the data directory: each would serve from
 // what it remembers. Commands beside the server are fine.
 func lockData(cfg app.Config) (unlock func(), err error) {
 	if cfg.DatabaseURL != "" || cfg.DatabaseURLFile != "" {

@@ -172,7 +172,7 @@ func (s *Server) record(b *browser, e Entry) {
 // the very token: the decision proves that the token is authentic.
 func (s *Server) decided(d session.Decided) {
 	if d.Started {
-		return // the sign-in's answer tells it
+		return // the sign-in's response tells it
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

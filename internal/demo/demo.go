@@ -51,8 +51,8 @@ func (d *Decisions) Observe(seen session.Decided) {
 	}
 }
 
-// Server is the demo. It must be the outermost handler that touches the answer
-// (an answer is lost by panicking with http.ErrAbortHandler), and Close ends
+// Server is the demo. It must be the outermost handler that touches the response
+// (a response is lost by panicking with http.ErrAbortHandler), and Close ends
 // its streams so that a graceful shutdown need not wait for them.
 type Server struct {
 	cfg Config
@@ -127,7 +127,7 @@ func (s *Server) routes() {
 	s.mux.Handle("/", s.cfg.Auth)
 }
 
-// ServeHTTP answers the demo's own routes and passes everything else on.
+// ServeHTTP serves the demo's own routes and passes everything else on.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 // Close ends all streams. It may be called more than once.

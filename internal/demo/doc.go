@@ -1,7 +1,7 @@
 // Package demo is the page that `tacet dev` serves at / and the handlers behind
 // it. It wraps the real server and changes nothing about it: it forwards every
 // request, watches what goes in and out, and injects the faults that the page's
-// buttons ask for (an answer that is lost, a 503, a slow answer, an access token
+// buttons ask for (a response that is lost, a 503, a slow answer, an access token
 // that the demo API refuses, a thief with a copy of the refresh token).
 //
 // Everything it remembers belongs to one browser, told apart by a cookie of its

@@ -20,7 +20,7 @@ const (
 	WhoThief   = "thief"
 )
 
-// What became of an answer.
+// What became of a response.
 const (
 	FateDelivered = "delivered" // handed to the network
 	FateLost      = "lost"      // committed by the server, then dropped by the demo
@@ -38,10 +38,10 @@ type Entry struct {
 	Op   string  `json:"op,omitempty"` // login, refresh, confirm, logout
 
 	Token  *Token `json:"token,omitempty"`
-	Minted *Token `json:"minted,omitempty"` // handed out in this answer
+	Minted *Token `json:"minted,omitempty"` // handed out in this response
 	Status int    `json:"status,omitempty"`
 	Fate   string `json:"fate,omitempty"`
-	// Cleared says that the answer deletes the caller's refresh cookie.
+	// Cleared says that the response deletes the caller's refresh cookie.
 	Cleared bool `json:"cleared,omitempty"`
 
 	Outcome string        `json:"outcome,omitempty"` // rotation.Outcome
@@ -56,7 +56,7 @@ type Entry struct {
 // Faults is what the demo will do to the next renewals of a browser: how many
 // of them each thing happens to.
 type Faults struct {
-	Lose        int `json:"lose"`        // commit, then drop the answer
+	Lose        int `json:"lose"`        // commit, then drop the response
 	Unavailable int `json:"unavailable"` // answer 503 without asking the server
 	Slow        int `json:"slow"`        // wait slowness before asking the server
 }

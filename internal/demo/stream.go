@@ -19,7 +19,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, b *browser)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	rc := http.NewResponseController(w)
-	_ = rc.SetWriteDeadline(time.Time{}) // the server's limits are meant for answers that end
+	_ = rc.SetWriteDeadline(time.Time{}) // the server's limits are meant for responses that end
 	_ = rc.SetReadDeadline(time.Time{})
 	// The reader's clock may be another one: this is how it tells the difference.
 	if _, err := fmt.Fprintf(w, "event: clock\ndata: {\"at\":%d}\n\n", s.cfg.Clock().UnixMilli()); err != nil {

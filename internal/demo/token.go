@@ -34,7 +34,7 @@ func peek(s string) (rotation.Token, bool) {
 }
 
 // refreshCookie is the value of the refresh cookie, whatever its prefix, among
-// the cookies of a request or of an answer; empty if there is none.
+// the cookies of a request or of a response; empty if there is none.
 func refreshCookie(cookies []*http.Cookie) string {
 	value := ""
 	for _, c := range cookies {
@@ -45,7 +45,7 @@ func refreshCookie(cookies []*http.Cookie) string {
 	return value
 }
 
-// clearsCookie reports whether an answer deletes the refresh cookie.
+// clearsCookie reports whether a response deletes the refresh cookie.
 func clearsCookie(cookies []*http.Cookie) bool {
 	for _, c := range cookies {
 		if strings.TrimPrefix(c.Name, wire.CookieSecurePrefix) == wire.CookieRefresh && (c.MaxAge < 0 || c.Value == "") {

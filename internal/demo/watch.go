@@ -91,7 +91,7 @@ func (s *Server) end(b *browser, call int64) {
 	delete(b.open, call)
 }
 
-// answered notes the server's answer and remembers the tokens that it gives out.
+// answered notes the server's response and remembers the tokens that it gives out.
 func (s *Server) answered(b *browser, who string, call int64, op string, rec *recorder, fate string) {
 	cookies := (&http.Response{Header: rec.header}).Cookies()
 	var body wire.TokenResponse
@@ -164,7 +164,7 @@ func (s *Server) expire(w http.ResponseWriter, _ *http.Request, b *browser) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// recorder holds an answer back until it is known whether it may leave.
+// recorder holds a response back until it is known whether it may leave.
 type recorder struct {
 	header http.Header
 	status int

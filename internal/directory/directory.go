@@ -19,7 +19,7 @@ import (
 
 // Errors beside those of the [Store].
 var (
-	// ErrInvalidCredentials is the one answer to an unknown name, a wrong
+	// ErrInvalidCredentials is the one response to an unknown name, a wrong
 	// password and a disabled user.
 	ErrInvalidCredentials = errors.New("directory: wrong user name or password")
 	// ErrDisabled is returned by Grants for a user who may not hold sessions.
@@ -279,7 +279,7 @@ func (d *Directory) update(ctx context.Context, id string, change func(*User) (g
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}
-	// Also after an error: the write may have arrived although its answer did not.
+	// Also after an error: the write may have arrived although its response did not.
 	d.Invalidate()
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("there is no user with the id %q: %w", id, ErrNotFound)

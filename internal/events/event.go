@@ -9,7 +9,7 @@
 // a number has seen everything before it, and can go on from there.
 //
 // Nobody is waited for. A subscriber that does not keep up is dropped, and comes
-// back with the last number that it has seen: the ring in memory answers those
+// back with the last number that it has seen: the ring in memory serves those
 // who were away for a moment ([Hub.Subscribe]), the table those who need every
 // event ([Hub.Replay]); who was away for too long is told to start over.
 package events

@@ -1,7 +1,7 @@
 // Package gate bounds how much work is under way at once: a few at work, some
 // waiting for a short while, everybody else turned away at once. What a server
 // cannot do in time it had better refuse in time: those who are refused come
-// back later, and those who were let in get their answer.
+// back later, and those who were let in get their response.
 package gate
 
 import (

@@ -26,7 +26,7 @@ type call struct {
 
 	control    *http.ResponseController
 	cancel     context.CancelFunc
-	stream     *stream // nil: the answer ends by itself
+	stream     *stream // nil: the response ends by itself
 	tunnel     *tunnel // nil: no WebSocket
 	ws, plain  bool    // a WebSocket is asked for; with the plain subprotocol
 	hijacked   bool
@@ -96,7 +96,7 @@ func (c *call) forward(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), callKey{}, c))
 	defer cancel()
 	c.cancel = cancel
-	defer func() { // also when the answer broke off, which is a panic
+	defer func() { // also when the response broke off, which is a panic
 		if c.stream != nil {
 			g.streams.remove(c.stream)
 			c.stream.done()
@@ -167,7 +167,7 @@ func (u *upstream) replace(out *url.URL) {
 // errRefused wraps an error of verification after the request was sent.
 type errRefused struct{ error }
 
-// answered looks at an upstream's answer before it is passed on.
+// answered looks at an upstream's response before it is passed on.
 func (g *Gateway) answered(res *http.Response) error {
 	c := callOf(res.Request.Context())
 	withoutOwnSet(res.Header)
@@ -195,7 +195,7 @@ func (g *Gateway) answered(res *http.Response) error {
 	return nil
 }
 
-// follow ties an answer of unknown length to its session.
+// follow ties a response of unknown length to its session.
 func (c *call) follow(ctx context.Context) error {
 	t := c.token
 	s := &stream{session: t.SessionID(), user: t.Subject(), grants: t.GrantsVersion(), end: c.end}
@@ -211,7 +211,7 @@ func (c *call) follow(ctx context.Context) error {
 	return nil
 }
 
-// end cuts an answer short: a WebSocket by a close frame, others in the middle,
+// end cuts a response short: a WebSocket by a close frame, others in the middle,
 // which clients tell from an end.
 func (c *call) end(e *ending) {
 	if c.tunnel != nil {
@@ -222,7 +222,7 @@ func (c *call) end(e *ending) {
 	c.cancel()
 }
 
-// failed takes down why there is no answer; nothing has been written.
+// failed takes down why there is no response; nothing has been written.
 func (g *Gateway) failed(_ http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
 	var timeout net.Error
@@ -231,7 +231,7 @@ func (g *Gateway) failed(_ http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, new(errRefused)):
 		c.err = err
 	case c.hijacked:
-		c.err = nil // too late for an answer
+		c.err = nil // too late for a response
 	case c.bodyFailed.Load():
 		c.err = ErrBody
 	case r.Context().Err() != nil:
@@ -244,6 +244,6 @@ func (g *Gateway) failed(_ http.ResponseWriter, r *http.Request, err error) {
 		c.err = ErrUpstream
 	}
 	if c.err == ErrUpstream || c.err == ErrUpstreamSlow {
-		g.Logger.Error("an upstream did not answer; the caller was told so", "upstream", c.upstream.text+"="+c.upstream.url.String(), "error", err)
+		g.Logger.Error("an upstream did not respond; the caller was told so", "upstream", c.upstream.text+"="+c.upstream.url.String(), "error", err)
 	}
 }

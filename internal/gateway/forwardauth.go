@@ -14,7 +14,7 @@ import (
 // verify is /auth/verify, with which other proxies ask about a request before
 // they pass it on: 200 with identity headers (wire.HeaderUser and so on), 401 or
 // 403. It looks at the access token alone. It reads no cookie and renews
-// nothing: the answer goes to the proxy, so a cookie that was set here would be
+// nothing: the response goes to the proxy, so a cookie that was set here would be
 // lost, and the session with it.
 //
 // There are two dialects. nginx, Traefik and Caddy ask for exactly this path,

@@ -13,13 +13,13 @@ import (
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// What became of a request that was not answered by the API. The caller of
+// What became of a request that was not served by the API. The caller of
 // Serve translates them.
 var (
 	ErrMethod       = errors.New("gateway: the method is not for APIs")
 	ErrNotFound     = errors.New("gateway: no upstream leads there")
 	ErrUpstream     = errors.New("gateway: the upstream can't be reached or broke off")           // 502
-	ErrUpstreamSlow = errors.New("gateway: the upstream did not answer in time")                  // 504
+	ErrUpstreamSlow = errors.New("gateway: the upstream did not respond in time")                 // 504
 	ErrBody         = errors.New("gateway: the body of the request could not be read to its end") // 400
 )
 
@@ -40,11 +40,11 @@ type Config struct {
 	Trusted func(*http.Request) bool
 	// Scheme is that of the public URL.
 	Scheme string
-	// CORS is whether the caller answers for the Access-Control headers, so that
+	// CORS is whether the caller sets the Access-Control headers, so that
 	// those of upstreams are dropped.
 	CORS bool
 	// Timeout is how long an upstream may take from the end of the request to
-	// the head of its answer.
+	// the head of its response.
 	Timeout time.Duration
 	// Recheck is how often the session of an open stream is looked up at least.
 	Recheck time.Duration
@@ -92,7 +92,7 @@ func New(c Config) *Gateway {
 	return g
 }
 
-// Serve passes a request on, or answers why not. The error says that nothing
+// Serve passes a request on, or responds with the reason. The error says that nothing
 // was written.
 func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {

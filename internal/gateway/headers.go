@@ -109,7 +109,7 @@ func withoutOwn(line string) string {
 	return strings.Join(kept, "; ")
 }
 
-// withoutOwnSet takes our cookies out of an upstream's answer: whoever sets the
+// withoutOwnSet takes our cookies out of an upstream's response: whoever sets the
 // refresh cookie decides who is signed in.
 func withoutOwnSet(h http.Header) {
 	set := h["Set-Cookie"]

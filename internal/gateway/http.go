@@ -69,8 +69,8 @@ var problems = map[error]*problem.Problem{
 	ErrBody: problem.BodyUnreadable,
 	ErrUpstream: {Status: http.StatusBadGateway, Code: wire.CodeBadGateway,
 		Title:  problem.Text{EN: "The application can't be reached", ZH: "应用暂时无法访问"},
-		Detail: problem.Text{EN: "The application behind this server did not answer. The session is not affected; try again later.", ZH: "本服务器后方的应用没有响应。会话不受影响，请稍后重试。"}},
+		Detail: problem.Text{EN: "The application behind this server did not respond. The session is not affected; try again later.", ZH: "本服务器后方的应用没有响应。会话不受影响，请稍后重试。"}},
 	ErrUpstreamSlow: {Status: http.StatusGatewayTimeout, Code: wire.CodeGatewayTimeout,
-		Title:  problem.Text{EN: "The application did not answer in time", ZH: "应用响应超时"},
+		Title:  problem.Text{EN: "The application did not respond in time", ZH: "应用响应超时"},
 		Detail: problem.Text{EN: "The application behind this server took too long. What was asked for may still be done. The session is not affected.", ZH: "本服务器后方的应用响应过慢，所请求的操作可能仍会完成。会话不受影响。"}},
 }

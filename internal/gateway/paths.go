@@ -11,7 +11,7 @@ import (
 )
 
 // ErrPath is returned for paths that could mean another place to the server
-// behind than to the rules. Answered 400.
+// behind than to the rules. Refused with 400.
 var ErrPath = errors.New("gateway: the path can be read in several ways")
 
 // maxDecodings is how many layers of percent-encoding are looked through.

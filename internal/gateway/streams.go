@@ -25,7 +25,7 @@ var (
 	goingAway     = &ending{1001, ""} // RFC 6455 §7.4.1
 )
 
-// stream is an answer that may never end, and whose session must live.
+// stream is a response that may never end, and whose session must live.
 type stream struct {
 	session, user string
 	grants        int64

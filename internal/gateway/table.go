@@ -25,7 +25,7 @@ type Rules struct {
 	// Encrypt are prefixes below which requests must come encrypted
 	// (verify.Encryption). All of them count, not only the longest.
 	Encrypt []string
-	// Base and what is below it, and Own, the server answers itself.
+	// Base and what is below it, and Own, the server itself serves.
 	Base string
 	Own  []string
 }
@@ -180,10 +180,10 @@ func (r Rules) prefix(setting, whole, text string) (prefix, error) {
 		return p, fmt.Errorf("%s %q: the prefix %q must start with a slash and be a plain path, like /api: no empty segments, none that ends in a dot, and no spaces, %%, ?, #, ;, \\ or quotes", setting, whole, text)
 	}
 	if base := strings.Split(r.Base[1:], "/"); matches(p.segments, base, true) {
-		return p, fmt.Errorf("%s %q: the prefix lies at or below %s, where the server answers itself; choose another prefix or move the session calls with --base-path", setting, whole, r.Base)
+		return p, fmt.Errorf("%s %q: the prefix lies at or below %s, which the server itself serves; choose another prefix or move the session calls with --base-path", setting, whole, r.Base)
 	}
 	if slices.ContainsFunc(r.Own, func(own string) bool { return strings.EqualFold(own, p.text) }) {
-		return p, fmt.Errorf("%s %q: the server answers at %s itself; choose another prefix", setting, whole, p.text)
+		return p, fmt.Errorf("%s %q: the server itself serves %s; choose another prefix", setting, whole, p.text)
 	}
 	return p, nil
 }

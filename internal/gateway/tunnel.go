@@ -123,7 +123,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case nil:
 	case io.EOF:
 		_ = b.control.SetReadDeadline(time.Time{}) // what follows is waiting for the caller to leave
-	default: // the limit stays: the server must not wait for the rest when it has answered
+	default: // the limit stays: the server must not wait for the rest when it has responded
 		b.failed()
 	}
 	return n, err

@@ -33,7 +33,7 @@ func (a *API) FailOAuth(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Retry-After", problem.RetryAfter())
 		a.LogOutage(r, err)
 	case form.CodeServerError:
-		a.Logger.Error("a request failed in a way that has no answer; this is a bug, please report it", "method", r.Method, "path", r.URL.Path, "error", err)
+		a.Logger.Error("a request failed in a way that has no response; this is a bug, please report it", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	body, _ := json.Marshal(e)
 	h.Set("Content-Type", "application/json")

@@ -26,7 +26,7 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, err error) {
 // never logged: some dialects carry tokens in it.
 func (a *API) LogFailure(r *http.Request, p *problem.Problem, err error) {
 	if p == problem.Server {
-		a.Logger.Error("a request failed in a way that has no answer; this is a bug, please report it", "method", r.Method, "path", r.URL.Path, "error", err)
+		a.Logger.Error("a request failed in a way that has no response; this is a bug, please report it", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	if errors.Is(err, session.ErrUnavailable) {
 		a.LogOutage(r, err)

@@ -38,7 +38,7 @@ type stream struct {
 	buf     []byte
 }
 
-// openStream begins the answer. The server's time limits are for answers that
+// openStream begins the response. The server's time limits are for responses that
 // end: the one for reading would cut every stream after a while, so it is
 // lifted, and each write gets a limit of its own.
 func (a *API) openStream(w http.ResponseWriter, r *http.Request) *stream {
@@ -51,7 +51,7 @@ func (a *API) openStream(w http.ResponseWriter, r *http.Request) *stream {
 	return s
 }
 
-// close gives the end of the answer its time.
+// close gives the end of the response its time.
 func (s *stream) close() { s.limit() }
 
 func (s *stream) limit() { _ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout)) }
@@ -144,7 +144,7 @@ func (a *API) place(who listener) (release func(), err error) {
 }
 
 // stops tells streams that the server which they run on is being shut down:
-// http.Server.Shutdown waits for running answers, and a stream does not end by
+// http.Server.Shutdown waits for running responses, and a stream does not end by
 // itself. It finds the server by its requests, so that whoever mounts the
 // handler need not do anything.
 type stops struct {

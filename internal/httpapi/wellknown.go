@@ -25,7 +25,7 @@ func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// livez says that the process answers; readyz that it can do its work.
+// livez says that the process responds; readyz that it can do its work.
 func (a *API) livez(w http.ResponseWriter, _ *http.Request) error {
 	return WriteJSON(w, http.StatusOK, health{Status: "ok"})
 }

@@ -12,7 +12,7 @@
 // # Trust
 //
 // What comes through the browser is trusted only if it fits what [Service.Begin]
-// left there, sealed: state, nonce and PKCE verifier bind the answer to the
+// left there, sealed: state, nonce and PKCE verifier bind the response to the
 // browser and to the provider that was asked (RFC 9700 §4.4, RFC 9207). What
 // comes from the provider is trusted if it is signed as its metadata says, by an
 // algorithm with a public key.

@@ -11,9 +11,9 @@ import (
 var (
 	// ErrUnknown: there is no provider with this id.
 	ErrUnknown = errors.New("idp: there is no such provider")
-	// ErrState: the answer does not belong to a sign-in that this browser has
+	// ErrState: the response does not belong to a sign-in that this browser has
 	// begun, or that one has taken too long.
-	ErrState = errors.New("idp: the answer belongs to no sign-in that this browser has begun")
+	ErrState = errors.New("idp: the response belongs to no sign-in that this browser has begun")
 	// ErrDisabled: an administrator has disabled the user.
 	ErrDisabled = errors.New("idp: the user is disabled")
 	// ErrNoRole: the provider gives the user no role, and one is required.

@@ -206,7 +206,7 @@ func (a *surface) purposeOf(r *http.Request, q form.Params) (to httpapi.Purpose,
 const maxReturnTo = 1024
 
 // returnTo is where the browser may go after a sign-in: a path of ours, or an
-// address at one of the origins that may call. The answer is absolute and at an
+// address at one of the origins that may call. The response is absolute and at an
 // origin that is ours or configured, whatever a browser makes of the rest.
 func (a *surface) returnTo(raw string) (string, error) {
 	if raw == "" {
@@ -241,7 +241,7 @@ func (a *surface) callback(w http.ResponseWriter, r *http.Request) error {
 	var sealed string
 	if c, err := r.Cookie(a.pendingCookieName(p["state"])); err == nil && p["state"] != "" {
 		sealed = c.Value
-		http.SetCookie(w, a.pendingCookie(p["state"], "", -1)) // one answer to one question
+		http.SetCookie(w, a.pendingCookie(p["state"], "", -1)) // one response to one question
 	}
 	arrived, err := a.service.Finish(r.Context(), r.PathValue("provider"), p, sealed)
 	var to httpapi.Purpose
@@ -303,7 +303,7 @@ func (a *surface) signedIn(w http.ResponseWriter, r *http.Request, who session.I
 func (a *surface) arrivalFailed(w http.ResponseWriter, r *http.Request, err error, to httpapi.Purpose) error {
 	var distrusted *InvalidError
 	if errors.As(err, &distrusted) {
-		a.Logger.Warn("the answer of an identity provider was refused", "provider", r.PathValue("provider"), "why", distrusted.Why)
+		a.Logger.Warn("the response of an identity provider was refused", "provider", r.PathValue("provider"), "why", distrusted.Why)
 	}
 	p := a.PageProblem(w, r, err)
 	v := a.Pages.New(r, "", p.Title)
@@ -367,7 +367,7 @@ func (a *surface) pendingCookieName(state string) string {
 
 func (a *surface) pendingCookie(state, value string, maxAge int) *http.Cookie {
 	return &http.Cookie{Name: a.pendingCookieName(state), Value: value, Path: "/", MaxAge: maxAge,
-		Secure: a.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode} // Strict would not come back with the answer
+		Secure: a.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode} // Strict would not come back with the response
 }
 
 // forgetPending makes room, should sign-ins have been begun and not finished.
@@ -398,7 +398,7 @@ var (
 	errProviderSaidNo = &problem.Problem{Status: http.StatusForbidden, Code: wire.CodeAccessDenied, Title: titleProvider,
 		Detail: problem.Text{EN: "You did not sign in there, or were not allowed to.", ZH: "您没有在身份提供方完成登录，或未获允许。"}}
 	errProviderTrust = &problem.Problem{Status: http.StatusBadRequest, Code: wire.CodeInvalidRequest, Title: titleProvider,
-		Detail: problem.Text{EN: "The answer of the identity provider could not be accepted, so you are not signed in. Try again; if that does not help, tell the administrators.", ZH: "身份提供方的应答未被接受，您尚未登录。请重试；若仍不行，请联系管理员。"}}
+		Detail: problem.Text{EN: "The response of the identity provider could not be accepted, so you are not signed in. Try again; if that does not help, tell the administrators.", ZH: "身份提供方的应答未被接受，您尚未登录。请重试；若仍不行，请联系管理员。"}}
 	errProviderDisabled = &problem.Problem{Status: http.StatusForbidden, Code: wire.CodeAccessDenied, Title: titleProvider,
 		Detail: problem.Text{EN: "Your account here is disabled. Ask an administrator.", ZH: "您在此处的账号已被停用，请联系管理员。"}}
 	errProviderNoRole = &problem.Problem{Status: http.StatusForbidden, Code: wire.CodeAccessDenied, Title: titleProvider,

@@ -19,7 +19,7 @@ import (
 const (
 	// callTimeout bounds one call to a provider; a person waits for it.
 	callTimeout = 10 * time.Second
-	// maxAnswer bounds what is read of an answer, in bytes.
+	// maxAnswer bounds what is read of a response, in bytes.
 	maxAnswer = 1 << 20
 	// metadataAge is how long metadata are good without another look.
 	metadataAge = time.Hour

@@ -75,7 +75,7 @@ type Arrival struct {
 	Then   string // as Begin was given it; also beside an error, if it is known
 }
 
-// Finish takes the provider's answer, which the browser brought as parameters,
+// Finish takes the provider's response, which the browser brought as parameters,
 // with what Begin left there. The error is ErrUnknown, ErrState, a
 // *RefusedError, an *InvalidError, a *DownError, ErrDisabled, ErrNoRole or an
 // outage.
@@ -91,7 +91,7 @@ func (s *Service) Finish(ctx context.Context, id string, answer map[string]strin
 	a := Arrival{Then: w.Then}
 	// Who answers is not who was asked: a mix-up (RFC 9207 §2.4).
 	if iss, ok := answer["iss"]; ok && iss != p.Issuer {
-		return a, invalid("the answer is from another issuer than %s", p.Issuer)
+		return a, invalid("the response is from another issuer than %s", p.Issuer)
 	}
 	if code := answer["error"]; code != "" {
 		return a, &RefusedError{code}
@@ -101,10 +101,10 @@ func (s *Service) Finish(ctx context.Context, id string, answer map[string]strin
 		return a, err
 	}
 	if k.answersIss && answer["iss"] == "" {
-		return a, invalid("the answer does not say who gives it, which this provider always does (RFC 9207)")
+		return a, invalid("the response does not say who gives it, which this provider always does (RFC 9207)")
 	}
 	if answer["code"] == "" {
-		return a, invalid("the answer has neither a code nor an error")
+		return a, invalid("the response has neither a code nor an error")
 	}
 	token, c, err := p.redeem(ctx, k, answer["code"], w)
 	if err != nil {
@@ -162,7 +162,7 @@ func (p *Provider) redeem(ctx context.Context, k *known, code string, w pending)
 	}
 	more := claims{}
 	if err := info.Claims(&more); err != nil {
-		return nil, nil, invalid("the answer of its UserInfo endpoint can't be read: %v", err)
+		return nil, nil, invalid("the response of its UserInfo endpoint can't be read: %v", err)
 	}
 	for name, v := range c { // what is signed goes first
 		more[name] = v

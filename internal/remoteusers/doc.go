@@ -4,7 +4,7 @@
 //	POST URL/authenticate {"username","password","address","user_agent"}
 //	GET  URL/users/{id}
 //
-// Both are answered with the user. What the other system says about a user is
+// Both return the user. What the other system says about a user is
 // never kept here: every refresh asks again, so a user who is gone has no session
 // left after one lifetime of an access token. Whatever is not one of the agreed
 // responses is an outage: the request fails with 503, and nothing changes.

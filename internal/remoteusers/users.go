@@ -91,7 +91,7 @@ func (u *Users) Authenticate(ctx context.Context, username, password string, fro
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		return session.Identity{}, session.ErrInvalidCredentials
 	default:
-		return session.Identity{}, fmt.Errorf("POST %s/authenticate was answered %d", u.base, status)
+		return session.Identity{}, fmt.Errorf("POST %s/authenticate got %d", u.base, status)
 	}
 	user, err := parse(body)
 	if err != nil {
@@ -116,7 +116,7 @@ func (u *Users) User(ctx context.Context, id string) (session.User, error) {
 	case http.StatusNotFound, http.StatusGone:
 		return session.User{}, session.ErrNoUser
 	default:
-		return session.User{}, fmt.Errorf("GET %s%s was answered %d", u.base, path, status)
+		return session.User{}, fmt.Errorf("GET %s%s got %d", u.base, path, status)
 	}
 	user, err := parse(body)
 	if err == nil && user.ID != id {

@@ -103,7 +103,7 @@ func (s *Service) Living(ctx context.Context, id rotation.SessionID) (Session, e
 	return sess, nil
 }
 
-// maxListed bounds what one answer lists.
+// maxListed bounds what one response lists.
 const maxListed = 1000
 
 // List returns the living sessions of a user (of everybody if userID is empty),

@@ -11,7 +11,7 @@ import (
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// ErrInvalidCredentials is the one answer to a wrong password, an unknown name
+// ErrInvalidCredentials is the one response to a wrong password, an unknown name
 // and a disabled user.
 var ErrInvalidCredentials = errors.New("session: wrong username or password")
 

@@ -16,7 +16,7 @@
 // history, to the last microsecond; TestSameSeedSameHistory holds it to that.
 //
 // The oracle knows what nobody in that world can know: who is a thief, what the
-// store has really committed, what it has forgotten. It judges every answer.
+// store has really committed, what it has forgotten. It judges every response.
 // Wrong servers (mutants) prove that it can.
 //
 //	go test ./internal/sim                           the short form

@@ -28,7 +28,7 @@ func (m *Metrics) Routes(tracer trace.Tracer) func(method, route string, next ht
 	}
 }
 
-// classes are those of the status; the first is for answers without one.
+// classes are those of the status; the first is for responses without one.
 var classes = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
 type measured struct {
@@ -53,9 +53,9 @@ func (m *measured) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	panicked := true
 	defer func() {
 		if panicked {
-			rec.status = http.StatusInternalServerError // what package httpapi answers
+			rec.status = http.StatusInternalServerError // what package httpapi sends
 		} else if rec.status == 0 {
-			rec.status = http.StatusOK // what net/http answers
+			rec.status = http.StatusOK // what net/http sends
 		}
 		m.metrics.inFlight.Dec()
 		m.answers[min(rec.status/100, len(classes)-1)].Inc()
@@ -92,7 +92,7 @@ type recorder struct {
 	status int
 }
 
-// WriteHeader is http.ResponseWriter. Informational answers come before the
+// WriteHeader is http.ResponseWriter. Informational responses come before the
 // one that counts.
 func (r *recorder) WriteHeader(status int) {
 	if r.status < 200 && (status >= 200 || status == http.StatusSwitchingProtocols) {
@@ -112,7 +112,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// streams is whether the answer had no end of its own.
+// streams is whether the response had no end of its own.
 func (r *recorder) streams() bool {
 	return r.status == http.StatusSwitchingProtocols || strings.HasPrefix(r.Header().Get("Content-Type"), "text/event-stream")
 }

@@ -49,10 +49,10 @@ func NewMetrics(k Known) *Metrics {
 	m.ended = m.counters("tacet_sessions_ended_total", "Sessions that this node has ended, by reason; those that only expire are not counted.", "reason")
 	m.swept = m.counter("tacet_sessions_swept_total", "Rows of sessions long over that this node has deleted.")
 
-	m.requests = m.counters("tacet_http_requests_total", "Requests that were answered, by route and class of status.", "method", "route", "status")
+	m.requests = m.counters("tacet_http_requests_total", "Responses, by route and class of status.", "method", "route", "status")
 	m.requestTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tacet_http_request_duration_seconds",
-		Help: "Time from a request's header to the end of its answer, by route; without streams.", Buckets: requestBuckets}, []string{"route"})
-	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tacet_http_requests_in_flight", Help: "Requests that are being answered, open streams included."})
+		Help: "Time from a request's header to the end of its response, by route; without streams.", Buckets: requestBuckets}, []string{"route"})
+	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tacet_http_requests_in_flight", Help: "Requests in progress, open streams included."})
 	m.storeTime = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tacet_store_operation_duration_seconds",
 		Help: "Time of a call to the store, by operation; without waiting for a turn.", Buckets: storeBuckets}, []string{"operation"})
 	m.storeErrors = m.counters("tacet_store_errors_total", "Calls to the store that failed, by what was wrong with it.", "failure")

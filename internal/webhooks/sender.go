@@ -197,7 +197,7 @@ func (s *Sender) send(ctx context.Context, e events.Event) error {
 	_, _ = io.CopyN(io.Discard, res.Body, 4<<10) // so that the connection is used again
 	_ = res.Body.Close()
 	if res.StatusCode/100 != 2 {
-		return fmt.Errorf("event %d: the receiver answered %s", e.Seq, res.Status)
+		return fmt.Errorf("event %d: the receiver responded with %s", e.Seq, res.Status)
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func problem(w http.ResponseWriter, status int, code string) {
 	_ = json.NewEncoder(w).Encode(wire.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code})
 }
 
-// Check says what an API answers to an Authorization header: "" if it is good,
+// Check says how an API responds to an Authorization header: "" if it is good,
 // else the challenge of a 401.
 func (s *Server) Check(authorization string) string {
 	s.mu.Lock()
@@ -255,7 +255,7 @@ func (s *Server) Refused() int {
 }
 
 // API is a resource server: 401 as wire.md says, else it echoes the body. The
-// path /forbidden answers 403, /always401 never accepts a token.
+// path /forbidden responds with 403, /always401 never accepts a token.
 func (s *Server) API() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		challenge := s.Check(r.Header.Get("Authorization"))

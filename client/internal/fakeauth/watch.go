@@ -25,10 +25,10 @@ type FaultKind int
 const (
 	None        FaultKind = iota
 	LoseRequest           // it never arrives
-	LoseAnswer            // it is carried out, the answer is lost
+	LoseAnswer            // it is carried out, the response is lost
 	Answer                // Status, from something in front of the server
 	Page                  // 200 with somebody's HTML
-	Hang                  // no answer, ever
+	Hang                  // no response, ever
 	Slow                  // carried out after Delay
 )
 
@@ -73,7 +73,7 @@ func (w *Watch) Calls(path string) int {
 	return w.calls[path]
 }
 
-// Good is how many requests to path the server answered with 200, whether the
+// Good is how many requests to path the server served with 200, whether the
 // answer arrived or not.
 func (w *Watch) Good(path string) int {
 	w.mu.Lock()

@@ -1,5 +1,5 @@
 // Package form reads the parameters of OAuth requests (RFC 6749 appendix B) and
-// has the errors that such requests are answered with (RFC 6749 §5.2). The OAuth
+// has the errors of their responses (RFC 6749 §5.2). The OAuth
 // provider and the sign-in at identity providers share it.
 package form
 

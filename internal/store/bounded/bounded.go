@@ -30,7 +30,7 @@ type Config struct {
 	// stop renewals, and neither may stop a server from hearing what happened.
 	Renewals, Others *gate.Gate
 	// Failure names the kind of a failure of the store, and is empty for errors
-	// that are answers, such as "not found". Kinds are few.
+	// that are responses, such as "not found". Kinds are few.
 	Failure func(error) string
 	// Observe is told how long a call took and how it failed, if so. It is asked
 	// once per operation, like "sessions.move".

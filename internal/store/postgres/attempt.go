@@ -132,7 +132,7 @@ func (db *DB) transactFor(ctx context.Context, limit time.Duration, f func(conte
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return nil // it was committed, and the answer lost
+			return nil // it was committed, and the response lost
 		}
 		if err := f(ctx, tx); err != nil {
 			return err

@@ -20,7 +20,7 @@ var (
 		Advice: "nothing was touched; name an empty database, where users have to be added anew, or go on with the version that wrote it"}
 	ErrOlderSchema = &store.Kind{Text: "its schema is not up to date", Advice: "run tacet migrate as a database user that may create tables"}
 	ErrFull        = &store.Kind{Name: store.Full, Text: "no space left for the database",
-		Advice: "make room on the server's disk; nothing that was answered is lost, and no restart is needed"}
+		Advice: "make room on the server's disk; no acknowledged write is lost, and no restart is needed"}
 	ErrReadOnly = &store.Kind{Name: store.ReadOnly, Text: "the database cannot be written to",
 		Advice: "it is a standby, or it was told to be read-only; name the primary, or several hosts with target_session_attrs=read-write"}
 	ErrAccess = &store.Kind{Name: store.Access, Text: "the database cannot be opened with this name and password",
@@ -28,12 +28,12 @@ var (
 	ErrNoDatabase = &store.Kind{Text: "there is no such database", Advice: "create it (createdb), or name another in database-url"}
 	ErrBusy       = &store.Kind{Name: store.Busy, Text: "the database has no connection or no lock to give",
 		Advice: "raise max_connections on the server or lower database-conns on the nodes; no restart is needed"}
-	ErrUnreachable = &store.Kind{Name: store.Unreachable, Text: "the database does not answer",
-		Advice: "it is tried again with every call; nothing that was answered is lost, and no restart is needed"}
+	ErrUnreachable = &store.Kind{Name: store.Unreachable, Text: "the database does not respond",
+		Advice: "it is tried again with every call; no acknowledged write is lost, and no restart is needed"}
 	ErrTimeout = &store.Kind{Name: store.Timeout, Text: "the database was too slow",
 		Advice: "see what the server is busy with (pg_stat_activity); no restart is needed"}
 	ErrIO = &store.Kind{Name: store.IO, Text: "the disk under the database failed",
-		Advice: "look at the server's log; nothing that was answered is lost as long as the disk kept it"}
+		Advice: "look at the server's log; no acknowledged write is lost as long as the disk kept it"}
 	ErrCopying = &store.Kind{Text: "tacet migrate copy has not come to its end on this database",
 		Advice: "run the same copy again until it ends, or name another database"}
 	ErrPooler = &store.Kind{Text: "the pooler before the database does not do what is asked of it",
@@ -42,7 +42,7 @@ var (
 	ErrClosed = &store.Kind{Text: "the store is closed"}
 )
 
-// final marks an error that is an answer, not a failure of the database: it
+// final marks an error that is a result, not a failure of the database: it
 // ends an attempt for good and is handed on as it is.
 type final struct{ error }
 
@@ -107,7 +107,7 @@ func refusesParameter(err error) bool {
 	return state(err) == "08P01" && strings.Contains(err.Error(), "startup parameter")
 }
 
-// wrap turns an error of the driver into a *store.Error. Answers (final) and errors
+// wrap turns an error of the driver into a *store.Error. Responses (final) and errors
 // of the caller's own context stay as they are.
 func (db *DB) wrap(err error) error { return wrap(db.where, err) }
 

@@ -138,7 +138,7 @@ func newMigrator(ctx context.Context, base *pgx.ConnConfig, where string, files 
 	return m, nil
 }
 
-// close tells the server, which need not answer.
+// close tells the server, which need not respond.
 func (m *migrator) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -354,7 +354,7 @@ func (m *mover) moved(ctx context.Context, c *pgxpool.Conn, find func(rotation.S
 
 // errOutcome is of a renewal that was sent, and then nobody could see any more
 // whether it was made.
-var errOutcome = errors.New("the outcome of a renewal is not known: its answer was lost, and the session has been renewed since")
+var errOutcome = errors.New("the outcome of a renewal is not known: its response was lost, and the session has been renewed since")
 
 // recognise judges moves whose condition is broken, perhaps by an earlier attempt of
 // their own. A row that is exactly what the move asks for was made by it. (One

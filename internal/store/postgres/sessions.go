@@ -98,7 +98,7 @@ func (st sessions) Create(ctx context.Context, s session.Session) error {
 		if err != nil || tag.RowsAffected() == 1 {
 			return err
 		}
-		if again { // perhaps an earlier attempt has made it, and its answer was lost
+		if again { // perhaps an earlier attempt has made it, and its response was lost
 			found, err := db.query(ctx, c, "WHERE s.id = $1", uuid(s.ID))
 			if err != nil {
 				return err

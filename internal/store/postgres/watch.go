@@ -68,7 +68,7 @@ func (w *watcher) wakeOthers() {
 	}
 }
 
-// notify wakes other nodes, not more often than the server answers. It is sent
+// notify wakes other nodes, not more often than the server responds. It is sent
 // after the commit and not with it: a database without NOTIFY would refuse the
 // whole transaction, and PostgreSQL lets no two transactions that notify commit
 // at once. If it gets lost, others find out when they next look.

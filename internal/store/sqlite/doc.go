@@ -7,11 +7,11 @@
 // while a commit is under way wait in a queue and are then committed together,
 // in one transaction with one fsync (group commit); a lone write goes at once.
 // A call returns only after the COMMIT that holds its write, so what was
-// answered survives kill -9 and, as far as the disk keeps its word about
+// acknowledged survives kill -9 and, as far as the disk keeps its word about
 // fsync, a loss of power (WAL, synchronous=FULL).
 //
 // A caller whose context ends while it waits gets the context's error; its
-// write may or may not be made, whole, as with any answer that gets lost.
+// write may or may not be made, whole, as with any response that is lost.
 //
 // Functions that are handed in (the change of a user or role, Sweep's dead) run
 // on that goroutine, inside the transaction: they must be quick, must not call

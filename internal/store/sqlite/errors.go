@@ -20,7 +20,7 @@ var (
 	ErrCorrupt = &store.Kind{Name: store.Corrupt, Text: "not an intact database",
 		Advice: "stop tacet, keep a copy of the data directory, and restore it from a backup"}
 	ErrFull = &store.Kind{Name: store.Full, Text: "no space left for the database",
-		Advice: "make room on that disk; nothing that was answered is lost, and no restart is needed"}
+		Advice: "make room on that disk; no acknowledged write is lost, and no restart is needed"}
 	ErrReadOnly = &store.Kind{Name: store.ReadOnly, Text: "the database cannot be written to",
 		Advice: "make the file and its directory writable for the user that tacet runs as"}
 	ErrAccess = &store.Kind{Name: store.Access, Text: "the data directory or the database cannot be opened",
@@ -29,7 +29,7 @@ var (
 	ErrBusy         = &store.Kind{Name: store.Busy, Text: "the database is locked by another process",
 		Advice: "another process has been writing for too long; stop it or try again"}
 	ErrIO = &store.Kind{Name: store.IO, Text: "the disk under the database failed",
-		Advice: "look at the system log for errors of that disk; nothing that was answered is lost as long as the disk kept it"}
+		Advice: "look at the system log for errors of that disk; no acknowledged write is lost as long as the disk kept it"}
 	ErrClosed = &store.Kind{Text: "the store is closed"}
 )
 

@@ -163,7 +163,7 @@ func (c *client) run(ctx context.Context, j *jar, presentations int) error {
 		if err != nil {
 			return err
 		}
-		if outcome.Mints() && c.rng.IntN(3) > 0 { // else the answer is lost
+		if outcome.Mints() && c.rng.IntN(3) > 0 { // else the response is lost
 			j.put(t)
 		}
 	}

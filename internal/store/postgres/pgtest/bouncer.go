@@ -98,7 +98,7 @@ func (b *Bouncer) Start() error {
 			return nil
 		}
 	}
-	return errors.Join(fmt.Errorf("pgbouncer does not answer\n%s", b.Log()), b.Stop())
+	return errors.Join(fmt.Errorf("pgbouncer does not respond\n%s", b.Log()), b.Stop())
 }
 
 func (b *Bouncer) ping() error {

@@ -205,7 +205,7 @@ func (c *Cluster) start(path string) error {
 			return nil
 		}
 	}
-	return errors.Join(errors.New("the server does not answer"), c.Kill())
+	return errors.Join(errors.New("the server does not respond"), c.Kill())
 }
 
 func (c *Cluster) ping() error {

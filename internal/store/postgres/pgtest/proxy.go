@@ -13,7 +13,7 @@ const (
 	Pass      Fate = iota
 	CutBefore      // the server never gets it
 	CutAfter       // it is sent on and the connection cut at once: the server may or may not carry it out
-	CutAnswer      // it is sent on and the answer is lost
+	CutAnswer      // it is sent on and the response is lost
 )
 
 // Proxy passes connections on to a server and fails as it is told to.
@@ -180,7 +180,7 @@ func (p *Proxy) requests(client, server net.Conn, lose chan struct{}) {
 		if _, err := server.Write(buf[:n]); err != nil || fate == CutAfter {
 			return
 		}
-		if fate == CutAnswer { // the answer's reader closes the client
+		if fate == CutAnswer { // the response's reader closes the client
 			_, _ = client.Read(buf)
 			return
 		}

@@ -11,10 +11,10 @@ import (
 // Held against one that remembers everything: the guard never takes a message
 // twice, whatever it had to forget, and while it need not forget, it takes all
 // that are new, newer than its start and within the window.
-func TestGuardNeverTakesTwice(t *testing.T) {
+func TestReplaysNeverTakesTwice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 4).Draw(t, "limit")
-		g := NewGuard(limit, time.UnixMilli(100))
+		g := NewReplays(limit, time.UnixMilli(100))
 		type message struct {
 			client   string
 			sequence uint64
@@ -48,8 +48,8 @@ func TestGuardNeverTakesTwice(t *testing.T) {
 }
 
 // After a restart, what was sealed before it is refused: the memory is gone.
-func TestGuardAfterRestart(t *testing.T) {
-	g := NewGuard(10, time.UnixMilli(1000))
+func TestReplaysAfterRestart(t *testing.T) {
+	g := NewReplays(10, time.UnixMilli(1000))
 	if err := g.Accept(Agreement{Client: "a"}, nil, 1, 1000); !errors.Is(err, ErrStale) {
 		t.Errorf("from before the start: %v", err)
 	}
@@ -60,8 +60,8 @@ func TestGuardAfterRestart(t *testing.T) {
 
 // Nobody who makes up keys pushes out those who are in use: the one that was
 // silent for longest goes.
-func TestGuardForgetsTheOldest(t *testing.T) {
-	g := NewGuard(2, time.UnixMilli(0))
+func TestReplaysForgetsTheOldest(t *testing.T) {
+	g := NewReplays(2, time.UnixMilli(0))
 	for i, name := range []string{"a", "b", "c"} {
 		if err := g.Accept(Agreement{Client: name}, &Keys{}, 1, int64(10+i)); err != nil {
 			t.Fatal(err)
@@ -78,8 +78,8 @@ func TestGuardForgetsTheOldest(t *testing.T) {
 	}
 }
 
-func BenchmarkGuard(b *testing.B) {
-	g := NewGuard(8192, time.UnixMilli(0))
+func BenchmarkReplays(b *testing.B) {
+	g := NewReplays(8192, time.UnixMilli(0))
 	a := Agreement{"server", "client", "session"}
 	for i := uint64(1); b.Loop(); i++ {
 		if err := g.Accept(a, nil, i, int64(i)); err != nil {

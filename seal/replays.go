@@ -11,13 +11,13 @@ import (
 // overtake each other.
 const Window = 1024
 
-// Guard refuses what was received before. It remembers a window of sequence
+// Replays refuses what was received before. It remembers a window of sequence
 // numbers for every agreement in use, at most so many of them. When there are
 // more, it forgets the one that was silent for longest, and from then on refuses
 // messages of agreements that it does not know which are not newer than
 // what it forgot: it may refuse a good message, for which the client has
 // a fresh one, and never takes one twice. The same rule covers a restart.
-type Guard struct {
+type Replays struct {
 	max int
 
 	mu     sync.Mutex
@@ -39,14 +39,14 @@ type entry struct {
 	index  int
 }
 
-// NewGuard starts at a moment: nothing that was sealed before is accepted. It
+// NewReplays starts at a moment: nothing that was sealed before is accepted. It
 // takes about 2 KB for each of the agreements, at most.
-func NewGuard(agreements int, start time.Time) *Guard {
-	return &Guard{max: agreements, known: map[Agreement]*entry{}, floor: start.UnixMilli()}
+func NewReplays(agreements int, start time.Time) *Replays {
+	return &Replays{max: agreements, known: map[Agreement]*entry{}, floor: start.UnixMilli()}
 }
 
 // Keys are those of an agreement that is in use, or nil.
-func (g *Guard) Keys(a Agreement) *Keys {
+func (g *Replays) Keys(a Agreement) *Keys {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if e := g.known[a]; e != nil {
@@ -57,7 +57,7 @@ func (g *Guard) Keys(a Agreement) *Keys {
 
 // Accept takes note of a message that has been opened, or returns ErrReplayed or
 // ErrStale. Whether its time is near is for the caller to check.
-func (g *Guard) Accept(a Agreement, keys *Keys, sequence uint64, at int64) error {
+func (g *Replays) Accept(a Agreement, keys *Keys, sequence uint64, at int64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e := g.known[a]
