@@ -372,7 +372,7 @@ func TestConfigurationErrorsNameTheFlag(t *testing.T) {
 		{Rules{Upstreams: []string{"/api=http://h", "/API=http://i"}}, []string{"has an upstream already"}},
 		{Rules{Upstreams: []string{"/auth=http://h"}}, []string{"at or below /auth", "--base-path"}},
 		{Rules{Upstreams: []string{"/auth/x=http://h"}}, []string{"at or below /auth"}},
-		{Rules{Upstreams: []string{"/livez=http://h"}}, []string{"answers at /livez itself"}},
+		{Rules{Upstreams: []string{"/livez=http://h"}}, []string{"serves /livez"}},
 		{Rules{Require: []string{"/admin"}}, []string{"require", "PREFIX=PERMISSION"}},
 		{Rules{Require: []string{"/admin=a b"}}, []string{"require", "not a permission"}},
 		{Rules{Require: []string{"/admin="}}, []string{"require", "not a permission"}},
