@@ -34,10 +34,10 @@ var (
 
 // call makes a call to the auth server, repeated while that may help, and says
 // how often it was tried. The error is a *TemporaryError; a clear refusal is an
-// answer with a problem.
+// respond with a problem.
 //
 // Repeating a renewal is safe: the server accepts the same token again.
-func (s *Source) call(ctx context.Context, c apiCall, body any) (a answer, tries int, err error) {
+func (s *Source) call(ctx context.Context, c apiCall, body any) (a response, tries int, err error) {
 	for try := 1; ; try++ {
 		a, err := s.once(ctx, c, body)
 		if err == nil {
@@ -57,7 +57,7 @@ func (s *Source) call(ctx context.Context, c apiCall, body any) (a answer, tries
 
 // once makes one attempt, which may take its share of the renewal's time-out: a
 // connection that went dead must not use up all of it.
-func (s *Source) once(ctx context.Context, c apiCall, body any) (answer, *TemporaryError) {
+func (s *Source) once(ctx context.Context, c apiCall, body any) (response, *TemporaryError) {
 	ctx, cancel := context.WithTimeout(ctx, s.renewTimeout/attempts)
 	defer cancel()
 	a, err := s.server.post(ctx, c.path, body)

@@ -195,11 +195,11 @@ func (e *Encrypted) bind(ctx context.Context, token string) (string, *http.Respo
 	if res.StatusCode != http.StatusOK {
 		return "", res, nil
 	}
-	var answer wire.EncryptionResponse
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || answer.AccessToken == "" {
+	var agreed wire.EncryptionResponse
+	if err := json.NewDecoder(res.Body).Decode(&agreed); err != nil || agreed.AccessToken == "" {
 		return "", nil, errors.New("client: the response to the agreement on encryption holds no access token")
 	}
-	return answer.AccessToken, nil, nil
+	return agreed.AccessToken, nil, nil
 }
 
 // exchange sends a request encrypted; once more where the server says that

@@ -115,10 +115,10 @@ func TestAnswers(t *testing.T) {
 		{200, strings.Replace(good, "a.b-c", "", 1), false},
 		{200, strings.Replace(good, "a.b-c", `a\r\nX: y`, 1), false},
 		{200, strings.Replace(good, "a.b-c", "a b", 1), false},
-		{200, good + strings.Repeat(" ", maxAnswer), false},
-		{503, strings.Repeat(" ", maxAnswer+1), false},
+		{200, good + strings.Repeat(" ", maxResponse), false},
+		{503, strings.Repeat(" ", maxResponse+1), false},
 	} {
-		a, err := parseAnswer(c.status, http.Header{}, []byte(c.body), time.Now())
+		a, err := parseResponse(c.status, http.Header{}, []byte(c.body), time.Now())
 		if (err == nil) != c.ok || a.status != c.status {
 			t.Errorf("%d %.100q: %v", c.status, c.body, err)
 		}
@@ -137,7 +137,7 @@ func TestProblems(t *testing.T) {
 		{"text/html", ""},
 		{"", ""},
 	} {
-		a, err := parseAnswer(400, http.Header{"Content-Type": {c.kind}}, body, time.Now())
+		a, err := parseResponse(400, http.Header{"Content-Type": {c.kind}}, body, time.Now())
 		if err != nil || a.problem.Code != c.code || strings.ContainsAny(a.problem.Error(), "\n\a") {
 			t.Errorf("%q: %+v %v", c.kind, a.problem, err)
 		}
@@ -150,7 +150,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(503, "text/html", "<html>")
 	f.Add(200, "", `{"access_token":"a","token_type":"Bearer","expires_in":9223372036854775807}`)
 	f.Fuzz(func(t *testing.T, status int, kind, body string) {
-		a, err := parseAnswer(status, http.Header{"Content-Type": {kind}}, []byte(body), time.Now())
+		a, err := parseResponse(status, http.Header{"Content-Type": {kind}}, []byte(body), time.Now())
 		if a.problem != nil && (len([]rune(a.problem.Error())) > 1000 || !utf8.ValidString(a.problem.Error())) {
 			t.Fatalf("%q", a.problem.Error())
 		}

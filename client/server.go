@@ -18,8 +18,8 @@ import (
 	"github.com/tacet-dev/tacet/wire"
 )
 
-// maxAnswer is how much of an auth server's response is read, in bytes.
-const maxAnswer = 1 << 20
+// maxResponse is how much of an auth server's response is read, in bytes.
+const maxResponse = 1 << 20
 
 // server is the auth server's native surface (wire.md §1) with tokens in bodies.
 type server struct {
@@ -68,8 +68,8 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// answer is what came back: a status and, for a 200, the tokens.
-type answer struct {
+// response is what came back: a status and, for a 200, the tokens.
+type response struct {
 	status     int
 	retryAfter time.Duration
 	tokens     wire.TokenResponse
@@ -78,35 +78,35 @@ type answer struct {
 
 // post makes one call. An error means that there was no response that can be
 // understood.
-func (s *server) post(ctx context.Context, path string, body any) (answer, error) {
+func (s *server) post(ctx context.Context, path string, body any) (response, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base+path, bytes.NewReader(b))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, "+wire.ContentTypeProblem)
 	res, err := s.http.Do(req)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxResponse+1))
 	if err != nil {
-		return answer{}, fmt.Errorf("the response broke off: %w", err)
+		return response{}, fmt.Errorf("the response broke off: %w", err)
 	}
-	return parseAnswer(res.StatusCode, res.Header, text, time.Now())
+	return parseResponse(res.StatusCode, res.Header, text, time.Now())
 }
 
-// parseAnswer understands the responses to login, refresh, confirm and logout.
-func parseAnswer(status int, h http.Header, body []byte, now time.Time) (answer, error) {
-	a := answer{status: status, retryAfter: retryAfter(h, now)}
+// parseResponse understands the responses to login, refresh, confirm and logout.
+func parseResponse(status int, h http.Header, body []byte, now time.Time) (response, error) {
+	a := response{status: status, retryAfter: retryAfter(h, now)}
 	switch {
-	case len(body) > maxAnswer:
-		return a, fmt.Errorf("the response (%d) is longer than %d bytes", status, maxAnswer)
+	case len(body) > maxResponse:
+		return a, fmt.Errorf("the response (%d) is longer than %d bytes", status, maxResponse)
 	case status == http.StatusNoContent:
 		return a, nil
 	case status != http.StatusOK:

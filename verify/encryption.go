@@ -302,7 +302,7 @@ func hasBody(r *http.Request) bool {
 
 // bodyError tells messages that are not good from bodies that did not come.
 func bodyError(err error) error {
-	for _, known := range encryptionAnswers {
+	for _, known := range encryptionRefusals {
 		if errors.Is(err, known.err) {
 			return err
 		}

@@ -274,7 +274,7 @@ func TestEncryptedRequestsRefused(t *testing.T) {
 		{"a body beside the seal", w.envelope("POST", "/api/x", "", nil), func(e *envelope) { e.message = "plain" }, 400, invalid},
 		{"two seals", get(), func(e *envelope) { e.header.Add(wire.HeaderSeal, e.header.Get(wire.HeaderSeal)) }, 400, invalid},
 		{"a seal and a body", post(), func(e *envelope) { e.header.Set(wire.HeaderSeal, e.message) }, 400, invalid},
-		{"an answer", post(), func(e *envelope) { e.message = w.answerTo(e) }, 400, invalid},
+		{"an answer", post(), func(e *envelope) { e.message = w.responseTo(e) }, 400, invalid},
 		{"too large", w.envelope("POST", "/api/x", "", make([]byte, 1<<20+1)), nil, 413, wire.CodeTooLarge},
 		{"far too large", w.envelope("POST", "/api/x", "", make([]byte, 2<<20)), nil, 413, wire.CodeTooLarge},
 		{"too old", at(-verify.DefaultMaxAge - time.Millisecond), nil, 400, wire.CodeEncryptionStale},
@@ -321,8 +321,8 @@ func TestEncryptedRequestsRefused(t *testing.T) {
 	}
 }
 
-// answerTo is the server's own message to the client.
-func (w *sealedWorld) answerTo(e *envelope) string {
+// refusalOf is the server's own message to the client.
+func (w *sealedWorld) responseTo(e *envelope) string {
 	w.Helper()
 	m, err := seal.Read(strings.NewReader(e.message))
 	if err != nil {

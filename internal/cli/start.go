@@ -69,7 +69,7 @@ func putOff(ln net.Listener) (end func()) {
 	if !ok {
 		return func() {}
 	}
-	answer, _ := json.Marshal(wire.Problem{Type: "about:blank", Title: "Temporarily unavailable", Status: http.StatusServiceUnavailable, Code: wire.CodeUnavailable,
+	body, _ := json.Marshal(wire.Problem{Type: "about:blank", Title: "Temporarily unavailable", Status: http.StatusServiceUnavailable, Code: wire.CodeUnavailable,
 		Detail: "The server is starting and waits for its database."})
 	srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/livez" {
@@ -78,7 +78,7 @@ func putOff(ln net.Listener) (end func()) {
 		w.Header().Set("Content-Type", wire.ContentTypeProblem)
 		w.Header().Set("Retry-After", "3")
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write(answer)
+		_, _ = w.Write(body)
 	})}
 	l := &borrowed{TCPListener: tcp}
 	served := make(chan struct{})

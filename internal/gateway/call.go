@@ -167,8 +167,8 @@ func (u *upstream) replace(out *url.URL) {
 // errRefused wraps an error of verification after the request was sent.
 type errRefused struct{ error }
 
-// answered looks at an upstream's response before it is passed on.
-func (g *Gateway) answered(res *http.Response) error {
+// responded looks at an upstream's response before it is passed on.
+func (g *Gateway) responded(res *http.Response) error {
 	c := callOf(res.Request.Context())
 	withoutOwnSet(res.Header)
 	if g.CORS {

@@ -74,7 +74,7 @@ func New(c Config) *Gateway {
 	g := &Gateway{Config: c, streams: newStreams(), stall: defaultStall}
 	g.proxy = &httputil.ReverseProxy{
 		Rewrite:        g.rewrite,
-		ModifyResponse: g.answered,
+		ModifyResponse: g.responded,
 		ErrorHandler:   g.failed,
 		ErrorLog:       slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 		Transport: &http.Transport{ // no Proxy: upstreams are not reached through HTTP_PROXY

@@ -18,8 +18,8 @@ import (
 func (m *Metrics) Routes(tracer trace.Tracer) func(method, route string, next http.Handler) http.Handler {
 	return func(method, route string, next http.Handler) http.Handler {
 		r := &measured{metrics: m, next: next, times: m.requestTime.WithLabelValues(route), tracer: tracer, name: method + " " + route}
-		for i := range r.answers {
-			r.answers[i] = m.requests.WithLabelValues(method, route, classes[i])
+		for i := range r.responses {
+			r.responses[i] = m.requests.WithLabelValues(method, route, classes[i])
 		}
 		if tracer != nil {
 			r.attributes = trace.WithAttributes(attribute.String("http.request.method", method), attribute.String("http.route", route))
@@ -34,7 +34,7 @@ var classes = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 type measured struct {
 	metrics    *Metrics
 	next       http.Handler
-	answers    [len(classes)]prometheus.Counter
+	responses  [len(classes)]prometheus.Counter
 	times      prometheus.Observer
 	tracer     trace.Tracer
 	name       string
@@ -58,7 +58,7 @@ func (m *measured) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			rec.status = http.StatusOK // what net/http sends
 		}
 		m.metrics.inFlight.Dec()
-		m.answers[min(rec.status/100, len(classes)-1)].Inc()
+		m.responses[min(rec.status/100, len(classes)-1)].Inc()
 		if !rec.streams() {
 			m.times.Observe(time.Since(began).Seconds())
 		}

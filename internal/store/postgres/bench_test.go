@@ -77,8 +77,8 @@ func insert(t testing.TB, db *DB, list []session.Session) {
 	}))
 }
 
-// renewal is the next move of a session.
-func renewal(s session.Session) session.Move {
+// nextMove is the next move of a session.
+func nextMove(s session.Session) session.Move {
 	var tag rotation.Tag
 	binary.BigEndian.PutUint64(tag[:], rand.Uint64())
 	return session.Move{ID: s.ID, Condition: s.State.Condition(), At: s.State.HeadAt.Add(time.Minute), Contact: s.Contact,
@@ -122,7 +122,7 @@ func BenchmarkMove(b *testing.B) {
 					if !ok {
 						s = benchSession(j)
 					}
-					s, err := move(context.Background(), renewal(s))
+					s, err := move(context.Background(), nextMove(s))
 					if err != nil {
 						return err
 					}
@@ -131,7 +131,7 @@ func BenchmarkMove(b *testing.B) {
 				return nil
 			})
 			b.StopTimer()
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "moves/s")
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "renewals/s")
 			b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "client-cpu-µs/op")
 			stats.report(b, b.N)
 		})
@@ -140,9 +140,9 @@ func BenchmarkMove(b *testing.B) {
 
 // moveAlone is Move without a batch: one statement on any connection.
 func (db *DB) moveAlone(ctx context.Context, mv session.Move) (session.Session, error) {
-	m := &move{Move: mv}
+	m := &renewal{Move: mv}
 	err := db.repeat(ctx, db.pool, func(ctx context.Context, c *pgxpool.Conn) error {
-		_, err := db.mover.attempt(ctx, c, []*move{m}, false)
+		_, err := db.renewer.attempt(ctx, c, []*renewal{m}, false)
 		return err
 	})
 	if err == nil {

@@ -35,7 +35,7 @@ func BenchmarkCapacity(b *testing.B) {
 	renew := func() {
 		inParallel(b, clients, sessions, func(i int) (err error) {
 			n := order[i]
-			state[n], err = db.Sessions().Move(context.Background(), renewal(state[n]))
+			state[n], err = db.Sessions().Move(context.Background(), nextMove(state[n]))
 			return err
 		})
 	}

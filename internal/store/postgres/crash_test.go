@@ -29,16 +29,16 @@ func TestNothingAcknowledgedIsLostByKill(t *testing.T) {
 	for round := range rounds {
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		var moves atomic.Int64
+		var renewals atomic.Int64
 		enough := make(chan struct{})
 		for i := range sessions {
 			st := nodes[i%2].Sessions()
 			running.Go(func() {
 				s, err := st.Get(ctx, benchSession(i).ID)
 				for err == nil && ctx.Err() == nil {
-					if s, err = st.Move(ctx, renewal(s)); err == nil {
+					if s, err = st.Move(ctx, nextMove(s)); err == nil {
 						acknowledged[i].Store(s.State.Head.Generation)
-						if moves.Add(1) == int64(100*(round+1)) {
+						if renewals.Add(1) == int64(100*(round+1)) {
 							close(enough)
 						}
 					}
@@ -89,7 +89,7 @@ func calls(t *testing.T, db *DB, s *session.Session) map[string]func() error {
 	return map[string]func() error{
 		"Get": func() error { _, err := db.Sessions().Get(ctx, s.ID); return err },
 		"Move": func() error {
-			moved, err := db.Sessions().Move(ctx, renewal(*s))
+			moved, err := db.Sessions().Move(ctx, nextMove(*s))
 			if err == nil {
 				*s = moved
 			}
@@ -236,11 +236,11 @@ func TestOneLockedRowHoldsUpNobodyElse(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), fmt.Sprintf("BEGIN; SELECT 1 FROM tacet_sessions WHERE id = '%s' FOR UPDATE", benchSession(0).ID)); err != nil {
 		t.Fatal(err)
 	}
-	batch := make([]*move, n)
+	batch := make([]*renewal, n)
 	for i := range batch {
-		batch[i] = &move{Move: renewal(benchSession(i)), done: make(chan struct{})}
+		batch[i] = &renewal{Move: nextMove(benchSession(i)), done: make(chan struct{})}
 	}
-	db.mover.send(batch)
+	db.renewer.send(batch)
 	for i, m := range batch {
 		if locked := i == 0; errors.Is(m.err, ErrBusy) != locked || !locked && m.err != nil {
 			t.Errorf("session %d: %v", i, m.err)

@@ -107,20 +107,20 @@ func refusesParameter(err error) bool {
 	return state(err) == "08P01" && strings.Contains(err.Error(), "startup parameter")
 }
 
-// wrap turns an error of the driver into a *store.Error. Responses (final) and errors
+// wrap turns an error of the driver into a *store.Error. Results (final) and errors
 // of the caller's own context stay as they are.
 func (db *DB) wrap(err error) error { return wrap(db.where, err) }
 
 func wrap(where string, err error) error {
 	var known *store.Error
-	var answer final
+	var result final
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &known):
 		return err
-	case errors.As(err, &answer):
-		return answer.error
+	case errors.As(err, &result):
+		return result.error
 	}
 	return &store.Error{Where: where, Kind: kindOf(err), Err: errors.New(summary(err))}
 }

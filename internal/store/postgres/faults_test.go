@@ -171,7 +171,7 @@ func renewTogether(ctx context.Context, nodes []*DB, seed uint64) []porcupine.Op
 				case rng.IntN(4) == 0:
 					c.got, c.err = st.Get(ctx, id)
 				default:
-					c.op, c.move = "move", renewal(known)
+					c.op, c.move = "move", nextMove(known)
 					c.move.Contact.UserAgent = fmt.Sprint("agent ", i)
 					c.got, c.err = st.Move(ctx, c.move)
 				}
@@ -289,7 +289,7 @@ func TestLostAnswerOfEachWrite(t *testing.T) {
 			}
 			s := benchSession(100 + i)
 			lose(func() error { return st.Create(t.Context(), s) })
-			lose(func() (err error) { first, err = st.Move(t.Context(), renewal(first)); return err })
+			lose(func() (err error) { first, err = st.Move(t.Context(), nextMove(first)); return err })
 			lose(func() error {
 				return st.End(t.Context(), s.ID, session.End{Reason: "logout", At: s.State.CreatedAt}, events.Event{Kind: "end"})
 			})

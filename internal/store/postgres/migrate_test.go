@@ -75,14 +75,14 @@ func TestMigrationsKeepWhatIsThere(t *testing.T) {
 	newer := with(t, "00099_extra.sql", addColumn)
 	must(t, migrateUp(t, url, newer))
 
-	s, err := old.Sessions().Move(t.Context(), renewal(s))
+	s, err := old.Sessions().Move(t.Context(), nextMove(s))
 	must(t, err)
 	must(t, old.Sessions().Create(t.Context(), benchSession(2)))
 	if got, err := old.Sessions().Get(t.Context(), s.ID); err != nil || got != s {
 		t.Errorf("the older node reads %+v, %v", got, err)
 	}
 	again := openURL(t, url, Options{})
-	s, err = again.Sessions().Move(t.Context(), renewal(s))
+	s, err = again.Sessions().Move(t.Context(), nextMove(s))
 	must(t, err)
 	must(t, Migrate(t.Context(), url))
 	if state, err := SchemaOf(t.Context(), url); err != nil || state.Has != 99 || !state.Runs() {
@@ -224,7 +224,7 @@ func TestMigrationWaitsItsTurn(t *testing.T) {
 		var n int
 		must(t, waiting.QueryRow(t.Context(), "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = 'tacet_sessions'::regclass").Scan(&n))
 		seen += n
-		if s, err = db.Sessions().Move(t.Context(), renewal(s)); err != nil {
+		if s, err = db.Sessions().Move(t.Context(), nextMove(s)); err != nil {
 			t.Fatalf("a renewal during a migration: %v", err)
 		}
 	}
@@ -235,7 +235,7 @@ func TestMigrationWaitsItsTurn(t *testing.T) {
 	}
 	must(t, reading.Rollback(t.Context()))
 	must(t, <-migrated)
-	if _, err := db.Sessions().Move(t.Context(), renewal(s)); err != nil {
+	if _, err := db.Sessions().Move(t.Context(), nextMove(s)); err != nil {
 		t.Error(err)
 	}
 }

@@ -68,13 +68,13 @@ type DB struct {
 
 	pooled atomic.Bool // there is a pooler before the database
 	chosen bool        // the URL says how statements are sent
-	knows  bool        // the server knows all of parameters and forMoves
+	knows  bool        // the server knows all of parameters and forRenewals
 
-	pool  *pgxpool.Pool // everything but renewals
-	mover *mover
-	texts texts
-	sweep sweep
-	watch *watcher
+	pool    *pgxpool.Pool // everything but renewals
+	renewer *renewer
+	texts   texts
+	sweep   sweep
+	watch   *watcher
 
 	seen      atomic.Int64 // number of the newest event that is known of
 	directory atomic.Int64 // version of users and roles that is known of
@@ -83,7 +83,7 @@ type DB struct {
 
 // MinConns is the least of Options.Conns: renewals have two connections of
 // their own and listening has one.
-const MinConns = movers + 2
+const MinConns = renewers + 2
 
 const (
 	defaultConns   = 12
@@ -117,9 +117,9 @@ func (o Options) withDefaults() (Options, error) {
 // moving is how many connections are for renewals.
 func (o Options) moving() int {
 	if o.Single {
-		return max(movers, o.Conns/2)
+		return max(renewers, o.Conns/2)
 	}
-	return movers
+	return renewers
 }
 
 // Open connects to the database that a URL names (postgres://user:password@
@@ -159,12 +159,12 @@ func open(ctx context.Context, rawURL string, opts Options, importing bool) (*DB
 		db.pool.Close()
 		return nil, err
 	}
-	moves, err := db.newPool(ctx, cfg, opts.moving(), forMoves(opts.Timeout))
+	renewals, err := db.newPool(ctx, cfg, opts.moving(), forRenewals(opts.Timeout))
 	if err != nil {
 		db.pool.Close()
 		return nil, db.wrap(err)
 	}
-	db.mover = startMovers(db, moves)
+	db.renewer = startRenewers(db, renewals)
 	db.watch = startWatcher(db, db.listenAt(cfg.ConnConfig, listen))
 	return db, nil
 }
@@ -261,16 +261,16 @@ func (db *DB) Close() error {
 		return nil
 	}
 	db.watch.stop()
-	db.mover.stop()
+	db.renewer.stop()
 	db.pool.Close()
 	return nil
 }
 
 // Queued is how many renewals wait to be sent.
-func (db *DB) Queued() int { return len(db.mover.queue) }
+func (db *DB) Queued() int { return len(db.renewer.queue) }
 
 // Pools are the pool of renewals and that of everything else.
-func (db *DB) Pools() (renewals, others *pgxpool.Stat) { return db.mover.pool.Stat(), db.pool.Stat() }
+func (db *DB) Pools() (renewals, others *pgxpool.Stat) { return db.renewer.pool.Stat(), db.pool.Stat() }
 
 // Size is how many bytes the tables and their indexes take on the server.
 func (db *DB) Size() (int64, error) {

@@ -87,10 +87,10 @@ func TestParametersGoWithTheTransaction(t *testing.T) {
 				list = append(list, benchSession(i))
 				must(t, db.Sessions().Create(t.Context(), list[i]))
 			}
-			_, err := db.Sessions().Move(t.Context(), renewal(list[0]))
+			_, err := db.Sessions().Move(t.Context(), nextMove(list[0]))
 			must(t, err)
-			batch := []*move{{Move: renewal(list[1])}, {Move: renewal(list[2])}}
-			db.mover.send(batch)
+			batch := []*renewal{{Move: nextMove(list[1])}, {Move: nextMove(list[2])}}
+			db.renewer.send(batch)
 			must(t, errors.Join(batch[0].err, batch[1].err))
 			must(t, db.Sessions().End(t.Context(), list[0].ID, session.End{Reason: "logout"}, events.Event{Kind: "e"}))
 

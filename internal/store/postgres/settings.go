@@ -39,9 +39,9 @@ func within(name string, limit time.Duration) parameter {
 	return parameter{name, fmt.Sprintf("'%d'", limit.Milliseconds())}
 }
 
-// forMoves also keeps the server from planning to read the whole table while it
+// forRenewals also keeps the server from planning to read the whole table while it
 // is small, and from holding on to that plan when it has grown.
-func forMoves(limit time.Duration) []parameter {
+func forRenewals(limit time.Duration) []parameter {
 	return append(parameters(limit), within("lock_timeout", lockWait),
 		parameter{"enable_seqscan", "'off'"}, parameter{"enable_hashjoin", "'off'"}, parameter{"enable_mergejoin", "'off'"})
 }
@@ -66,14 +66,14 @@ type server struct {
 	pooled bool
 	// durable: synchronous_commit is not off for this database and role.
 	durable bool
-	// knows: all parameters of forMoves exist.
+	// knows: all parameters of forRenewals exist.
 	knows bool
 }
 
 // ask reads what the server says. It uses no prepared statement.
 func ask(ctx context.Context, c *pgx.Conn) (s server, err error) {
 	names := make([]string, 0, 8)
-	for _, p := range forMoves(0) {
+	for _, p := range forRenewals(0) {
 		names = append(names, "'"+p.name+"'")
 	}
 	var pid, known int64

@@ -42,7 +42,7 @@ func TestRenewalsAreInPlace(t *testing.T) {
 					return err
 				}
 			}
-			if _, err := db.Sessions().Move(t.Context(), renewal(s)); err != nil {
+			if _, err := db.Sessions().Move(t.Context(), nextMove(s)); err != nil {
 				return err
 			}
 		}
@@ -50,7 +50,7 @@ func TestRenewalsAreInPlace(t *testing.T) {
 	})
 	after := readStats(t, db)
 	// The server adds up its figures from time to time, and at the end of a connection.
-	db.mover.pool.Reset()
+	db.renewer.pool.Reset()
 	for range 300 {
 		if after.updates-before.updates >= clients*each {
 			break

@@ -68,7 +68,7 @@ func TestUnusedTextsAreRemoved(t *testing.T) {
 	sessions := make([]session.Session, 40)
 	use := func(db *DB, i int, agent string) {
 		t.Helper()
-		m := renewal(sessions[i])
+		m := nextMove(sessions[i])
 		m.Contact.UserAgent = agent
 		var err error
 		sessions[i], err = db.Sessions().Move(t.Context(), m)

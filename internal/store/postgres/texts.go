@@ -87,16 +87,16 @@ func (t *texts) id(ctx context.Context, c *pgxpool.Conn, text string) (int64, er
 	}
 }
 
-// ids finds the ids of the moves' user agents.
-func (t *texts) ids(ctx context.Context, c *pgxpool.Conn, batch []*move) error {
-	var missing []*move
+// ids finds the ids of the user agents of the renewals.
+func (t *texts) ids(ctx context.Context, c *pgxpool.Conn, batch []*renewal) error {
+	var missing []*renewal
 	for _, m := range batch {
 		var ok bool
 		if m.agent, ok = t.remembered(m.Contact.UserAgent); !ok {
 			missing = append(missing, m)
 		}
 	}
-	slices.SortFunc(missing, func(a, b *move) int { return cmp.Compare(a.Contact.UserAgent, b.Contact.UserAgent) })
+	slices.SortFunc(missing, func(a, b *renewal) int { return cmp.Compare(a.Contact.UserAgent, b.Contact.UserAgent) })
 	for _, m := range missing {
 		var err error
 		if m.agent, err = t.id(ctx, c, m.Contact.UserAgent); err != nil {

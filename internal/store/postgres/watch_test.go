@@ -124,12 +124,12 @@ func TestCallsSeeChangesElsewhere(t *testing.T) {
 		var err error
 		switch i % 3 {
 		case 0:
-			s, err = here.Sessions().Move(t.Context(), renewal(s))
+			s, err = here.Sessions().Move(t.Context(), nextMove(s))
 		case 1:
 			_, err = here.Sessions().Get(t.Context(), s.ID)
 		case 2: // in a batch
-			m, other := &move{Move: renewal(s), done: make(chan struct{})}, &move{Move: renewal(benchSession(7)), done: make(chan struct{})}
-			here.mover.send([]*move{m, other})
+			m, other := &renewal{Move: nextMove(s), done: make(chan struct{})}, &renewal{Move: nextMove(benchSession(7)), done: make(chan struct{})}
+			here.renewer.send([]*renewal{m, other})
 			s, err = m.got, m.err
 		}
 		must(t, err)

@@ -17,8 +17,8 @@ const retryAfter = "2"
 // errorInvalidProof is in the challenge alone (RFC 9449 §7.1).
 const errorInvalidProof = "invalid_dpop_proof"
 
-// answer is how an error looks from outside.
-type answer struct {
+// refusal is how an error looks from outside.
+type refusal struct {
 	status      int
 	code        string // of the problem
 	error       string // of the challenge; empty: none (RFC 6750 §3.1)
@@ -28,34 +28,34 @@ type answer struct {
 	scheme      string // of the challenge; empty: Bearer
 }
 
-// answerTo is the one table from errors to responses.
-func answerTo(err error) answer {
+// refusalOf is the one table from errors to responses.
+func refusalOf(err error) refusal {
 	var scope *ScopeError
 	switch {
 	case errors.As(err, &scope):
-		return answer{http.StatusForbidden, wire.CodeInsufficientScope, wire.CodeInsufficientScope,
+		return refusal{http.StatusForbidden, wire.CodeInsufficientScope, wire.CodeInsufficientScope,
 			"a permission is missing", strings.Join(scope.Required, " "), msgScope, ""}
 	case errors.Is(err, ErrNoCredential):
-		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, "", "", "", msgNoCredential, ""}
+		return refusal{http.StatusUnauthorized, wire.CodeInvalidToken, "", "", "", msgNoCredential, ""}
 	case errors.Is(err, ErrInvalidRequest):
-		return answer{http.StatusBadRequest, wire.CodeInvalidRequest, wire.CodeInvalidRequest,
+		return refusal{http.StatusBadRequest, wire.CodeInvalidRequest, wire.CodeInvalidRequest,
 			"more than one Authorization header", "", msgInvalidRequest, ""}
 	case errors.Is(err, ErrProof):
-		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, errorInvalidProof, dpop.Describe(err), "", msgProof, dpop.Header}
+		return refusal{http.StatusUnauthorized, wire.CodeInvalidToken, errorInvalidProof, dpop.Describe(err), "", msgProof, dpop.Header}
 	case errors.Is(err, ErrBound), errors.Is(err, ErrUnbound):
-		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, describe(err), "", msgBound, dpop.Header}
+		return refusal{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, describe(err), "", msgBound, dpop.Header}
 	case errors.Is(err, ErrStaleGrants):
-		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, wire.GrantsChanged, "", msgStaleGrants, ""}
+		return refusal{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, wire.GrantsChanged, "", msgStaleGrants, ""}
 	case errors.Is(err, ErrInvalidToken):
-		return answer{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, describe(err), "", textOf(err), ""}
+		return refusal{http.StatusUnauthorized, wire.CodeInvalidToken, wire.CodeInvalidToken, describe(err), "", textOf(err), ""}
 	}
-	for _, e := range encryptionAnswers {
+	for _, e := range encryptionRefusals {
 		if errors.Is(err, e.err) {
-			return answer{status: e.status, code: e.code, text: e.text}
+			return refusal{status: e.status, code: e.code, text: e.text}
 		}
 	}
 	// Whatever else went wrong is not the caller's doing: sign nobody out.
-	return answer{http.StatusServiceUnavailable, wire.CodeUnavailable, "", "", "", msgUnavailable, ""}
+	return refusal{http.StatusServiceUnavailable, wire.CodeUnavailable, "", "", "", msgUnavailable, ""}
 }
 
 // describe is the reason in a word or two, from a fixed list: nothing that the
@@ -72,7 +72,7 @@ func describe(err error) string {
 // Authenticate, Verify, Allow or a [Liveness]: status, WWW-Authenticate (RFC 6750
 // §3), Cache-Control and a problem in English or Chinese (RFC 9457).
 func (v *Verifier) WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	a := answerTo(err)
+	a := refusalOf(err)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	if a.status == http.StatusServiceUnavailable {
@@ -97,7 +97,7 @@ func (v *Verifier) WriteError(w http.ResponseWriter, r *http.Request, err error)
 
 // challenge builds the value of WWW-Authenticate from fixed words, the
 // configured realm and the permissions that the route asks for.
-func (v *Verifier) challenge(a answer) string {
+func (v *Verifier) challenge(a refusal) string {
 	var params []string
 	add := func(name, value string) {
 		if value != "" {

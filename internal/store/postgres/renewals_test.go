@@ -15,7 +15,7 @@ import (
 	"github.com/tacet-dev/tacet/rotation"
 )
 
-// TestBatchIsLikeOneByOne: a batch gives each of its moves what it would have
+// TestBatchIsLikeOneByOne: a batch gives each of its renewals what it would have
 // got alone, and leaves the sessions as these would have.
 func TestBatchIsLikeOneByOne(t *testing.T) {
 	db, single := openEmpty(t, Options{}), openEmpty(t, Options{})
@@ -33,24 +33,24 @@ func TestBatchIsLikeOneByOne(t *testing.T) {
 		}
 		insert(t, db, list)
 		insert(t, single, list)
-		moves := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) session.Move {
-			m := renewal(benchSession(base + rapid.IntRange(0, sessions).Draw(rt, "session"))) // the last does not exist
+		renewals := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) session.Move {
+			m := nextMove(benchSession(base + rapid.IntRange(0, sessions).Draw(rt, "session"))) // the last does not exist
 			m.Head.Tag = rotation.Tag{byte(rapid.IntRange(0, 255).Draw(rt, "tag"))}
 			m.Condition.Generation += uint32(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(rt, "generation"))
 			m.Constraint = rapid.SampledFrom([]session.Constraint{"", "", "", session.ByClient}).Draw(rt, "constraint")
 			m.Contact.UserAgent = rapid.SampledFrom([]string{"", "a", "caf\xe9", "new \x00"}).Draw(rt, "agent")
 			return m
-		}), 1, 12).Draw(rt, "moves")
+		}), 1, 12).Draw(rt, "renewals")
 
-		var batch, later []*move
-		for _, m := range moves {
-			batch = append(batch, &move{Move: m, done: make(chan struct{})})
+		var batch, later []*renewal
+		for _, m := range renewals {
+			batch = append(batch, &renewal{Move: m, done: make(chan struct{})})
 		}
-		results := map[int]*move{}
+		results := map[int]*renewal{}
 		all := slices.Clone(batch)
 		for len(batch) > 0 { // as loop does
 			batch, later = apart(batch, nil)
-			db.mover.send(batch)
+			db.renewer.send(batch)
 			batch = later
 		}
 		for i, m := range all {
@@ -74,7 +74,7 @@ func TestBatchIsLikeOneByOne(t *testing.T) {
 // way, but not for ever, and then nobody's turn is taken away.
 func TestStatementsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mover{turn: make(chan struct{}, 1)}
+		m := &renewer{turn: make(chan struct{}, 1)}
 		waits := func() (end func(), waited time.Duration) {
 			from := time.Now()
 			return m.begin(), time.Since(from)
@@ -117,7 +117,7 @@ func TestRenewalsShareStatements(t *testing.T) {
 	for i := range n {
 		running.Go(func() {
 			start.Wait()
-			if _, err := db.Sessions().Move(t.Context(), renewal(benchSession(i))); err != nil {
+			if _, err := db.Sessions().Move(t.Context(), nextMove(benchSession(i))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -148,7 +148,7 @@ func TestCloseMakesWhatIsQueued(t *testing.T) {
 	errs := make([]error, n)
 	var running sync.WaitGroup
 	for i := range n {
-		running.Go(func() { _, errs[i] = db.Sessions().Move(t.Context(), renewal(benchSession(i))) })
+		running.Go(func() { _, errs[i] = db.Sessions().Move(t.Context(), nextMove(benchSession(i))) })
 	}
 	running.Go(func() { must(t, db.Close()) })
 	running.Wait()

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// movers is how many statements of renewals are under way at most.
-	movers = 2
+	// renewers is how many statements of renewals are under way at most.
+	renewers = 2
 	// patience is how long the next statement waits for the one that is under
 	// way, while renewals gather: one large statement costs less than two small
 	// ones. After that it goes beside it, so that a distant server, a slow disk
@@ -31,41 +31,41 @@ const (
 	maxBatch = 256
 )
 
-// move is one queued renewal.
-type move struct {
+// renewal is one queued call of Move.
+type renewal struct {
 	session.Move
 	agent int64
 	got   session.Session
 	err   error
 	done  chan struct{}
-	// taken is set by whoever comes first: the mover that will send it, or the
+	// taken is set by whoever comes first: the renewer that will send it, or the
 	// caller who gives up.
 	taken atomic.Bool
 }
 
-// mover sends renewals to the server.
-type mover struct {
+// renewer sends renewals to the server.
+type renewer struct {
 	db         *DB
 	pool       *pgxpool.Pool
 	parameters []parameter
 
-	queue   chan *move
+	queue   chan *renewal
 	turn    chan struct{} // holds a value while a statement is under way
 	sending sync.RWMutex  // held for reading while sending to queue
 	stopped bool
 	running sync.WaitGroup
 }
 
-func startMovers(db *DB, pool *pgxpool.Pool) *mover {
-	m := &mover{db: db, pool: pool, parameters: forMoves(db.opts.Timeout), queue: make(chan *move, 4*maxBatch), turn: make(chan struct{}, 1)}
-	for range movers {
+func startRenewers(db *DB, pool *pgxpool.Pool) *renewer {
+	m := &renewer{db: db, pool: pool, parameters: forRenewals(db.opts.Timeout), queue: make(chan *renewal, 4*maxBatch), turn: make(chan struct{}, 1)}
+	for range renewers {
 		m.running.Go(m.loop)
 	}
 	return m
 }
 
 // stop waits for what is queued.
-func (m *mover) stop() {
+func (m *renewer) stop() {
 	m.sending.Lock()
 	m.stopped = true
 	m.sending.Unlock()
@@ -80,13 +80,13 @@ func (st sessions) Move(ctx context.Context, mv session.Move) (session.Session, 
 		return session.Session{}, err
 	}
 	db := st.db
-	m := &move{Move: mv, done: make(chan struct{})}
+	m := &renewal{Move: mv, done: make(chan struct{})}
 	if db.opts.Single {
-		return db.mover.alone(ctx, m)
+		return db.renewer.alone(ctx, m)
 	}
 	giveUp := time.NewTimer(db.opts.Timeout)
 	defer giveUp.Stop()
-	if err := db.mover.enqueue(ctx, m, giveUp.C); err != nil {
+	if err := db.renewer.enqueue(ctx, m, giveUp.C); err != nil {
 		return session.Session{}, err
 	}
 	// Once it was sent it is waited for, as in repeat: its outcome is known
@@ -108,7 +108,7 @@ func (st sessions) Move(ctx context.Context, mv session.Move) (session.Session, 
 }
 
 // alone makes a renewal without the queue.
-func (m *mover) alone(ctx context.Context, mv *move) (session.Session, error) {
+func (m *renewer) alone(ctx context.Context, mv *renewal) (session.Session, error) {
 	m.sending.RLock()
 	defer m.sending.RUnlock()
 	if m.stopped {
@@ -117,11 +117,11 @@ func (m *mover) alone(ctx context.Context, mv *move) (session.Session, error) {
 	if m.db.opts.Batch != nil {
 		m.db.opts.Batch(1)
 	}
-	m.deliver(ctx, []*move{mv})
+	m.deliver(ctx, []*renewal{mv})
 	return mv.got, mv.err
 }
 
-func (m *mover) enqueue(ctx context.Context, mv *move, giveUp <-chan time.Time) error {
+func (m *renewer) enqueue(ctx context.Context, mv *renewal, giveUp <-chan time.Time) error {
 	m.sending.RLock()
 	defer m.sending.RUnlock()
 	if m.stopped {
@@ -138,8 +138,8 @@ func (m *mover) enqueue(ctx context.Context, mv *move, giveUp <-chan time.Time) 
 }
 
 // loop sends what is queued until the queue is closed and empty.
-func (m *mover) loop() {
-	var batch, later []*move
+func (m *renewer) loop() {
+	var batch, later []*renewal
 	for {
 		batch, later = append(batch[:0], later...), later[:0]
 		if len(batch) == 0 {
@@ -163,7 +163,7 @@ func (m *mover) loop() {
 
 // begin waits until no statement is under way, or until it is out of patience.
 // end must be called after the statement that follows.
-func (m *mover) begin() (end func()) {
+func (m *renewer) begin() (end func()) {
 	select {
 	case m.turn <- struct{}{}:
 		return m.end
@@ -179,10 +179,10 @@ func (m *mover) begin() (end func()) {
 	}
 }
 
-func (m *mover) end() { <-m.turn }
+func (m *renewer) end() { <-m.turn }
 
 // more takes what waits in the queue.
-func (m *mover) more(batch []*move) []*move {
+func (m *renewer) more(batch []*renewal) []*renewal {
 	for len(batch) < maxBatch {
 		select {
 		case mv, ok := <-m.queue:
@@ -200,8 +200,8 @@ func (m *mover) more(batch []*move) []*move {
 // apart puts the renewals of one session into different statements, in their
 // order: of two that meet in one, the server would make either. The batch is
 // ordered by id, so that two nodes lock rows in the same order.
-func apart(batch, later []*move) (now, rest []*move) {
-	slices.SortStableFunc(batch, func(a, b *move) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+func apart(batch, later []*renewal) (now, rest []*renewal) {
+	slices.SortStableFunc(batch, func(a, b *renewal) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	n := 0
 	for i, mv := range batch {
 		if i > 0 && mv.ID == batch[i-1].ID {
@@ -215,8 +215,8 @@ func apart(batch, later []*move) (now, rest []*move) {
 }
 
 // send gives every renewal of the batch its result.
-func (m *mover) send(batch []*move) {
-	wanted := slices.DeleteFunc(slices.Clone(batch), func(mv *move) bool {
+func (m *renewer) send(batch []*renewal) {
+	wanted := slices.DeleteFunc(slices.Clone(batch), func(mv *renewal) bool {
 		return mv.taken.Swap(true) // nobody waits any more
 	})
 	if len(wanted) > 0 {
@@ -232,7 +232,7 @@ func (m *mover) send(batch []*move) {
 // Options.Timeout; meanwhile the other sessions must not wait with it.
 var errLocked = errors.New("a row is locked")
 
-func (m *mover) deliver(ctx context.Context, wanted []*move) {
+func (m *renewer) deliver(ctx context.Context, wanted []*renewal) {
 	var unsure bool
 	version := int64(-1)
 	err := m.db.repeat(ctx, m.pool, func(ctx context.Context, c *pgxpool.Conn) error {
@@ -259,10 +259,10 @@ func (m *mover) deliver(ctx context.Context, wanted []*move) {
 	}
 }
 
-// attempt makes the moves in one statement. After an attempt of unknown outcome
-// (unsure), a move that finds its condition broken looks whether it was itself that
+// attempt makes the renewals in one statement. After an attempt of unknown outcome
+// (unsure), a renewal that finds its condition broken looks whether it was itself that
 // broke it.
-func (m *mover) attempt(ctx context.Context, c *pgxpool.Conn, batch []*move, unsure bool) (version int64, err error) {
+func (m *renewer) attempt(ctx context.Context, c *pgxpool.Conn, batch []*renewal, unsure bool) (version int64, err error) {
 	if err := m.db.texts.ids(ctx, c, batch); err != nil {
 		return -1, err
 	}
@@ -270,9 +270,9 @@ func (m *mover) attempt(ctx context.Context, c *pgxpool.Conn, batch []*move, uns
 		mv.got, mv.err = session.Session{}, session.ErrConflict
 	}
 	if len(batch) == 1 {
-		version, err = m.moveOne(ctx, c, batch[0])
+		version, err = m.renewOne(ctx, c, batch[0])
 	} else {
-		version, err = m.moveMany(ctx, c, batch)
+		version, err = m.renewMany(ctx, c, batch)
 		if state(err) == "55P03" && !unsure {
 			err = finally(fmt.Errorf("%w: %w", errLocked, err))
 		}
@@ -286,10 +286,10 @@ func (m *mover) attempt(ctx context.Context, c *pgxpool.Conn, batch []*move, uns
 const moveReturning = ` AND s.ended = '' RETURNING s.id, s.user_key, s.user_id, s.client, s.created_at, s.details, ` + directoryVersion
 
 const (
-	moveOneSQL = `UPDATE tacet_sessions s SET generation = $2, tag = $3, parent = $4, head_at = $5, address = $6, agent = $7
+	renewOneSQL = `UPDATE tacet_sessions s SET generation = $2, tag = $3, parent = $4, head_at = $5, address = $6, agent = $7
 	WHERE s.id = $1 AND s.generation = $8 AND s.tag = $9 AND s.head_at > $10 AND s.created_at > $11 AND s.bound_to = $12` + moveReturning
 
-	moveManySQL = `UPDATE tacet_sessions s
+	renewManySQL = `UPDATE tacet_sessions s
 	SET generation = m.generation, tag = m.tag, parent = m.parent, head_at = m.head_at, address = m.address, agent = m.agent
 	FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[],
 		$8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[])
@@ -302,14 +302,14 @@ const (
 // commit.
 const lockWait = 500 * time.Millisecond
 
-func (m *mover) moveOne(ctx context.Context, c *pgxpool.Conn, mv *move) (version int64, err error) {
+func (m *renewer) renewOne(ctx context.Context, c *pgxpool.Conn, mv *renewal) (version int64, err error) {
 	h, only := mv.Head, mv.Condition
-	return m.moved(ctx, c, func(rotation.SessionID) *move { return mv }, moveOneSQL,
+	return m.moved(ctx, c, func(rotation.SessionID) *renewal { return mv }, renewOneSQL,
 		uuid(mv.ID), int32(h.Generation), number(h.Tag), number(h.Parent), millis(mv.At), address(mv.Contact.Address), mv.agent,
 		int32(only.Generation), number(only.Tag), after(only.HeadAfter), after(only.CreatedAfter), string(mv.Constraint))
 }
 
-func (m *mover) moveMany(ctx context.Context, c *pgxpool.Conn, batch []*move) (version int64, err error) {
+func (m *renewer) renewMany(ctx context.Context, c *pgxpool.Conn, batch []*renewal) (version int64, err error) {
 	n := len(batch)
 	ids, addresses, ifBoundTo := make([]pgtype.UUID, n), make([][]byte, n), make([]string, n)
 	generation, ifGeneration := make([]int32, n), make([]int32, n)
@@ -323,15 +323,15 @@ func (m *mover) moveMany(ctx context.Context, c *pgxpool.Conn, batch []*move) (v
 		ifGeneration[i], ifTag[i], ifHead[i], ifCreated[i] = int32(only.Generation), number(only.Tag), after(only.HeadAfter), after(only.CreatedAfter)
 		ifBoundTo[i] = string(mv.Constraint)
 	}
-	find := func(id rotation.SessionID) *move {
-		i, _ := slices.BinarySearchFunc(batch, id, func(mv *move, id rotation.SessionID) int { return bytes.Compare(mv.ID[:], id[:]) })
+	find := func(id rotation.SessionID) *renewal {
+		i, _ := slices.BinarySearchFunc(batch, id, func(mv *renewal, id rotation.SessionID) int { return bytes.Compare(mv.ID[:], id[:]) })
 		return batch[i]
 	}
-	return m.moved(ctx, c, find, moveManySQL, ids, generation, tag, parent, headAt, addresses, agent, ifGeneration, ifTag, ifHead, ifCreated, ifBoundTo)
+	return m.moved(ctx, c, find, renewManySQL, ids, generation, tag, parent, headAt, addresses, agent, ifGeneration, ifTag, ifHead, ifCreated, ifBoundTo)
 }
 
 // moved runs a statement and reads what it returns.
-func (m *mover) moved(ctx context.Context, c *pgxpool.Conn, find func(rotation.SessionID) *move, sql string, args ...any) (version int64, err error) {
+func (m *renewer) moved(ctx context.Context, c *pgxpool.Conn, find func(rotation.SessionID) *renewal, sql string, args ...any) (version int64, err error) {
 	version = -1
 	err = m.db.run(ctx, c, m.parameters, func(rows pgx.Rows) error {
 		var id, key pgtype.UUID
@@ -356,12 +356,12 @@ func (m *mover) moved(ctx context.Context, c *pgxpool.Conn, find func(rotation.S
 // whether it was made.
 var errOutcome = errors.New("the outcome of a renewal is not known: its response was lost, and the session has been renewed since")
 
-// recognise judges moves whose condition is broken, perhaps by an earlier attempt of
-// their own. A row that is exactly what the move asks for was made by it. (One
+// recognise judges renewals whose condition is broken, perhaps by an earlier attempt of
+// their own. A row that is exactly what the renewal asks for was made by it. (One
 // that somebody else has left like that, in the same millisecond and from the
 // same address, differs in nothing.) Generations only grow: a row that has not
-// gone beyond the move's shows that it was not made.
-func (m *mover) recognise(ctx context.Context, c *pgxpool.Conn, batch []*move) error {
+// gone beyond that of the renewal shows that it was not made.
+func (m *renewer) recognise(ctx context.Context, c *pgxpool.Conn, batch []*renewal) error {
 	var ids []pgtype.UUID
 	for _, mv := range batch {
 		if mv.err != nil {
@@ -385,7 +385,7 @@ func (m *mover) recognise(ctx context.Context, c *pgxpool.Conn, batch []*move) e
 		case mv.err == nil:
 		case ok && s.State.Head == mv.Head && s.State.HeadAt.Equal(instant(millis(mv.At))) && s.Contact == mv.Contact && s.Constraint == mv.Constraint:
 			mv.got, mv.err = s, nil
-			mv.got.State.Ended, mv.got.End = false, session.End{} // as it was when the move was made
+			mv.got.State.Ended, mv.got.End = false, session.End{} // as it was when the renewal was made
 		case !ok || s.State.Head.Generation > mv.Head.Generation:
 			mv.err = &store.Error{Where: m.db.where, Kind: ErrUnreachable, Err: errOutcome}
 		}

@@ -13,14 +13,14 @@ import (
 )
 
 var (
-	errUnbound     = errors.New("verify: the access token is not bound to the key that the request is encrypted with")
-	errUnsealable  = errors.New("verify: the response cannot be encrypted")
-	errAnswerLarge = errors.New("verify: the response is too large to be encrypted")
+	errUnbound       = errors.New("verify: the access token is not bound to the key that the request is encrypted with")
+	errUnsealable    = errors.New("verify: the response cannot be encrypted")
+	errResponseLarge = errors.New("verify: the response is too large to be encrypted")
 )
 
-// encryptionAnswers says what the errors of encrypted bodies look like from
+// encryptionRefusals says what the errors of encrypted bodies look like from
 // outside.
-var encryptionAnswers = []struct {
+var encryptionRefusals = []struct {
 	err    error
 	status int
 	code   string
@@ -56,7 +56,7 @@ var encryptionAnswers = []struct {
 	{seal.ErrMalformed, http.StatusBadRequest, wire.CodeEncryptionInvalid, message{
 		"The encrypted request is not complete, or not in the form that this server takes (a compact JWE). Nothing was done.",
 		"加密的请求不完整，或格式不符（应为紧凑序列化的 JWE）。未作任何处理。"}},
-	{errAnswerLarge, http.StatusInternalServerError, wire.CodeEncryptionUnsupported, message{
+	{errResponseLarge, http.StatusInternalServerError, wire.CodeEncryptionUnsupported, message{
 		"The response is larger than this server encrypts. What was asked for has been done.",
 		"响应超出此服务器的加密上限。所请求的操作已经完成。"}},
 	{errUnsealable, http.StatusInternalServerError, wire.CodeEncryptionUnsupported, message{
@@ -74,7 +74,7 @@ type sealedWriter struct {
 	cancel context.CancelFunc // of the request
 }
 
-// run calls the handler. One whose answer cannot be encrypted is told to stop,
+// run calls the handler. One whose response cannot be encrypted is told to stop,
 // and may take that as a broken connection (httputil.ReverseProxy does).
 func (w *sealedWriter) run(next http.Handler, r *http.Request) {
 	defer func() {
@@ -117,7 +117,7 @@ func (w *sealedWriter) Write(p []byte) (int, error) {
 	}
 	if w.failed == nil && int64(w.body.Len()+len(p)) > w.max {
 		w.body = bytes.Buffer{}
-		w.fail(errAnswerLarge)
+		w.fail(errResponseLarge)
 	}
 	if w.failed != nil {
 		return 0, w.failed
