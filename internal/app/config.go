@@ -31,7 +31,7 @@ import (
 type Config struct {
 	BasePath       string         `help:"Path that the session calls lie under (${default})." placeholder:"PATH" default:"/auth"`
 	AccessTTL      time.Duration  `name:"access-ttl" help:"Lifetime of an access token (${default})." placeholder:"TIME" default:"15m"`
-	IdleTTL        time.Duration  `name:"idle-ttl" help:"A session that is not renewed for this long is over (${default})." placeholder:"TIME" default:"336h"`
+	IdleTTL        time.Duration  `name:"idle-ttl" help:"A session that is not refreshed for this long is over (${default})." placeholder:"TIME" default:"336h"`
 	AbsoluteTTL    time.Duration  `name:"absolute-ttl" help:"A session is over this long after its sign-in (${default})." placeholder:"TIME" default:"2160h"`
 	Overlap        *time.Duration `help:"How long a slow duplicate of a refresh still gets a response (${default})." placeholder:"TIME" default:"10s"` // zero: none; nil: DefaultOverlap
 	SameSite       string         `help:"SameSite of the cookies: ${enum}." enum:"lax,strict" default:"lax"`
@@ -39,11 +39,11 @@ type Config struct {
 	Audience       string         `help:"aud of access tokens (default: the public URL)." placeholder:"NAME"`
 	ClientID       string         `name:"client-id" help:"client_id of access tokens (${default})." placeholder:"ID" default:"tacet-web"`
 	CORSOrigins    []string       `name:"cors-origin" help:"Other origins whose pages may call with credentials." placeholder:"URL"`
-	TrustedProxies []string       `name:"trusted-proxy" help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
+	TrustedProxies []string       `name:"trusted-proxy" help:"Addresses or networks of proxies whose X-Forwarded-For is trusted." placeholder:"CIDR"`
 	FeedTokenFile  string         `name:"feed-token-file" help:"File with the secret that resource servers present for the feed of ended sessions and changed grants; the secret itself may be given in TACET_FEED_TOKEN. Without either there is no feed." placeholder:"FILE" type:"path"`
 	// How renewals are sent to a PostgreSQL database, and where it is listened to.
-	DatabaseRenewals      string `name:"database-renewals" help:"How renewals go to the database: many in one statement, or each alone, for databases that are spread over several machines: ${enum}." enum:"batch,single" default:"batch"`
-	DatabaseListenURL     string `name:"database-listen-url" help:"The database itself, for the one connection on which this node hears of others, if database-url leads to a pooler; without it nodes hear of each other by polling, within a second." placeholder:"URL"`
+	DatabaseRenewals      string `name:"database-renewals" help:"How refreshes are sent to the database: many in one statement, or each in its own, for databases that are spread over several machines: ${enum}." enum:"batch,single" default:"batch"`
+	DatabaseListenURL     string `name:"database-listen-url" help:"URL of the database itself, for the one connection on which this node gets notifications, if database-url is that of a pooler; without it nodes poll for changes once a second." placeholder:"URL"`
 	DatabaseListenURLFile string `name:"database-listen-url-file" help:"File that holds database-listen-url." placeholder:"FILE" type:"path"`
 	InsecureHTTP          bool   `name:"insecure-http" help:"Allow plain http on hosts that are not loopback."`
 

@@ -33,10 +33,10 @@ type root struct {
 	Session sessionCmd `cmd:"" help:"List and end sessions."`
 	Client  clientCmd  `cmd:"" help:"Manage the OAuth clients that may sign users in."`
 	Key     keyCmd     `cmd:"" help:"List and rotate the keys that sign tokens."`
-	Migrate migrateCmd `cmd:"" help:"Care for the schema of a PostgreSQL database, or copy an embedded store to one."`
-	Profile profileCmd `cmd:"" help:"List, show and check the dialects of front-ends that exist."`
+	Migrate migrateCmd `cmd:"" help:"Manage the schema of a PostgreSQL database, or copy an embedded store to one."`
+	Profile profileCmd `cmd:"" help:"List, show and check the dialects of existing front-ends."`
 	Conf    confCmd    `cmd:"" name:"config" help:"Show or check the settings that a server would run with."`
-	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong with configuration, clock, disk, keys and cookies, and what to do."`
+	Doctor  doctorCmd  `cmd:"" help:"Check configuration, clock, disk, keys and cookies, and say what to do about problems."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Help    helpCmd    `cmd:"" help:"Show what a command does, with examples."`
 

@@ -17,9 +17,9 @@ import (
 
 type migrateCmd struct {
 	Up     migrateUpCmd     `cmd:"" default:"withargs" help:"Bring the schema of the PostgreSQL database up to date (servers do so when they start, if they may)."`
-	Status migrateStatusCmd `cmd:"" help:"Say which version the schema has, and which one this program has."`
+	Status migrateStatusCmd `cmd:"" help:"Print the version of the schema, and that of this program."`
 	Down   migrateDownCmd   `cmd:"" help:"Take the schema back to an older version, for an older program."`
-	Copy   migrateCopyCmd   `cmd:"" help:"Copy everything from an embedded store to a PostgreSQL database. A copy that was broken off goes on when it is started again."`
+	Copy   migrateCopyCmd   `cmd:"" help:"Copy everything from an embedded store to a PostgreSQL database. An interrupted copy continues when it is started again."`
 }
 
 // database is the configuration with its URL, which the migrate commands need.

@@ -9,7 +9,7 @@ import (
 type profileCmd struct {
 	List  profileListCmd  `cmd:"" help:"List the built-in profiles."`
 	Show  profileShowCmd  `cmd:"" help:"Print a built-in profile, to read or to start one of your own from."`
-	Check profileCheckCmd `cmd:"" help:"Check profiles; what is wrong is said with file and line."`
+	Check profileCheckCmd `cmd:"" help:"Check profiles; errors name file and line."`
 }
 
 type profileListCmd struct{ outputFlag }

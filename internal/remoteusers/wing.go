@@ -16,7 +16,7 @@ import (
 
 // Settings are those of this wing: flags, variables and keys of the file.
 type Settings struct {
-	UsersURL        string `name:"users-url" help:"Users are kept by another system, which serves POST URL/authenticate and GET URL/users/ID (docs/users.md); https, or a loopback host." placeholder:"URL"`
+	UsersURL        string `name:"users-url" help:"Another system keeps the users; it serves POST URL/authenticate and GET URL/users/ID (docs/users.md); https, or a loopback host." placeholder:"URL"`
 	UsersSecretFile string `help:"File with the secret that Tacet and that system present to each other." placeholder:"FILE" type:"path"`
 }
 
