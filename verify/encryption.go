@@ -228,12 +228,12 @@ func (e *Encryption) authenticate(r *http.Request, h seal.Header) (bound bool, e
 
 func (e *Encryption) accept(r *http.Request, m *seal.Message, server *seal.ServerKey) (*opened, error) {
 	h := m.Header
-	guard, limit := e.known, e.c.MaxContent
+	replays, limit := e.known, e.c.MaxContent
 	if h.Session == "" {
-		guard, limit = e.unknown, min(limit, maxAnonymous)
+		replays, limit = e.unknown, min(limit, maxAnonymous)
 	}
 	name := seal.Agreement{Server: h.KeyID, Client: h.Client.ID(), Session: h.Session}
-	keys := guard.Keys(name)
+	keys := replays.Keys(name)
 	if keys == nil {
 		var err error
 		if keys, err = server.Agree(h.Client, h.Session); err != nil {
@@ -244,7 +244,7 @@ func (e *Encryption) accept(r *http.Request, m *seal.Message, server *seal.Serve
 	if err != nil {
 		return nil, bodyError(err)
 	}
-	if err := guard.Accept(name, keys, h.Sequence, h.Time); err != nil {
+	if err := replays.Accept(name, keys, h.Sequence, h.Time); err != nil {
 		return nil, err
 	}
 	return &opened{inside(r, h, content), h, keys}, nil

@@ -78,7 +78,7 @@ type Feed struct {
 	jitter func() float64 // in [0,1)
 	start  time.Time
 
-	known     *known
+	revoked   *revocations
 	clock     atomic.Pointer[feedClock]
 	tolerance atomic.Int64 // three ticks, in ns
 	running   atomic.Bool
@@ -116,7 +116,7 @@ func NewFeed(c FeedConfig) (*Feed, error) {
 	}
 	f := &Feed{
 		c: c, client: c.Client, jitter: rand.Float64, start: c.Clock(),
-		known: newKnown(c.MaxMarks), synced: make(chan struct{}),
+		revoked: newRevocations(c.MaxMarks), synced: make(chan struct{}),
 	}
 	f.tolerance.Store(int64(firstSilence))
 	f.clock.Store(&feedClock{epoch: f.start, lo: f.start, hi: f.start, tickAt: f.start})
@@ -128,7 +128,7 @@ func NewFeed(c FeedConfig) (*Feed, error) {
 
 // Live implements [Liveness].
 func (f *Feed) Live(_ context.Context, t *Token) error {
-	if err := f.known.live(t); err != nil {
+	if err := f.revoked.live(t); err != nil {
 		return err
 	}
 	if f.lost() {
@@ -182,8 +182,8 @@ type FeedStats struct {
 // Stats returns the present figures.
 func (f *Feed) Stats() FeedStats {
 	return FeedStats{
-		Lag: f.Lag(), Ended: int(f.known.ended.count.Load()), Changed: int(f.known.changed.count.Load()),
-		Connections: f.connections.Load(), Resets: f.resets.Load(), Overflows: f.known.overflows.Load(),
+		Lag: f.Lag(), Ended: int(f.revoked.ended.count.Load()), Changed: int(f.revoked.changed.count.Load()),
+		Connections: f.connections.Load(), Resets: f.resets.Load(), Overflows: f.revoked.overflows.Load(),
 	}
 }
 
@@ -200,7 +200,7 @@ func (f *Feed) apply(e event, sent time.Time) error {
 		if err != nil || d.SessionID == "" {
 			return malformed(e, err)
 		}
-		if f.known.mark(f.known.ended, d.SessionID, 0, at, f.Now(), f.keep) && f.c.OnEnded != nil {
+		if f.revoked.record(f.revoked.ended, d.SessionID, 0, at, f.Now(), f.keep) && f.c.OnEnded != nil {
 			f.c.OnEnded(d.SessionID)
 		}
 	case wire.EventGrantsChanged:
@@ -209,7 +209,7 @@ func (f *Feed) apply(e event, sent time.Time) error {
 		if err != nil || d.UserID == "" {
 			return malformed(e, err)
 		}
-		f.known.mark(f.known.changed, d.UserID, d.GrantsVersion, at, f.Now(), f.keep)
+		f.revoked.record(f.revoked.changed, d.UserID, d.GrantsVersion, at, f.Now(), f.keep)
 	case wire.EventKeysRotated:
 		if f.c.Keys != nil {
 			go func() { // its errors are told by KeySetConfig.OnError

@@ -154,7 +154,7 @@ func (f *Feed) hello(data []byte, sent time.Time) error {
 		f.resets.Add(1)
 		f.resume = ""
 		// The issuer may have lost versions that it told; those it has come now.
-		f.known.forgetGrants()
+		f.revoked.forgetGrants()
 	}
 	f.keep = time.Duration(d.AccessTTL+wire.FeedMargin) * time.Second
 	f.tolerance.Store(3 * d.Tick * int64(time.Second))
@@ -176,7 +176,7 @@ func (f *Feed) tick(data []byte) error {
 	f.clock.Store(&c)
 	f.resume = wire.FeedID(d.Seq, d.Mark)
 	f.syncOnce.Do(func() { close(f.synced) })
-	f.known.sweepIfDue(f.Now())
+	f.revoked.sweepIfDue(f.Now())
 	if lag := c.lag(local); lag > time.Duration(f.tolerance.Load()) {
 		// It crawls, or the issuer's clock was set back: a new connection is
 		// quicker, or finds the new time.

@@ -9,25 +9,25 @@ import (
 
 const sweepEvery = time.Minute
 
-// known is what a [Liveness] has been told: the sessions that have ended and the
+// revocations are what a [Liveness] has been told: the sessions that have ended and the
 // users whose grants have changed, as long as they matter. Reads take no lock
 // but that of one shard.
-type known struct {
+type revocations struct {
 	ended, changed *marks
 	floor          atomic.Int64 // tokens issued before that second are stale
 	overflows      atomic.Int64
 	max            int64
 
-	mu     sync.Mutex // serialises marking
+	mu     sync.Mutex // serialises record
 	latest time.Time  // the latest time of any event
 	swept  time.Time
 }
 
-func newKnown(limit int) *known {
-	return &known{ended: newMarks(), changed: newMarks(), max: int64(limit)}
+func newRevocations(limit int) *revocations {
+	return &revocations{ended: newMarks(), changed: newMarks(), max: int64(limit)}
 }
 
-func (k *known) live(t *Token) error {
+func (k *revocations) live(t *Token) error {
 	if _, ended := k.ended.version(t.session); ended {
 		return ErrSessionEnded
 	}
@@ -40,9 +40,9 @@ func (k *known) live(t *Token) error {
 	return nil
 }
 
-// mark takes in one name and keeps within max. at is when it happened, now the
+// record adds one name and keeps within max. at is when it happened, now the
 // time, keep how long after its time an event matters.
-func (k *known) mark(m *marks, name string, version int64, at, now time.Time, keep time.Duration) (isNew bool) {
+func (k *revocations) record(m *marks, name string, version int64, at, now time.Time, keep time.Duration) (isNew bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if at.After(k.latest) {
@@ -67,15 +67,15 @@ func (k *known) mark(m *marks, name string, version int64, at, now time.Time, ke
 }
 
 // forgetGrants drops the marks of users, for those who will be told again.
-func (k *known) forgetGrants() {
+func (k *revocations) forgetGrants() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.changed.clear()
 }
 
-func (k *known) size() int64 { return k.ended.count.Load() + k.changed.count.Load() }
+func (k *revocations) size() int64 { return k.ended.count.Load() + k.changed.count.Load() }
 
-func (k *known) sweepIfDue(now time.Time) {
+func (k *revocations) sweepIfDue(now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if now.Sub(k.swept) >= sweepEvery || now.Before(k.swept) {
@@ -83,7 +83,7 @@ func (k *known) sweepIfDue(now time.Time) {
 	}
 }
 
-func (k *known) sweep(now time.Time) {
+func (k *revocations) sweep(now time.Time) {
 	k.ended.sweep(now)
 	k.changed.sweep(now)
 	k.swept = now
@@ -93,9 +93,9 @@ func (k *known) sweep(now time.Time) {
 // itself, or a program that hears of it in a way of its own. It is what a [Feed]
 // keeps, without the connection. It is safe for concurrent use.
 type LiveSet struct {
-	known *known
-	keep  time.Duration
-	clock func() time.Time
+	revoked *revocations
+	keep    time.Duration
+	clock   func() time.Time
 }
 
 // NewLiveSet returns an empty set. keep is how long after its time an event
@@ -109,33 +109,33 @@ func NewLiveSet(keep time.Duration, maxMarks int, clock func() time.Time) *LiveS
 	if clock == nil {
 		clock = time.Now
 	}
-	return &LiveSet{known: newKnown(maxMarks), keep: keep, clock: clock}
+	return &LiveSet{revoked: newRevocations(maxMarks), keep: keep, clock: clock}
 }
 
 // SessionEnded refuses the session's tokens from now on. It reports whether
 // that is news.
 func (l *LiveSet) SessionEnded(sessionID string, at time.Time) (isNew bool) {
-	return l.mark(l.known.ended, sessionID, 0, at)
+	return l.record(l.revoked.ended, sessionID, 0, at)
 }
 
 // GrantsChanged refuses the user's tokens with a smaller grants version.
 func (l *LiveSet) GrantsChanged(userID string, version int64, at time.Time) {
-	l.mark(l.known.changed, userID, version, at)
+	l.record(l.revoked.changed, userID, version, at)
 }
 
 // ForgetGrants forgets all versions of grants. It is for the owner of a store that
 // has fallen back to an earlier state: a version that the store has forgotten would
 // be asked of tokens that nobody can make any more. Sessions that ended stay so.
-func (l *LiveSet) ForgetGrants() { l.known.forgetGrants() }
+func (l *LiveSet) ForgetGrants() { l.revoked.forgetGrants() }
 
-func (l *LiveSet) mark(m *marks, name string, version int64, at time.Time) bool {
+func (l *LiveSet) record(m *marks, name string, version int64, at time.Time) bool {
 	now := l.clock()
 	if !now.Before(at.Add(l.keep)) {
 		return false // concerns no token that still lives
 	}
-	l.known.sweepIfDue(now)
-	return l.known.mark(m, name, version, at, now, l.keep)
+	l.revoked.sweepIfDue(now)
+	return l.revoked.record(m, name, version, at, now, l.keep)
 }
 
 // Live implements [Liveness].
-func (l *LiveSet) Live(_ context.Context, t *Token) error { return l.known.live(t) }
+func (l *LiveSet) Live(_ context.Context, t *Token) error { return l.revoked.live(t) }

@@ -240,7 +240,7 @@ func (h *Hub) publish(list []Event) {
 	for i := range list {
 		e := new(list[i])
 		h.ring = append(h.ring, e)
-		h.at.Seq, h.at.Mark = e.Seq, e.mark()
+		h.at.Seq, h.at.Mark = e.Seq, e.fingerprint()
 		h.deliver("", e)
 		if e.UserID != "" {
 			h.deliver(e.UserID, e)
@@ -261,8 +261,8 @@ func (h *Hub) startOver(why string, seq int64) {
 	h.endAll(ErrSlow)
 }
 
-// mark is a short fingerprint of the event.
-func (e *Event) mark() string {
+// fingerprint is a short hash of the event.
+func (e *Event) fingerprint() string {
 	f := fnv.New64a()
 	for _, s := range []string{strconv.FormatInt(e.At.UnixMilli(), 36), e.Kind, e.UserID, e.SessionID, string(e.Data)} {
 		_, _ = f.Write([]byte(s)) // never fails (hash.Hash)

@@ -306,7 +306,7 @@ func TestARestoredBackupMakesEverybodyStartOver(t *testing.T) {
 		mustRead(t, h)
 		ok, err := h.Resume(t.Context(), tick.Seq, tick.Mark)
 		equal(t, name+": resumed an undone history", fmt.Sprint(ok, err), "false <nil>")
-		ok, err = h.Resume(t.Context(), 6, l.list[5].mark())
+		ok, err = h.Resume(t.Context(), 6, l.list[5].fingerprint())
 		equal(t, name+": resumed at what is left of it", fmt.Sprint(ok, err), "true <nil>")
 	}
 }
@@ -359,7 +359,7 @@ func TestResume(t *testing.T) {
 	l := newTable()
 	l.commit(times(20, "a")...)
 	h := open(t, l)
-	mark := func(seq int) string { return l.list[seq-1].mark() }
+	mark := func(seq int) string { return l.list[seq-1].fingerprint() }
 	marks := map[int64]string{20: mark(20), 7: mark(7), 5: mark(5)}
 	check := func(seq int64, mark string, want bool) {
 		t.Helper()

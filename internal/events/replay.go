@@ -35,7 +35,7 @@ func (h *Hub) holds(ctx context.Context, seq int64, mark string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("events: read the log after number %d: %w", seq-1, err)
 	}
-	return len(list) > 0 && list[0].Seq == seq && list[0].mark() == mark, nil
+	return len(list) > 0 && list[0].Seq == seq && list[0].fingerprint() == mark, nil
 }
 
 // Replay calls f with every event with a number above from and up to to, in
