@@ -1,14 +1,14 @@
 // Package tacet is the session layer that nobody notices, as a Go library:
-// people sign in once and stay signed in, silently, until they leave or are
-// thrown out, and a stolen token gives itself away.
+// people sign in once and stay signed in, silently, until they sign out or are
+// signed out, and the use of a stolen token ends the session.
 //
 //	srv, err := tacet.New(ctx, tacet.Config{PublicURL: "https://app.example.com", DataDir: "data"})
-//	mux.Handle("/auth/", srv)             // sign-in, renewal, sign-out
+//	mux.Handle("/auth/", srv)             // sign-in, refresh, sign-out
 //	mux.Handle("/.well-known/", srv)      // keys for other resource servers
 //	mux.Handle("/api/", srv.Protect(api)) // everything else
 //
 // The same server runs by itself as the program cmd/tacet. Its responses are
-// described in package wire; how it decides, in package rotation and
+// described in package wire, and its decisions in package rotation and
 // PROTOCOL.md. Resource servers in other processes use package verify.
 package tacet
 

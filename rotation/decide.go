@@ -64,14 +64,14 @@ const (
 	Ended Outcome = iota
 	// Expired: the idle or absolute lifetime is over. Refuse; nothing changes.
 	Expired
-	// Retried: the head itself came again (a lost response, a retry, a second
+	// Retried: the head was presented again (a lost response, a retry, a second
 	// tab). Mint a child; nothing to write.
 	Retried
 	// Advanced: a child of the head is in use and becomes the head. Write it,
 	// mint a child.
 	Advanced
 	// CaughtUp: the token is authentic and newer than any child of the head,
-	// so the store has forgotten acknowledged writes. It becomes the head.
+	// so the store has lost acknowledged writes. It becomes the head.
 	CaughtUp
 	// Overlapped: a slow duplicate of the request that the head came from.
 	// Respond with an access token only; the client's refresh token is newer

@@ -7,13 +7,13 @@
 //
 // # Words
 //
-// A session is one sign-in on one device. Its generation counts renewals. The
+// A session is one sign-in on one device. Its generation counts refreshes. The
 // head is the newest refresh token that anyone has presented; it is all that a
-// server remembers of the chain. A child is a token minted in response to a
+// server stores of the chain. A child is a token minted in response to a
 // presentation; children are not stored. A fork is the presentation of two
 // different children of one parent outside the overlap, or of an ancestor: only
 // copies of a token can do that, so a fork ends the session (RFC 9700 §4.14.2).
-// PROTOCOL.md, section 8, says exactly which honest clients that is true for.
+// PROTOCOL.md, section 8, states for which honest clients this holds.
 //
 // # Use
 //
@@ -21,5 +21,5 @@
 //	decision := rotation.Decide(state, token, policy, now)
 //	// apply decision with a compare-and-swap on state.Head, then
 //	child := rotation.Child(token.Session, decision.Head, tag)
-//	answer := rotation.Seal(key, child)
+//	response := rotation.Seal(key, child)
 package rotation
