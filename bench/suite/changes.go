@@ -23,7 +23,7 @@ import (
 
 const (
 	changesPerRound = 10
-	streamsPerUser  = 50 // a server allows 64
+	streamsPerUser  = 16 // as many as a server allows a session
 	changedRole     = "everybody"
 	benchAdmin      = "admin"
 	feedSecret      = "benchmark-resource-server-secret"
@@ -135,16 +135,17 @@ func (e *Env) startChanges(ctx context.Context) (f *changesFixture, err error) {
 		return nil, err
 	}
 	f = &changesFixture{told: make(chan time.Time, e.Streams), streams: e.Streams}
-	f.server, err = startServer(ctx, "tacet", program, "serve", "--listen", "127.0.0.1:0", "--data", data, "--feed-token-file", secret)
+	server, err := startServer(ctx, "tacet", program, "serve", "--listen", "127.0.0.1:0", "--data", data, "--feed-token-file", secret)
 	if err != nil {
 		return nil, err
 	}
+	f.server = server
 	defer func() {
 		if err != nil {
-			f.server.Stop()
+			server.Stop()
 		}
 	}()
-	f.base = "http://" + f.server.Addr + wire.DefaultBasePath
+	f.base = "http://" + server.Addr + wire.DefaultBasePath
 	e.Progress("sign in %d users and open %d streams", users, e.Streams)
 	if err := f.signIn(ctx, users); err != nil {
 		return nil, err
