@@ -69,10 +69,6 @@ export interface Session {
         readonly renew: (options?: {
         force?: boolean | undefined;
     }) => Promise<void>;
-        readonly sessions: {
-                readonly list: () => Promise<Device[]>;
-                readonly end: (id: string) => Promise<void>;
-    };
         readonly signIn: (credentials: {
         username: string;
         password: string;
@@ -106,6 +102,16 @@ declare module 'axios' {
     }
 }
 export declare const attach: (instance: AxiosInstance, session: Session) => (() => void);
+
+// adapters/sessions.d.ts
+import type { Device, Session } from '../core/types.js';
+export interface Sessions {
+        readonly list: () => Promise<Device[]>;
+        readonly end: (id: string) => Promise<void>;
+}
+export declare const createSessions: (session: Session, { baseURL }?: {
+    baseURL?: string;
+}) => Sessions;
 
 // adapters/grants.d.ts
 import type { Session } from '../core/types.js';

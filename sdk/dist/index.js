@@ -20,4 +20,4 @@ export { TacetError } from './core/error.js';
  *
  * @see {@link https://www.rfc-editor.org/rfc/rfc9700#section-4.14 | RFC 9700 §4.14} on refresh tokens in browsers
  */
-export const createSession = (options = {}) => createSessionOn(globalThis, options);
+export const createSession = (options) => createSessionOn(globalThis, options);

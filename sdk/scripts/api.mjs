@@ -1,7 +1,7 @@
 // The public API, as one text: api.d.ts is committed, and a change of it is a decision. --write accepts the present one.
 import { readFileSync, writeFileSync } from 'node:fs'
 
-const files = ['index', 'core/error', 'core/types', ...['axios', 'grants', 'grants/types', 'grants/covers', 'envelope', 'envelope/types', 'envelope/error', 'envelope/axios', 'encryption', 'encryption/types', 'encryption/error', 'vue', 'react'].map((f) => 'adapters/' + f)]
+const files = ['index', 'core/error', 'core/types', ...['axios', 'sessions', 'grants', 'grants/types', 'grants/covers', 'envelope', 'envelope/types', 'envelope/error', 'envelope/axios', 'encryption', 'encryption/types', 'encryption/error', 'vue', 'react'].map((f) => 'adapters/' + f)]
 const now = files
   .map((f) => `// ${f}.d.ts\n` + readFileSync(`dist/${f}.d.ts`, 'utf8').replaceAll(/\/\*\*[\s\S]*?\*\/\n?/g, '').replaceAll(/^\s*\n/gm, ''))
   .join('\n')

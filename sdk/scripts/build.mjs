@@ -1,23 +1,26 @@
-// Builds dist/: one file per module with types for packagers, and tacet.min.js for pages without one.
+// Builds dist/: one file per module with types for packagers (private properties have short names, see private.mjs), and
+// tacet.min.js for pages without one.
 // --check builds elsewhere and fails when the committed dist/ is not what the sources make.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { build } from 'esbuild'
+import { shorten } from './private.mjs'
 
 const check = process.argv.includes('--check')
 const out = check ? mkdtempSync(join(tmpdir(), 'tacet-sdk-')) : 'dist'
 if (!check) rmSync(out, { recursive: true, force: true })
 
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', out], { stdio: 'inherit' })
+await shorten(out)
 for (const [entry, file, external] of [
-  ['src/index.ts', 'tacet.min.js', []],
-  ['src/adapters/axios.ts', 'tacet.axios.min.js', ['axios']],
-  ['src/adapters/grants.ts', 'tacet.grants.min.js', []],
-  ['src/adapters/encryption.ts', 'tacet.encryption.min.js', []],
+  ['index.js', 'tacet.min.js', []],
+  ['adapters/axios.js', 'tacet.axios.min.js', ['axios']],
+  ['adapters/grants.js', 'tacet.grants.min.js', []],
+  ['adapters/encryption.js', 'tacet.encryption.min.js', []],
 ])
-  await build({ entryPoints: [entry], outfile: join(out, file), bundle: true, minify: true, format: 'esm', target: 'es2022', external })
+  await build({ entryPoints: [join(out, entry)], outfile: join(out, file), bundle: true, minify: true, format: 'esm', target: 'es2022', external })
 
 const files = (dir) =>
   readdirSync(dir, { recursive: true })

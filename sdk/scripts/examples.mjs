@@ -22,7 +22,7 @@ writeFileSync(
       strict: true, noEmit: true, skipLibCheck: true,
       paths: {
         '@tacet/browser': ['../../dist/index.d.ts'],
-        ...Object.fromEntries(['axios', 'grants', 'envelope', 'envelope/axios', 'encryption', 'vue', 'react'].map((n) => ['@tacet/browser/' + n, [`../../dist/adapters/${n}.d.ts`]])),
+        ...Object.fromEntries(['axios', 'sessions', 'grants', 'envelope', 'envelope/axios', 'encryption', 'vue', 'react'].map((n) => ['@tacet/browser/' + n, [`../../dist/adapters/${n}.d.ts`]])),
       },
     },
     include: ['*.ts'],

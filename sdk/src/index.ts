@@ -35,4 +35,4 @@ export type {
  *
  * @see {@link https://www.rfc-editor.org/rfc/rfc9700#section-4.14 | RFC 9700 §4.14} on refresh tokens in browsers
  */
-export const createSession = (options: SessionOptions = {}): Session => createSessionOn(globalThis, options)
+export const createSession = (options?: SessionOptions): Session => createSessionOn(globalThis, options)

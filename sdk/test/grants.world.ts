@@ -4,7 +4,7 @@ import type { createGrants, Grants, GrantsOptions } from '../src/adapters/grants
 import type { Session, SessionEvents } from '../src/index.js'
 import { ORIGIN } from './world.js'
 
-const { outputFiles } = buildSync({ entryPoints: ['src/adapters/grants.ts'], bundle: true, format: 'iife', globalName: 'sdk', target: 'es2022', write: false })
+const { outputFiles } = buildSync({ entryPoints: [process.env.TACET_DIST ? 'dist/adapters/grants.js' : 'src/adapters/grants.ts'], bundle: true, format: 'iife', globalName: 'sdk', target: 'es2022', write: false })
 const WINDOW = ['location', 'document', 'navigator', 'localStorage', 'BroadcastChannel', 'addEventListener', 'performance', 'reportError'] as const
 const load = new Function(...WINDOW, outputFiles[0]!.text + ';return sdk') as (...w: unknown[]) => { createGrants: typeof createGrants }
 

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { TacetError } from '../src/core/error.js'
+import { createSessions } from '../src/adapters/sessions.js'
 import { createSessionOn } from '../src/core/session.js'
 import { alice, bob, burst, fakeTime, get, outcome, pass, run, signedIn, times } from './harness.js'
 import { ORIGIN, World, type Fault } from './world.js'
@@ -395,11 +396,12 @@ describe('the session object', () => {
     world.jar = {}
     const other = world.open({ share: false })
     await run(other.session.signIn(alice))
-    const list = await run(other.session.sessions.list())
+    const sessions = createSessions(other.session, { baseURL: ORIGIN + '/auth' })
+    const list = await run(sessions.list())
     expect(list.map((s) => s.id)).toContain(own)
-    await run(other.session.sessions.end(own))
+    await run(sessions.end(own))
     expect(server.sessions.get(own)!.over).toBe('ended')
-    expect(await run(other.session.sessions.end('nobody').catch((e) => [e.code, e.status]))).toEqual(['not_found', 404])
+    expect(await run(sessions.end('nobody').catch((e) => [e.code, e.status]))).toEqual(['not_found', 404])
     void tab
   })
 })

@@ -21,6 +21,8 @@ interface Life {
   /** Sign-outs before the sign-in that is under way. */
   signingIn: number | undefined
   path: string[]
+  /** How many sequences of messages lead here. */
+  ways: number
 }
 
 const later = (generation: string) => generation.replace(/^\d+/, (n) => String(+n + 1))
@@ -132,7 +134,7 @@ const live = (life: Life, { name, message, cookie = life.cookie, passed = 0, don
   if (state.renewing && !inFlight.includes(state.epoch)) inFlight = [...inFlight, state.epoch]
   if (!state.renewing && message.type === 'failed') inFlight = inFlight.filter((e) => e !== message.epoch)
   holds('one renewal at a time', inFlight.filter((e) => e === state.epoch).length <= 1)
-  return { state, now, cookie, inFlight, waiting, over, signingIn: 'signingIn' in more ? more.signingIn : life.signingIn, path }
+  return { state, now, cookie, inFlight, waiting, over, signingIn: 'signingIn' in more ? more.signingIn : life.signingIn, path, ways: life.ways }
 }
 
 /** A life in which a request waits ends with it settled, if only the server stays away for long enough. */
@@ -145,11 +147,11 @@ const settles = (life: Life) => {
   return state.deadline === undefined
 }
 
-const key = ({ path: _, state, now, ...rest }: Life) =>
+const key = ({ path: _path, ways: _ways, state, now, ...rest }: Life) =>
   JSON.stringify([{ ...state, effects: 0, over: state.over.code, failure: state.failure?.code }, rest, now])
 
 test(`every life of ${DEPTH} messages`, { timeout: 600_000 }, () => {
-  const start = (cookie: string): Life => ({ state: initial(60_000, 10_000), now: 1000, cookie, inFlight: [], waiting: false, over: [], signingIn: undefined, path: [cookie] })
+  const start = (cookie: string): Life => ({ state: initial(60_000, 10_000), now: 1000, cookie, inFlight: [], waiting: false, over: [], signingIn: undefined, path: [cookie], ways: 1 })
   let lives = ['', '1.a'].map(start)
   let n = 0
   const reached = new Set<string>()
@@ -161,10 +163,13 @@ test(`every life of ${DEPTH} messages`, { timeout: 600_000 }, () => {
         const then = live(life, step)
         if (!settles(then)) throw new Error(`a request is held for ever: ${then.path.join(', ')}`)
         reached.add(statusOf(then.state, { now: then.now, time: then.now, generation: then.cookie }))
-        next.set(key(then), then)
+        const id = key(then)
+        then.ways += next.get(id)?.ways ?? 0
+        next.set(id, then)
       }
     lives = [...next.values()]
   }
+  if (process.env.TACET_DEPTH) console.log(`${lives.reduce((sum, { ways }) => sum + ways, 0)} sequences, ${n} messages, ${lives.length} states that differ at the end`)
   // The world is not empty.
   expect(n).toBeGreaterThan(20_000)
   expect([...reached].sort()).toEqual(['loading', 'offline', 'signedin', 'signedout'])

@@ -6,7 +6,7 @@ import { buildSync } from 'esbuild'
 import type { createSession, Session, SessionOptions, TraceEvent } from '../src/index.js'
 
 // What a page would load, as a function of the window that it finds.
-const { outputFiles } = buildSync({ entryPoints: ['src/index.ts'], bundle: true, format: 'iife', globalName: 'sdk', target: 'es2022', write: false })
+const { outputFiles } = buildSync({ entryPoints: [process.env.TACET_DIST ? 'dist/index.js' : 'src/index.ts'], bundle: true, format: 'iife', globalName: 'sdk', target: 'es2022', write: false })
 const load = new Function('globalThis', 'Math', outputFiles[0]!.text + ';return sdk') as (window: object, math: Math) => { createSession: typeof createSession }
 
 export const ORIGIN = 'https://app.test'

@@ -6,7 +6,7 @@ import type { Platform } from './platform.js';
 import { type Message, type Observation, type State, type Token } from './state.js';
 import { type Store } from './storage.js';
 import { type Grant, type Post } from './transport.js';
-import type { SessionOptions, User } from './types.js';
+import type { Session, SessionOptions, User } from './types.js';
 /** One tab's session: its state, and what it takes to change it. */
 export interface Core extends Store, Tabs, Lock, Events {
     readonly platform: Platform;
@@ -15,6 +15,8 @@ export interface Core extends Store, Tabs, Lock, Events {
     /** Of the record in storage, the channel and the lock. */
     readonly name: string;
     readonly post: Post;
+    readonly send: Session['send'];
+    readonly fetch: Session['fetch'];
     /** Origins that may see the access token. */
     readonly trusted: ReadonlySet<string>;
     /** The refresh token travels in bodies, not in a cookie. */
@@ -24,15 +26,16 @@ export interface Core extends Store, Tabs, Lock, Events {
     /** Tabs give each other their access token. */
     readonly isShared: boolean;
     state: State;
-    /** What waiting requests wait for, and what ends it. */
-    turn?: Promise<void> | undefined;
-    settle?: (error?: TacetError) => void;
+    /** Requests so far. */
+    count: number;
+    /** What lets each waiting request go on, or reject. */
+    readonly waiting: ((error?: TacetError) => void)[];
     /** The epoch for which the renewal runs. */
     running?: number | undefined;
     /** Who is signed in, where known. */
     user?: User | undefined;
-    /** Learns it. */
-    identify?: (token: Token) => void;
+    /** Settles when it is. */
+    identified?: Promise<void>;
     /** The last response to `GET /me`, until somebody takes it. */
     me?: Response | undefined;
     /** The last sign-out's way to the server: true when it has arrived. */

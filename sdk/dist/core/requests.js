@@ -1,48 +1,40 @@
-import { dispatch, obtain } from './core.js';
-import { TacetError } from './error.js';
-import { isCurrent } from './state.js';
-/**
- * The flow of a request: its token, the wait for one, and one repetition after a 401. The token that the request carried
- * is compared with the present one: a late 401 to an old token does not renew.
- */
-export const createSend = (core) => {
-    let count = 0;
-    return async ({ method, url, signal }, transmit, once) => {
-        const id = ++count;
-        const { epoch } = core.state;
-        const { origin, pathname } = new URL(url, core.platform.location?.href);
-        const step = (type, detail) => core.emit(type, detail, id);
-        const checkEpoch = () => {
-            if (core.state.epoch !== epoch)
-                throw core.state.over;
-        };
-        step('request', { method, url });
-        try {
-            for (let repeat = 0;; repeat = 1) {
-                const token = core.trusted.has(origin) ? await obtain(core, signal, once, () => step('held')) : undefined;
-                checkEpoch();
-                if (repeat && once)
-                    throw new TacetError('not_repeatable');
-                step(repeat ? 'repeat' : 'sent');
-                const response = await transmit(token?.access_token, repeat);
-                const { status } = response;
-                if (token) {
-                    const isAccepted = status !== 401;
-                    if (!isAccepted) {
-                        step('unauthorized');
-                        checkEpoch();
-                    }
-                    dispatch(core, { type: 'response', token, endpoint: origin + pathname, isAccepted, repeated: !!repeat });
-                    if (!isAccepted && !repeat && (core.state.refused || !isCurrent(core.state, token)))
-                        continue;
-                }
-                step('settled', status);
-                return response;
-            }
+import { dispatch, obtain } from "./core.js";
+import { TacetError } from "./error.js";
+import { isCurrent } from "./state.js";
+export const flow = async (core, { method, url, signal }, transmit, once) => {
+  const id = ++core.R;
+  const { t: epoch } = core.e;
+  const { origin, pathname } = new URL(url, core.r.location?.href);
+  const step = (type, detail) => core.h(type, detail, id);
+  const checkEpoch = () => {
+    if (core.e.t !== epoch)
+      throw core.e.a;
+  };
+  step("request", { method, url });
+  try {
+    for (let repeat = 0; ; repeat = 1) {
+      const token = core.U.has(origin) ? await obtain(core, signal, once, () => step("held")) : void 0;
+      checkEpoch();
+      if (repeat && once)
+        throw new TacetError("not_repeatable");
+      step(repeat ? "repeat" : "sent");
+      const response = await transmit(token?.access_token, repeat);
+      const { status } = response;
+      if (token) {
+        const isAccepted = status !== 401;
+        if (!isAccepted) {
+          step("unauthorized");
+          checkEpoch();
         }
-        catch (error) {
-            step('settled', error);
-            throw error;
-        }
-    };
+        dispatch(core, { type: "response", token, k: origin + pathname, S: isAccepted, O: !!repeat });
+        if (!isAccepted && !repeat && (core.e.refused || !isCurrent(core.e, token)))
+          continue;
+      }
+      step("settled", status);
+      return response;
+    }
+  } catch (error) {
+    step("settled", error);
+    throw error;
+  }
 };

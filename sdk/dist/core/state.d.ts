@@ -163,4 +163,8 @@ export declare const statusOf: (s: State, now: Observation) => Status;
  * The session of one tab: what a message makes of it, and, in `effects`, what is to be done then. Nothing here waits,
  * or reads a clock or a cookie: the same message in the same state always does the same.
  */
-export declare const reduce: (state: State, m: Message & Observation) => State;
+export declare const reduce: <T extends Message["type"]>(state: State, m: Observation & Extract<Message, {
+    type: T;
+}> & {
+    epoch?: number;
+}) => State;

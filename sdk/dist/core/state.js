@@ -1,186 +1,143 @@
-import { TacetError } from './error.js';
-/** How long requests are held, in milliseconds. */
-export const PATIENCE = 5000;
-/** The shortest pause between two attempts, and the longest while requests wait, in milliseconds. */
+import { TacetError } from "./error.js";
+export const PATIENCE = 5e3;
 export const PAUSE = 400;
 const LONG = 2500;
-/** A renewed token that no API has accepted yet is not renewed again on a 401, in milliseconds. */
 const DOUBT = 400;
-/** `doubtUntil` when the only response so far has been a 401: it is past, and says so. */
 const REJECTED = 1;
 export const initial = (leeway, timeout, ended) => ({
-    leeway,
-    timeout,
-    generation: ended?.generation ?? '',
-    doubtUntil: 0,
-    futile: {},
-    epoch: 0,
-    over: new TacetError('signedout'),
-    signOuts: 0,
-    failures: 0,
-    notBefore: 0,
-    effects: [],
+  leeway,
+  timeout,
+  generation: ended?.generation ?? "",
+  i: 0,
+  y: {},
+  t: 0,
+  a: new TacetError("signedout"),
+  f: 0,
+  d: 0,
+  n: 0,
+  o: []
 });
-/** Milliseconds after its receipt at which a token in use is renewed. */
-export const renewAfter = ({ leeway }, { expires_in }) => expires_in * 1000 - Math.min(leeway, expires_in * 200);
-/**
- * There is a token that can be used, for some time (`late`: or for a moment). By the wall clock, which goes on while the
- * device sleeps; where it was set in between, either way, the token is rather old than young.
- */
-export const isUsable = (s, { time }, late) => !!s.token && !s.refused && Math.abs(time - s.token.received) < (late ? s.token.expires_in * 1000 : renewAfter(s, s.token));
+export const renewAfter = ({ leeway }, { expires_in }) => expires_in * 1e3 - Math.min(leeway, expires_in * 200);
+export const isUsable = (s, { C: time }, late) => !!s.token && !s.refused && Math.abs(time - s.token.received) < (late ? s.token.expires_in * 1e3 : renewAfter(s, s.token));
 export const isCurrent = (s, token) => s.token?.access_token === token.access_token;
-/** The cookies are still those of the session that ended with `last`, though a late renewal, which counts on, may have landed. */
 export const isOver = (generation, last) => generation === last || parseInt(generation) > parseInt(last);
-/** There is nothing in this browser that could be renewed. */
 export const isNobody = (s, { generation }) => !s.token && (!generation || isOver(generation, s.generation));
-export const statusOf = (s, now) => s.token ? 'signedin'
-    : s.destroyed || isNobody(s, now) ? 'signedout'
-        : s.failures ? 'offline'
-            : 'loading';
+export const statusOf = (s, now) => s.token ? "signedin" : s.u || isNobody(s, now) ? "signedout" : s.d ? "offline" : "loading";
 const settle = (s, error) => {
-    if (s.deadline)
-        s.effects.push(['settle', error]);
-    s.deadline = undefined;
+  if (s.l)
+    s.o.push(["settle", error]);
+  s.l = void 0;
 };
-/** Ends everything that belongs to the present epoch. */
-const cut = (s, over = new TacetError('signedout')) => {
-    settle(s, over);
-    s.over = over;
-    s.epoch++;
-    s.token = s.session = undefined;
-    s.renewing = s.refused = false;
-    s.failures = s.notBefore = 0;
+const cut = (s, over = new TacetError("signedout")) => {
+  settle(s, over);
+  s.a = over;
+  s.t++;
+  s.token = s.session = void 0;
+  s.renewing = s.refused = false;
+  s.d = s.n = 0;
 };
-/** The session is over, as far as this tab is concerned. */
 const end = (s, { generation }, reason, over) => {
-    cut(s, over);
-    s.generation = generation;
-    s.effects.push(['signedout', { reason }]);
+  cut(s, over);
+  s.generation = generation;
+  s.o.push(["signedout", { reason }]);
 };
-/** The session is over, and this tab is the one that says so. */
 const endForAll = (s, m, reason, everywhere) => {
-    const { session } = s;
-    end(s, m, reason);
-    s.effects.push(['deliver', { type: 'ended', generation: m.generation, session, everywhere }]);
+  const { session } = s;
+  end(s, m, reason);
+  s.o.push(["deliver", { type: "ended", generation: m.generation, session, everywhere }]);
 };
-/** Uses a token. */
 const adopt = (s, m, token, from) => {
-    const { session, generation } = token;
-    const isSame = s.session === session;
-    // Somebody else's session: what waited for the old one must not be sent in its name.
-    if (s.session && !isSame)
-        cut(s);
-    // The second one in a row that only meets refusals: the tokens are not the reason.
-    s.doubtUntil = isSame ? m.now + (from === 'network' && s.doubtUntil === REJECTED ? s.timeout : DOUBT) : 0;
-    s.effects.push(['renewed', { from }, !isSame || !s.token]);
-    Object.assign(s, { token, session, generation, refused: false, used: false, failures: 0, notBefore: 0 });
-    if (!isUsable(s, m, true))
-        return;
-    s.renewing = false;
-    settle(s);
+  const { session, generation } = token;
+  const isSame = s.session === session;
+  if (s.session && !isSame)
+    cut(s);
+  s.i = isSame ? m.now + (from === "network" && s.i === REJECTED ? s.timeout : DOUBT) : 0;
+  s.o.push(["renewed", { from }, !isSame || !s.token]);
+  Object.assign(s, { token, session, generation, refused: false, E: false, d: 0, n: 0 });
+  if (!isUsable(s, m, true))
+    return;
+  s.renewing = false;
+  settle(s);
 };
-/** A request waits. */
 const need = (s, { now }) => {
-    s.deadline ??= now + PATIENCE;
-    s.renewing = true;
-    // The server said when: that may be too late.
-    if (!s.failure?.retryAfter)
-        s.notBefore = Math.min(s.notBefore, now + LONG);
-    else if (s.notBefore > s.deadline)
-        settle(s, s.failure);
+  s.l ??= now + PATIENCE;
+  s.renewing = true;
+  if (!s.T?.retryAfter)
+    s.n = Math.min(s.n, now + LONG);
+  else if (s.n > s.l)
+    settle(s, s.T);
 };
-const failed = (s, { now }, error, pause) => {
-    const left = (s.deadline ?? Infinity) - now;
-    s.failures++;
-    s.failure = error;
-    // Those who wait are given up after an attempt at the end of their patience.
-    s.notBefore = now + (error.retryAfter ?? Math.min(pause, Math.max(PAUSE, left)));
-    s.effects.push(['failed', error]);
-    if (left <= 0 || (error.retryAfter ?? 0) > left)
-        settle(s, error);
-    // Without a token, nobody knows who is signed in: that goes on also when nobody waits.
-    s.renewing = !s.token || !!s.deadline;
+const failed = (s, { now, error, P: pause }) => {
+  const left = (s.l ?? Infinity) - now;
+  s.d++;
+  s.T = error;
+  s.n = now + (error.retryAfter ?? Math.min(pause, Math.max(PAUSE, left)));
+  s.o.push(["failed", error]);
+  if ((error.retryAfter ?? 0) >= left)
+    settle(s, error);
+  s.renewing = !s.token || !!s.l;
 };
-/** A sign-out since it began goes for what has just begun, too. */
-const signedIn = (s, m, token, signOuts) => {
-    const { generation, session } = token;
-    if (signOuts === s.signOuts) {
-        cut(s);
-        return adopt(s, m, token, 'network');
-    }
-    if (!s.session)
-        s.generation = generation;
-    s.effects.push(['deliver', { type: 'ended', generation, session, everywhere: false }]);
+const signedIn = (s, m) => {
+  const { generation, session } = m.token;
+  if (m.f === s.f) {
+    cut(s);
+    return adopt(s, m, m.token, "network");
+  }
+  if (!s.session)
+    s.generation = generation;
+  s.o.push(["deliver", { type: "ended", generation, session, everywhere: false }]);
 };
-/** What a response of an API says about the token. */
 const response = (s, m) => {
-    if (!isCurrent(s, m.token))
-        return;
-    const until = Math.max(s.doubtUntil, s.futile[m.endpoint] ?? 0);
-    if (m.isAccepted) {
-        s.used = true;
-        s.doubtUntil = 0;
-    }
-    else if (m.repeated) {
-        s.futile = { ...s.futile, [m.endpoint]: m.now + s.timeout };
-        // It says nothing of other endpoints; but no API has accepted the token yet.
-        if (s.doubtUntil)
-            s.doubtUntil = REJECTED;
-    }
-    else
-        s.refused = m.now > until;
+  if (!isCurrent(s, m.token))
+    return;
+  const until = Math.max(s.i, s.y[m.k] ?? 0);
+  if (m.S) {
+    s.E = true;
+    s.i = 0;
+  } else if (m.O) {
+    s.y = { ...s.y, [m.k]: m.now + s.timeout };
+    if (s.i)
+      s.i = REJECTED;
+  } else
+    s.refused = m.now > until;
 };
 const wake = (s, m) => {
-    const isChanged = m.generation !== s.generation;
-    if (m.online)
-        s.notBefore = 0;
-    if (m.restored && s.session && !m.generation)
-        return end(s, m, 'tab');
-    if (m.restored && s.session && isChanged) {
-        // Whose the new cookies are is not known: nobody must be shown in the meantime.
-        s.token = undefined;
-        s.generation = '';
-    }
-    if (!m.hidden && !isNobody(s, m) && (isChanged || !isUsable(s, m)))
-        s.renewing = true;
+  const isChanged = m.generation !== s.generation;
+  if (m.online)
+    s.n = 0;
+  if (m.A && s.session && !m.generation)
+    return end(s, m, "tab");
+  if (m.A && s.session && isChanged) {
+    s.token = void 0;
+    s.generation = "";
+  }
+  if (!m.hidden && !isNobody(s, m) && (isChanged || !isUsable(s, m)))
+    s.renewing = true;
 };
-/**
- * The session of one tab: what a message makes of it, and, in `effects`, what is to be done then. Nothing here waits,
- * or reads a clock or a cookie: the same message in the same state always does the same.
- */
+const handlers = {
+  need,
+  wake,
+  failed,
+  response,
+  signedin: signedIn,
+  granted: (s, m) => adopt(s, m, m.token, "network"),
+  // Not that of a session that is over here.
+  offered: (s, m) => isNobody(s, m.token) || isCurrent(s, m.token) || !m.L || adopt(s, m, m.token, m.from),
+  refused: (s, m) => m.error.code === "other_session" ? end(s, m, m.error.code, m.error) : endForAll(s, m, m.error.code),
+  ended: (s, m) => isNobody(s, m) || m.M !== m.generation && m.session !== s.session || end(s, m, "tab"),
+  signout: (s, m) => {
+    s.f++;
+    if (!isNobody(s, m))
+      endForAll(s, m, "signedout", m.everywhere);
+  },
+  destroy: (s) => {
+    cut(s, new TacetError("unavailable"));
+    s.u = true;
+  }
+};
 export const reduce = (state, m) => {
-    const s = { ...state, effects: [] };
-    // The outcome of an earlier epoch comes too late.
-    if (!s.destroyed && !('epoch' in m && m.epoch !== s.epoch))
-        apply(s, m);
-    return s;
-};
-const apply = (s, m) => {
-    switch (m.type) {
-        case 'need':
-            return need(s, m);
-        case 'wake':
-            return wake(s, m);
-        case 'granted':
-            return adopt(s, m, m.token, 'network');
-        case 'signedin':
-            return signedIn(s, m, m.token, m.signOuts);
-        case 'offered':
-            // Not that of a session that is over here.
-            return isNobody(s, m.token) || isCurrent(s, m.token) || !m.isNewest || adopt(s, m, m.token, m.from);
-        case 'refused':
-            return m.error.code === 'other_session' ? end(s, m, m.error.code, m.error) : endForAll(s, m, m.error.code);
-        case 'failed':
-            return failed(s, m, m.error, m.pause);
-        case 'ended':
-            return isNobody(s, m) || (m.had !== m.generation && m.session !== s.session) || end(s, m, 'tab');
-        case 'signout':
-            s.signOuts++;
-            return isNobody(s, m) || endForAll(s, m, 'signedout', m.everywhere);
-        case 'response':
-            return response(s, m);
-        case 'destroy':
-            cut(s, new TacetError('unavailable'));
-            s.destroyed = true;
-    }
+  const s = { ...state, o: [] };
+  if (!s.u && (m.t ?? s.t) === s.t)
+    handlers[m.type](s, m);
+  return s;
 };

@@ -26,7 +26,7 @@ export interface Ended {
 }
 export interface Store {
     /** What is stored. */
-    readonly read: () => Stored | undefined;
+    readonly read: () => Stored | null | undefined;
     readonly write: (record?: Stored) => void;
     /** It outlives the page, and other tabs can read it. */
     readonly isDurable: () => boolean;

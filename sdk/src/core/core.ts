@@ -1,13 +1,15 @@
+import { fetchWith } from '../adapters/fetch.js'
 import { createTabs, type TabMessage, type Tabs } from './channel.js'
 import { TacetError } from './error.js'
 import { createEvents, type Events } from './events.js'
 import { createLock, type Lock } from './lock.js'
 import type { Platform } from './platform.js'
 import { renew } from './renewal.js'
+import { flow } from './requests.js'
 import { initial, isCurrent, isNobody, isOver, isUsable, reduce, renewAfter, type Effect, type Message, type Observation, type State, type Token } from './state.js'
 import { createStore, type Store } from './storage.js'
 import { createPost, csrf, type Grant, type Post } from './transport.js'
-import type { RenewedFrom, SessionOptions, User } from './types.js'
+import type { RenewedFrom, Session, SessionOptions, User } from './types.js'
 
 /** One tab's session: its state, and what it takes to change it. */
 export interface Core extends Store, Tabs, Lock, Events {
@@ -17,6 +19,8 @@ export interface Core extends Store, Tabs, Lock, Events {
   /** Of the record in storage, the channel and the lock. */
   readonly name: string
   readonly post: Post
+  readonly send: Session['send']
+  readonly fetch: Session['fetch']
   /** Origins that may see the access token. */
   readonly trusted: ReadonlySet<string>
   /** The refresh token travels in bodies, not in a cookie. */
@@ -26,15 +30,16 @@ export interface Core extends Store, Tabs, Lock, Events {
   /** Tabs give each other their access token. */
   readonly isShared: boolean
   state: State
-  /** What waiting requests wait for, and what ends it. */
-  turn?: Promise<void> | undefined
-  settle?: (error?: TacetError) => void
+  /** Requests so far. */
+  count: number
+  /** What lets each waiting request go on, or reject. */
+  readonly waiting: ((error?: TacetError) => void)[]
   /** The epoch for which the renewal runs. */
   running?: number | undefined
   /** Who is signed in, where known. */
   user?: User | undefined
-  /** Learns it. */
-  identify?: (token: Token) => void
+  /** Settles when it is. */
+  identified?: Promise<void>
   /** The last response to `GET /me`, until somebody takes it. */
   me?: Response | undefined
   /** The last sign-out's way to the server: true when it has arrived. */
@@ -44,22 +49,27 @@ export interface Core extends Store, Tabs, Lock, Events {
 export const createCore = (platform: Platform, options: SessionOptions): Core => {
   const { baseURL = '/auth', storage, delivery, origins = [], share = true, timeout = 10_000, leeway = 60_000 } = options
   if (!platform.document && delivery !== 'body')
-    throw new TacetError('unsupported', { title: "createSession() needs a page: without one no cookies can be read. In a worker use delivery: 'body'." })
+    throw new TacetError('unsupported', { title: "Cookies need a page. In a worker use delivery: 'body'." })
   const base = new URL(baseURL, platform.location?.href).href
   const name = 'tacet:' + base
   const isBody = delivery === 'body'
   const store = createStore(platform, name)
   const stored = store.read()
   const tabs = createTabs(platform, name, (message) => hear(core, message))
+  const send: Session['send'] = (...request) => flow(core, ...request)
   const core: Core = {
     ...store,
     ...tabs,
     ...createLock(platform, name, timeout, tabs),
     ...createEvents(platform, options),
+    send,
+    fetch: fetchWith(send, platform),
     post: createPost(platform, base, timeout, isBody),
     platform,
     base,
     name,
+    waiting: [],
+    count: 0,
     isBody,
     isStored: storage === 'localStorage',
     isShared: share,
@@ -84,7 +94,7 @@ export const dispatch = (core: Core, message: Message): void => {
 }
 
 const perform = (core: Core, [type, detail, isNew]: Effect) => {
-  if (type === 'settle') return core.settle?.(detail)
+  if (type === 'settle') return core.waiting.splice(0).forEach((settle) => settle(detail))
   if (type !== 'deliver') core.emit(type, detail)
   if (type === 'renewed') adopted(core, detail.from, isNew)
   if (type === 'deliver') {
@@ -102,14 +112,7 @@ export const obtain = async (core: Core, signal?: AbortSignal | null, once?: boo
   const now = observe(core)
   if (core.state.destroyed) throw core.state.over
   if (!isNobody(core.state, now) && !isUsable(core.state, now)) {
-    core.turn ??= new Promise((resolve, reject) => {
-      core.settle = (error) => {
-        core.turn = undefined
-        if (error) reject(error)
-        else resolve()
-      }
-    })
-    const turn = race(core.turn, signal)
+    const turn = wait(core, signal)
     held?.()
     dispatch(core, { type: 'need' })
     await turn.catch((error) => {
@@ -119,12 +122,12 @@ export const obtain = async (core: Core, signal?: AbortSignal | null, once?: boo
   return core.state.token
 }
 
-/** `turn`, or the reason of `signal` as soon as it aborts. The renewal goes on: it is shared. */
-const race = (turn: Promise<void>, signal?: AbortSignal | null) =>
+/** Waits for the renewal. Rejects with the reason of `signal` as soon as it aborts: the renewal, which is shared, goes on. */
+const wait = ({ waiting }: Core, signal?: AbortSignal | null) =>
   new Promise<void>((resolve, reject) => {
-    turn.then(resolve, reject)
     signal?.throwIfAborted()
     signal?.addEventListener('abort', () => reject(signal.reason))
+    waiting.push((error) => (error ? reject(error) : resolve()))
   })
 
 /** A token of what the server has granted. A slow duplicate is granted no new refresh token: the one that is there stays. */
@@ -144,9 +147,21 @@ const adopted = (core: Core, from: RenewedFrom, isNew?: boolean) => {
   if (!token) return
   platform.setTimeout(() => isCurrent(core.state, token) && core.state.used && wake(core), renewAfter(state, token) + 50)
   if (from === 'network' && core.isShared) core.tell({ type: 'token', token })
-  if (from === 'network' ? !isBody || core.read()?.generation !== generation : isBody && !(core.read() && core.isDurable()))
+  if (from === 'network' || (isBody && !(core.read() && core.isDurable())))
     core.write(core.isStored ? { type: 'token', generation, token } : isBody ? { type: 'refresh', generation } : undefined)
-  if (isNew) core.identify?.(token)
+  if (isNew) core.identified = identify(core, token)
+}
+
+/** Learns who is signed in: comes with the token of a sign-in, else from `GET /me`. */
+const identify = async (core: Core, { session, user }: Token) => {
+  const me = async () => {
+    core.me = await core.fetch(core.base + '/me')
+    return (await core.me.clone().json()).user
+  }
+  const known = user ?? (await me().catch(() => {}))
+  // After the caller has had a chance to listen.
+  await undefined
+  if (core.state.session === session) core.emit('signedin', (core.user = known))
 }
 
 export const wake = (core: Core, more?: { online: boolean; restored: boolean | undefined }): void =>
@@ -155,16 +170,10 @@ export const wake = (core: Core, more?: { online: boolean; restored: boolean | u
 /** Takes what another tab says. */
 const hear = (core: Core, message: TabMessage) => {
   const { state, isShared } = core
-  switch (message.type) {
-    case 'token':
-      return offer(core, message.token, 'tab')
-    case 'ask':
-      return isShared && state.token && isUsable(state, observe(core)) && core.tell({ type: 'token', token: state.token })
-    case 'claim':
-      return core.rival(message.claim)
-    case 'ended':
-      return dispatch(core, message)
-  }
+  if (message.type === 'token') offer(core, message.token, 'tab')
+  if (message.type === 'ask' && isShared && state.token && isUsable(state, observe(core))) core.tell({ type: 'token', token: state.token })
+  if (message.type === 'claim') core.rival(message.claim)
+  if (message.type === 'ended') dispatch(core, message)
 }
 
 /** Another tab's token is the newest if its generation is the present one, or if it brings a refresh token that tabs cannot store together. */

@@ -58,9 +58,9 @@ export interface Failure {
 export class TacetError extends Error {
   override readonly name = 'TacetError'
   /** HTTP status of the session server's response, where there was one. */
-  readonly status: number | undefined
+  declare readonly status: number | undefined
   /** Milliseconds that the server asked to wait (`Retry-After`), where it did. */
-  readonly retryAfter: number | undefined
+  declare readonly retryAfter: number | undefined
   /** @internal */
   constructor(
     readonly code: ErrorCode,

@@ -9,7 +9,7 @@ export interface Events {
 
 /** Listeners that throw are reported, and disturb nobody. */
 export const createEvents = (platform: Platform, { onSignedOut, trace }: SessionOptions): Events => {
-  const listeners = new Set<readonly [type: string, listener: (e: never) => void]>()
+  const listeners = new Set<readonly [type: string, listener: ((e: never) => void) | undefined]>([['signedout', onSignedOut]])
   const call = (listener: ((e: never) => void) | undefined, e: unknown) => {
     try {
       listener?.(e as never)
@@ -21,7 +21,6 @@ export const createEvents = (platform: Platform, { onSignedOut, trace }: Session
     listeners.add(entry)
     return () => listeners.delete(entry)
   }
-  if (onSignedOut) on('signedout', onSignedOut)
   return {
     on,
     emit: (type, detail, id) => {

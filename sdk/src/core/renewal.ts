@@ -56,14 +56,13 @@ const turn = async (core: Core, epoch: number, asked?: string) => {
   const sent = generationOf(core)
   core.emit('renewing')
   const reply = await core.post('/refresh', { session: core.state.session, refresh_token: core.isBody ? sent : undefined })
-  const { code, status, grant } = reply
+  const { grant } = reply
   if (grant) return dispatch(core, { type: 'granted', token: tokenOf(core, grant), epoch })
   const generation = generationOf(core)
   // The cookies have changed since: another tab has renewed or signed in.
-  if (generation && generation !== sent && status < 409) return
-  const error = new TacetError(isFinal(reply) || code === 'other_session' ? code : 'unavailable', reply)
-  if (error.code === 'unavailable') throw error
-  dispatch(core, { type: 'refused', error, epoch })
+  if (generation && generation !== sent && reply.status < 409) return
+  if (!isFinal(reply)) throw new TacetError('unavailable', reply)
+  dispatch(core, { type: 'refused', error: new TacetError(reply.code, reply), epoch })
 }
 
 const fail = (core: Core, epoch: number, cause: unknown) => {

@@ -1,10 +1,7 @@
-import { fetchWith } from '../adapters/fetch.js'
-import { createSessions } from './account.js'
 import { createCore, deliver, dispatch, look, obtain, observe, tokenOf, wake, type Core } from './core.js'
 import { TacetError } from './error.js'
 import type { LifecycleEvent, Platform } from './platform.js'
-import { createSend } from './requests.js'
-import { statusOf, type Token } from './state.js'
+import { statusOf } from './state.js'
 import type { Session, SessionOptions, User } from './types.js'
 
 const EVENTS = ['pageshow', 'pagehide', 'visibilitychange', 'online', 'storage']
@@ -12,25 +9,20 @@ const EVENTS = ['pageshow', 'pagehide', 'visibilitychange', 'online', 'storage']
 /** A session on this platform. */
 export const createSessionOn = (platform: Platform, options: SessionOptions = {}): Session => {
   const core = createCore(platform, options)
-  const send = createSend(core)
-  const fetch = fetchWith(send, platform)
-  let identified: Promise<void> | undefined
-  core.identify = (token) => (identified = identify(core, fetch, token))
   const life = new AbortController()
   for (const type of EVENTS) platform.addEventListener?.(type, (event) => live(core, event), life)
   look(core)
   return {
-    fetch,
-    send,
+    fetch: core.fetch,
+    send: core.send,
     on: core.on,
     // Patience may run out: the renewal goes on.
     ready: obtain(core)
       .catch(() => {})
-      .then(() => identified),
+      .then(() => core.identified),
     me: () => takeMe(core),
     getAccessToken: async () => (await obtain(core))?.access_token,
     renew: ({ force } = {}) => renewNow(core, force),
-    sessions: createSessions(core, fetch),
     signIn: (credentials) => signIn(core, { ...credentials, delivery: options.delivery }),
     signOut: ({ everywhere } = {}) => signOut(core, everywhere),
     get user() {
@@ -55,18 +47,6 @@ const live = (core: Core, { type, key, persisted }: LifecycleEvent) => {
   if (type === 'pageshow') core.open()
   look(core)
   wake(core, { online: type === 'online', restored: persisted })
-}
-
-/** Learns who is signed in: comes with the token of a sign-in, else from `GET /me`. */
-const identify = async (core: Core, fetch: Session['fetch'], { session, user }: Token) => {
-  const me = async () => {
-    core.me = await fetch(core.base + '/me')
-    return (await core.me.clone().json()).user
-  }
-  const known = user ?? (await me().catch(() => {}))
-  // After the caller has had a chance to listen.
-  await undefined
-  if (core.state.session === session) core.emit('signedin', (core.user = known))
 }
 
 const takeMe = (core: Core) => {

@@ -100,6 +100,9 @@ export type Effect =
   /** Remember the end of a session until the server knows it, and tell everybody. */
   | ['deliver', Ended]
 
+/** What a message makes of a state: changes `s`, which is a copy. */
+type Apply<T extends Message['type']> = (s: State, m: Observation & Extract<Message, { type: T }>) => void
+
 /** How long requests are held, in milliseconds. */
 export const PATIENCE = 5000
 /** The shortest pause between two attempts, and the longest while requests wait, in milliseconds. */
@@ -193,7 +196,7 @@ const adopt = (s: State, m: Observation, token: Token, from: RenewedFrom) => {
 }
 
 /** A request waits. */
-const need = (s: State, { now }: Observation) => {
+const need: Apply<'need'> = (s, { now }) => {
   s.deadline ??= now + PATIENCE
   s.renewing = true
   // The server said when: that may be too late.
@@ -201,31 +204,31 @@ const need = (s: State, { now }: Observation) => {
   else if (s.notBefore > s.deadline) settle(s, s.failure)
 }
 
-const failed = (s: State, { now }: Observation, error: TacetError, pause: number) => {
+const failed: Apply<'failed'> = (s, { now, error, pause }) => {
   const left = (s.deadline ?? Infinity) - now
   s.failures++
   s.failure = error
   // Those who wait are given up after an attempt at the end of their patience.
   s.notBefore = now + (error.retryAfter ?? Math.min(pause, Math.max(PAUSE, left)))
   s.effects.push(['failed', error])
-  if (left <= 0 || (error.retryAfter ?? 0) > left) settle(s, error)
+  if ((error.retryAfter ?? 0) >= left) settle(s, error)
   // Without a token, nobody knows who is signed in: that goes on also when nobody waits.
   s.renewing = !s.token || !!s.deadline
 }
 
 /** A sign-out since it began goes for what has just begun, too. */
-const signedIn = (s: State, m: Observation, token: Token, signOuts: number) => {
-  const { generation, session } = token
-  if (signOuts === s.signOuts) {
+const signedIn: Apply<'signedin'> = (s, m) => {
+  const { generation, session } = m.token
+  if (m.signOuts === s.signOuts) {
     cut(s)
-    return adopt(s, m, token, 'network')
+    return adopt(s, m, m.token, 'network')
   }
   if (!s.session) s.generation = generation
   s.effects.push(['deliver', { type: 'ended', generation, session, everywhere: false }])
 }
 
 /** What a response of an API says about the token. */
-const response = (s: State, m: Observation & Extract<Message, { type: 'response' }>) => {
+const response: Apply<'response'> = (s, m) => {
   if (!isCurrent(s, m.token)) return
   const until = Math.max(s.doubtUntil, s.futile[m.endpoint] ?? 0)
   if (m.isAccepted) {
@@ -238,7 +241,7 @@ const response = (s: State, m: Observation & Extract<Message, { type: 'response'
   } else s.refused = m.now > until
 }
 
-const wake = (s: State, m: Observation & Extract<Message, { type: 'wake' }>) => {
+const wake: Apply<'wake'> = (s, m) => {
   const isChanged = m.generation !== s.generation
   if (m.online) s.notBefore = 0
   if (m.restored && s.session && !m.generation) return end(s, m, 'tab')
@@ -250,43 +253,34 @@ const wake = (s: State, m: Observation & Extract<Message, { type: 'wake' }>) => 
   if (!m.hidden && !isNobody(s, m) && (isChanged || !isUsable(s, m))) s.renewing = true
 }
 
+const handlers: { [T in Message['type']]: Apply<T> } = {
+  need,
+  wake,
+  failed,
+  response,
+  signedin: signedIn,
+  granted: (s, m) => adopt(s, m, m.token, 'network'),
+  // Not that of a session that is over here.
+  offered: (s, m) => isNobody(s, m.token) || isCurrent(s, m.token) || !m.isNewest || adopt(s, m, m.token, m.from),
+  refused: (s, m) => (m.error.code === 'other_session' ? end(s, m, m.error.code, m.error) : endForAll(s, m, m.error.code)),
+  ended: (s, m) => isNobody(s, m) || (m.had !== m.generation && m.session !== s.session) || end(s, m, 'tab'),
+  signout: (s, m) => {
+    s.signOuts++
+    if (!isNobody(s, m)) endForAll(s, m, 'signedout', m.everywhere)
+  },
+  destroy: (s) => {
+    cut(s, new TacetError('unavailable'))
+    s.destroyed = true
+  },
+}
+
 /**
  * The session of one tab: what a message makes of it, and, in `effects`, what is to be done then. Nothing here waits,
  * or reads a clock or a cookie: the same message in the same state always does the same.
  */
-export const reduce = (state: State, m: Message & Observation): State => {
+export const reduce = <T extends Message['type']>(state: State, m: Observation & Extract<Message, { type: T }> & { epoch?: number }): State => {
   const s: State = { ...state, effects: [] }
   // The outcome of an earlier epoch comes too late.
-  if (!s.destroyed && !('epoch' in m && m.epoch !== s.epoch)) apply(s, m)
+  if (!s.destroyed && (m.epoch ?? s.epoch) === s.epoch) handlers[m.type](s, m)
   return s
-}
-
-const apply = (s: State, m: Message & Observation) => {
-  switch (m.type) {
-    case 'need':
-      return need(s, m)
-    case 'wake':
-      return wake(s, m)
-    case 'granted':
-      return adopt(s, m, m.token, 'network')
-    case 'signedin':
-      return signedIn(s, m, m.token, m.signOuts)
-    case 'offered':
-      // Not that of a session that is over here.
-      return isNobody(s, m.token) || isCurrent(s, m.token) || !m.isNewest || adopt(s, m, m.token, m.from)
-    case 'refused':
-      return m.error.code === 'other_session' ? end(s, m, m.error.code, m.error) : endForAll(s, m, m.error.code)
-    case 'failed':
-      return failed(s, m, m.error, m.pause)
-    case 'ended':
-      return isNobody(s, m) || (m.had !== m.generation && m.session !== s.session) || end(s, m, 'tab')
-    case 'signout':
-      s.signOuts++
-      return isNobody(s, m) || endForAll(s, m, 'signedout', m.everywhere)
-    case 'response':
-      return response(s, m)
-    case 'destroy':
-      cut(s, new TacetError('unavailable'))
-      s.destroyed = true
-  }
 }

@@ -22,7 +22,7 @@ export interface Ended {
 
 export interface Store {
   /** What is stored. */
-  readonly read: () => Stored | undefined
+  readonly read: () => Stored | null | undefined
   readonly write: (record?: Stored) => void
   /** It outlives the page, and other tabs can read it. */
   readonly isDurable: () => boolean
@@ -35,7 +35,7 @@ export const createStore = (platform: Platform, key: string): Store => {
   return {
     read: () => {
       try {
-        return JSON.parse((isDurable ? platform.localStorage?.[key] : memory) ?? 'null') ?? undefined
+        return JSON.parse((isDurable ? platform.localStorage?.[key] : memory) ?? 'null')
       } catch {
         // Forbidden, or not ours.
         return undefined

@@ -24,10 +24,11 @@ export interface Reply extends Failure {
 export type Post = (path: string, body: object) => Promise<Reply>
 
 /**
- * The statuses and codes with which the session server says that a session is over for good, as in wire/wire.go. All else
- * comes from somebody on the way (a proxy, a portal, a firewall), or may be tried again (`csrf`).
+ * The statuses and codes with which the session server says that a session is over for good, or that the cookies are
+ * another session's, as in wire/wire.go. All else comes from somebody on the way (a proxy, a portal, a firewall), or may
+ * be tried again (`csrf`).
  */
-const FINAL = /^40[013] invalid_grant$/
+const FINAL = /^40[013] invalid_grant$| other_session$/
 export const isFinal = ({ status, code }: Reply): boolean => FINAL.test(`${status} ${code}`)
 
 /** `Retry-After` in milliseconds: seconds, or an HTTP date (RFC 9110 §10.2.3) by the server's own clock. */

@@ -139,13 +139,6 @@ export interface Session {
    * for what is only known from the token. Rejects with `signedout` when nobody is signed in.
    */
   readonly renew: (options?: { force?: boolean | undefined }) => Promise<void>
-  /** The user's sessions, in this browser and elsewhere. */
-  readonly sessions: {
-    /** Newest first. */
-    readonly list: () => Promise<Device[]>
-    /** Ends one. */
-    readonly end: (id: string) => Promise<void>
-  }
   /** Signs in and tells the other tabs. Rejects with the server's `code`, e.g. `invalid_credentials`. */
   readonly signIn: (credentials: { username: string; password: string }) => Promise<User>
   /**
