@@ -76,7 +76,7 @@ var packages = map[string]pkg{
 	"internal/store/bounded": {kernel, "wraps a store with gates, time limits and measurements", []string{"internal/documents", "internal/events", "internal/gate", "internal/session", "rotation"}},
 
 	"internal/accounts":   {wing, "administration of users, roles, sessions and keys; decides which administrator may do what", []string{"internal/directory", "internal/httpapi", "internal/keys", "internal/problem", "internal/session", "rotation", "wire"}},
-	"internal/oauth":      {wing, "OAuth 2.0 and OpenID provider: clients, codes, devices, ID tokens; every grant makes a session", []string{"dpop", "internal/documents", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire"}},
+	"internal/oauth":      {wing, "OAuth 2.0 and OpenID provider: clients, codes, devices, ID tokens; every grant makes a session", []string{"dpop", "internal/documents", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "verify", "wire"}},
 	"internal/idp":        {wing, "sign-in at identity providers, roles from their claims, back-channel logout", []string{"internal/directory", "internal/httpapi", "internal/httpapi/form", "internal/httpapi/page", "internal/problem", "internal/session", "rotation", "wire", "wire/jose"}},
 	"internal/gateway":    {wing, "reverse proxy and forward-auth: rules by path, identity headers; closes streams when their session ends", []string{"internal/httpapi", "internal/problem", "rotation", "verify", "wire"}},
 	"internal/encryption": {wing, "accepts encrypted requests at the session calls", []string{"internal/httpapi", "internal/problem", "internal/session", "verify", "wire"}},

@@ -41,6 +41,9 @@ func (t *Token) ID() string { return t.id }
 // Issuer is who issued the token (iss); always the verifier's.
 func (t *Token) Issuer() string { return t.issuer }
 
+// Audience returns a copy of who the token is meant for (aud).
+func (t *Token) Audience() []string { return slices.Clone(t.audience) }
+
 // IssuedAt is when the token was issued (iat), by the issuer's clock.
 func (t *Token) IssuedAt() time.Time { return t.issuedAt }
 

@@ -80,7 +80,7 @@ func (f LivenessFunc) Live(ctx context.Context, t *Token) error { return f(ctx, 
 type Verifier struct {
 	issuer, audience, realm string
 	origin                  string
-	proofs                  dpop.Replays
+	proofs                  *dpop.Replays
 	keys                    Keys
 	live                    Liveness
 	leeway, ahead           time.Duration
@@ -107,7 +107,7 @@ func New(c Config) (*Verifier, error) {
 	v := &Verifier{
 		issuer: c.Issuer, audience: c.Audience, realm: c.Realm, origin: strings.TrimSuffix(c.Origin, "/"),
 		keys: c.Keys, live: c.Liveness, now: c.Clock, writeProblem: c.WriteProblem,
-		leeway: c.Leeway, maxBytes: c.MaxTokenBytes,
+		leeway: c.Leeway, maxBytes: c.MaxTokenBytes, proofs: &dpop.Replays{},
 	}
 	if v.now == nil {
 		v.now = time.Now
@@ -132,6 +132,15 @@ func New(c Config) (*Verifier, error) {
 		v.writeProblem = writeProblem
 	}
 	return v, nil
+}
+
+// ForAnyAudience is the verifier for tokens of the issuer whoever they are meant
+// for: what an authorization server itself needs, to tell about its tokens and to
+// revoke them. A resource server must not use it.
+func (v *Verifier) ForAnyAudience() *Verifier {
+	w := *v
+	w.audience, w.seen = "", nil // what is remembered has been checked for an audience
+	return &w
 }
 
 // Verify checks a token, as it stands after "Bearer ". The error is of the family

@@ -15,6 +15,19 @@ const (
 	PathOpenIDMetadata = "/.well-known/openid-configuration"       // GET (OpenID Connect Discovery)
 )
 
+// Scopes that say what an ID token and UserInfo tell of the user (OpenID Connect Core
+// §5.4, §11), and grant no permission.
+const (
+	ScopeOpenID        = "openid"
+	ScopeProfile       = "profile"
+	ScopeEmail         = "email"
+	ScopeRoles         = "roles" // the claims roles and groups
+	ScopeOfflineAccess = "offline_access"
+)
+
+// IdentityScopes are all of them.
+var IdentityScopes = []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeRoles, ScopeOfflineAccess}
+
 // OAuthError is an error response of the OAuth surface (RFC 6749 §5.2).
 type OAuthError struct {
 	Error       string `json:"error"`

@@ -32,12 +32,13 @@ before(async () => {
   tacet = await newTacet()
   await tacet.run(['role', 'add', 'viewer', '--permission', 'orders:read'])
   await tacet.run(['user', 'add', 'alice', '--password-stdin', '--role', 'viewer'], 'alice-password')
-  const added = await tacet.run(['client', 'add', 'backend', '--confidential', '--redirect-uri', CALLBACK])
+  const added = await tacet.run(['client', 'add', 'backend', '--scope', 'openid profile email offline_access', '--confidential', '--redirect-uri', CALLBACK])
   secret = /again: (\S+)/.exec(added)[1]
   issuer = await tacet.serve('--cors-origin', origin)
   // Clients may be added while the server runs.
-  await tacet.run(['client', 'add', 'spa', '--name', 'The Shop', '--redirect-uri', `${origin}/cb`, '--logout-uri', `${origin}/bye`])
-  await tacet.run(['client', 'add', 'cli', '--redirect-uri', 'http://127.0.0.1/cb', '--device'])
+  await tacet.run(['client', 'update', 'backend', '--audience', issuer])
+  await tacet.run(['client', 'add', 'spa', '--scope', 'openid profile email offline_access', '--name', 'The Shop', '--audience', issuer, '--redirect-uri', `${origin}/cb`, '--logout-uri', `${origin}/bye`])
+  await tacet.run(['client', 'add', 'cli', '--scope', 'openid profile email offline_access', '--audience', issuer, '--redirect-uri', 'http://127.0.0.1/cb', '--device'])
 })
 after(async () => {
   pages?.close()

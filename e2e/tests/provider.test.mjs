@@ -26,7 +26,7 @@ before(async () => {
   provider = await startProvider(person, client)
   tacet = await newTacet()
   await tacet.run(['role', 'add', 'viewer', '--permission', 'orders:read'])
-  await tacet.run(['client', 'add', 'spa', '--name', 'The Shop', '--redirect-uri', 'http://127.0.0.1/cb'])
+  await tacet.run(['client', 'add', 'spa', '--scope', 'openid profile email offline_access', '--name', 'The Shop', '--redirect-uri', 'http://127.0.0.1/cb'])
   process.env.TACET_OIDC_CLIENT_SECRET = client.secret
   site = await tacet.serve('--upstream', `/=http://127.0.0.1:${pages.address().port}`, '--public', '/',
     '--oidc-issuer', provider.issuer, '--oidc-name', 'Company', '--oidc-client-id', client.id, '--oidc-roles-claim', 'groups', '--oidc-role', 'staff=viewer')

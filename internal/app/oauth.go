@@ -21,7 +21,7 @@ func (a *App) openOAuth() {
 		Throttle:     a.throttle,
 		Rand:         rand.Reader,
 		Logger:       a.Config.Logger,
-		Access:       a.accessClaims,
+		Access:       accessClaims(a.Verifier.ForAnyAudience()),
 		Tokens:       a.Keys,
 		NativeClient: a.Config.ClientID,
 		// A device is started by hand; behind one address there may be an office.
@@ -31,8 +31,12 @@ func (a *App) openOAuth() {
 }
 
 // accessClaims is oauth.Config.Access.
-func (a *App) accessClaims(ctx context.Context, raw string) (wire.AccessClaims, error) {
-	t, err := a.Verifier.Verify(verify.Inspecting(ctx), raw)
+func accessClaims(v *verify.Verifier) func(context.Context, string) (wire.AccessClaims, error) {
+	return func(ctx context.Context, raw string) (wire.AccessClaims, error) { return inspected(ctx, v, raw) }
+}
+
+func inspected(ctx context.Context, v *verify.Verifier, raw string) (wire.AccessClaims, error) {
+	t, err := v.Verify(verify.Inspecting(ctx), raw)
 	if errors.Is(err, verify.ErrInvalidToken) {
 		return wire.AccessClaims{}, fmt.Errorf("%w: %w", oauth.ErrInactive, err)
 	} else if err != nil {
@@ -44,7 +48,7 @@ func (a *App) accessClaims(ctx context.Context, raw string) (wire.AccessClaims, 
 	}
 	return wire.AccessClaims{
 		Confirmation: bound,
-		Issuer:       t.Issuer(), Subject: t.Subject(), Audience: a.Config.Audience, ID: t.ID(), ClientID: t.ClientID(), SessionID: t.SessionID(),
+		Issuer:       t.Issuer(), Subject: t.Subject(), Audience: strings.Join(t.Audience(), " "), ID: t.ID(), ClientID: t.ClientID(), SessionID: t.SessionID(),
 		ExpiresAt: t.ExpiresAt().Unix(), IssuedAt: t.IssuedAt().Unix(),
 		Roles: t.Roles(), Scope: strings.Join(t.Permissions(), " "), GrantsVersion: t.GrantsVersion(),
 	}, nil

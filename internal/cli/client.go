@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/oauth"
@@ -11,6 +12,8 @@ import (
 
 type clientCmd struct {
 	Add    clientAddCmd    `cmd:"" help:"Register an OAuth client. A confidential one gets a secret, which is printed once."`
+	Update clientUpdateCmd `cmd:"" help:"Change a client. What is not given stays; a list that is given replaces the one before."`
+	Secret clientSecretCmd `cmd:"" help:"The secret of a confidential client."`
 	Remove clientRemoveCmd `cmd:"" help:"Remove a client and end the sessions that it started."`
 	List   clientListCmd   `cmd:"" help:"List the registered clients."`
 }
@@ -19,6 +22,8 @@ type clientAddCmd struct {
 	ID           string   `arg:"" help:"client_id, like my-app."`
 	Name         string   `help:"Name that users see when they sign in (default: the id)." placeholder:"NAME"`
 	RedirectURI  []string `name:"redirect-uri" help:"Where codes may be sent, compared as a whole; may be repeated. https, http on 127.0.0.1, [::1] (any port) or localhost, or com.example.app:/path." placeholder:"URI" sep:"none"`
+	Scope        []string `help:"All that the client may ever ask for, separated by spaces: openid, profile, email, roles, offline_access, and permissions. A token of it grants no more than its user has, either." placeholder:"SCOPE" sep:"none"`
+	Audience     []string `help:"The API that access tokens of the client are for; may be repeated, the first is the default. Tacet's own calls refuse tokens for others." placeholder:"URL" sep:"none"`
 	LogoutURI    []string `name:"logout-uri" help:"Where the browser may go after signing out; may be repeated." placeholder:"URI" sep:"none"`
 	Confidential bool     `help:"The client keeps a secret: a server, not a page or an application on a device."`
 	Device       bool     `help:"Allow the device grant (RFC 8628), for command lines and televisions."`
@@ -27,7 +32,8 @@ type clientAddCmd struct {
 
 func (c *clientAddCmd) Run(e *env) error {
 	return c.making(e, func(a *app.App) error {
-		secret, err := a.OAuth.AddClient(e.ctx, oauth.Client{ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI, Device: c.Device}, c.Confidential)
+		secret, err := a.OAuth.AddClient(e.ctx, oauth.Client{ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI,
+			Scopes: scopes(c.Scope), Audiences: c.Audience, Device: c.Device}, c.Confidential)
 		var wrong *oauth.InvalidError
 		switch {
 		case errors.As(err, &wrong):
@@ -45,6 +51,91 @@ func (c *clientAddCmd) Run(e *env) error {
 	})
 }
 
+// scopes are the scopes of flags, each of which may name several (RFC 6749 §3.3).
+func scopes(flags []string) []string { return strings.Fields(strings.Join(flags, " ")) }
+
+type clientUpdateCmd struct {
+	ID          string   `arg:"" help:"client_id, as client list shows it."`
+	Name        *string  `help:"Name that users see when they sign in." placeholder:"NAME"`
+	RedirectURI []string `name:"redirect-uri" help:"Where codes may be sent; may be repeated." placeholder:"URI" sep:"none"`
+	Scope       []string `help:"All that the client may ever ask for. If that is less than before, the sessions that it started end." placeholder:"SCOPE" sep:"none"`
+	Audience    []string `help:"The APIs that its access tokens are for; may be repeated. If one is left out, the sessions that it started end." placeholder:"URL" sep:"none"`
+	LogoutURI   []string `name:"logout-uri" help:"Where the browser may go after signing out; may be repeated." placeholder:"URI" sep:"none"`
+	Device      *bool    `negatable:"" help:"Allow the device grant (RFC 8628)."`
+	dataFlags
+}
+
+func (c *clientUpdateCmd) Run(e *env) error {
+	return c.withClients(e, func(s *oauth.Server) error {
+		ended, err := s.UpdateClient(e.ctx, c.ID, c.change)
+		if err := clientError(c.ID, err); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stdout, "client %s is changed\n", c.ID)
+		if ended {
+			fmt.Fprintln(e.stdout, "it may have less than before, so the sessions that it started are ended")
+		}
+		return nil
+	})
+}
+
+func (c *clientUpdateCmd) change(k *oauth.Client) {
+	if c.Name != nil {
+		k.Name = *c.Name
+	}
+	if c.Device != nil {
+		k.Device = *c.Device
+	}
+	if c.Scope != nil {
+		k.Scopes = scopes(c.Scope)
+	}
+	for _, list := range []struct {
+		given []string
+		field *[]string
+	}{{c.RedirectURI, &k.RedirectURIs}, {c.LogoutURI, &k.LogoutURIs}, {c.Audience, &k.Audiences}} {
+		if list.given != nil {
+			*list.field = list.given
+		}
+	}
+}
+
+type clientSecretCmd struct {
+	Rotate clientRotateCmd `cmd:"" help:"Give a client a new secret, which is printed once. The one before stays good for a while."`
+}
+
+type clientRotateCmd struct {
+	ID      string        `arg:"" help:"client_id, as client list shows it."`
+	Overlap time.Duration `help:"How long the secret before stays good." default:"24h"`
+	dataFlags
+}
+
+func (c *clientRotateCmd) Run(e *env) error {
+	return c.withClients(e, func(s *oauth.Server) error {
+		secret, err := s.RotateSecret(e.ctx, c.ID, max(c.Overlap, 0))
+		if errors.Is(err, oauth.ErrPublic) {
+			return fmt.Errorf("client %s has no secret: only a confidential client has one, and a client is made so when it is added", c.ID)
+		}
+		if err := clientError(c.ID, err); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stdout, "its new secret, which is not shown again: %s\n", secret)
+		fmt.Fprintf(e.stdout, "the one before is good for another %s\n", max(c.Overlap, 0))
+		return nil
+	})
+}
+
+// clientError says what to do about an error of a call that names a client.
+func clientError(id string, err error) error {
+	var wrong *oauth.InvalidError
+	switch {
+	case errors.As(err, &wrong):
+		return &usageError{err}
+	case errors.Is(err, oauth.ErrNotFound):
+		return fmt.Errorf("there is no client %q: tacet client list shows them", id)
+	}
+	return err
+}
+
 type clientRemoveCmd struct {
 	ID string `arg:"" help:"client_id, as client list shows it."`
 	dataFlags
@@ -52,10 +143,7 @@ type clientRemoveCmd struct {
 
 func (c *clientRemoveCmd) Run(e *env) error {
 	return c.withClients(e, func(s *oauth.Server) error {
-		err := s.RemoveClient(e.ctx, c.ID)
-		if errors.Is(err, oauth.ErrNotFound) {
-			return fmt.Errorf("there is no client %q: tacet client list shows them", c.ID)
-		}
+		err := clientError(c.ID, s.RemoveClient(e.ctx, c.ID))
 		if err == nil {
 			fmt.Fprintf(e.stdout, "client %s is removed and its sessions are ended\n", c.ID)
 		}
@@ -81,15 +169,18 @@ func (c *clientListCmd) Run(e *env) error {
 			Device       bool     `json:"device"`
 			RedirectURIs []string `json:"redirect_uris"`
 			LogoutURIs   []string `json:"logout_uris"`
+			Scopes       []string `json:"scopes"`
+			Audiences    []string `json:"audiences"`
 			CreatedAt    string   `json:"created_at"`
 		}
 		entries := make([]entry, 0, len(list))
 		rows := make([][]string, 0, len(list))
 		for _, k := range list {
-			entries = append(entries, entry{k.ID, k.Name, !k.Public(), k.Device, append([]string{}, k.RedirectURIs...), append([]string{}, k.LogoutURIs...), when(k.CreatedAt)})
-			rows = append(rows, []string{k.ID, k.Name, yesNo(!k.Public()), yesNo(k.Device), strings.Join(k.RedirectURIs, " ")})
+			entries = append(entries, entry{k.ID, k.Name, !k.Public(), k.Device, append([]string{}, k.RedirectURIs...), append([]string{}, k.LogoutURIs...),
+				append([]string{}, k.Scopes...), append([]string{}, k.Audiences...), when(k.CreatedAt)})
+			rows = append(rows, []string{k.ID, k.Name, yesNo(!k.Public()), yesNo(k.Device), strings.Join(k.Scopes, " "), strings.Join(k.RedirectURIs, " ")})
 		}
-		return c.list(e.stdout, []string{"CLIENT", "NAME", "CONFIDENTIAL", "DEVICE", "REDIRECT URIS"}, rows, entries)
+		return c.list(e.stdout, []string{"CLIENT", "NAME", "CONFIDENTIAL", "DEVICE", "SCOPES", "REDIRECT URIS"}, rows, entries)
 	})
 }
 

@@ -81,14 +81,18 @@ tacet session list --user alice --output json`,
 	"session end": `
 tacet session end 0192f3c4-7a10-7000-8000-000000000000
 tacet session end --user alice`,
-	"client":        `tacet client add my-app --redirect-uri https://app.example.com/callback`,
+	"client":        `tacet client add my-app --scope "openid profile" --redirect-uri https://app.example.com/callback`,
 	"client remove": `tacet client remove my-app`,
 	"client list":   `tacet client list`,
 	"client add": `
-tacet client add my-app --redirect-uri https://app.example.com/callback
-tacet client add my-server --confidential --redirect-uri https://server.example.com/callback`,
-	"key":      `tacet key list`,
-	"key list": `tacet key list --output json`,
+tacet client add my-app --scope "openid profile" --redirect-uri https://app.example.com/callback
+tacet client add my-server --confidential --scope "openid orders:read" --audience https://api.example.com \\
+    --redirect-uri https://server.example.com/callback`,
+	"client update":        `tacet client update my-app --scope "openid profile email"`,
+	"client secret":        `tacet client secret rotate my-server`,
+	"client secret rotate": `tacet client secret rotate my-server --overlap 1h`,
+	"key":                  `tacet key list`,
+	"key list":             `tacet key list --output json`,
 	"key rotate": `
 tacet key rotate
 tacet key rotate --now`,

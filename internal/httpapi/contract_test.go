@@ -26,6 +26,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/idp"
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/internal/remoteusers"
+	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -259,7 +260,7 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 			documented = append(documented, method+" "+path)
 		}
 	}
-	routes, err := httpapi.RouteNames(httpapi.Config{BasePath: wire.DefaultBasePath, FeedToken: "a secret of the feed"},
+	routes, err := httpapi.RouteNames(httpapi.Config{BasePath: wire.DefaultBasePath, FeedToken: "a secret of the feed", Verifier: new(verify.Verifier)},
 		accounts.Wing(&accounts.Accounts{}, nil), oauth.Wing(&oauth.Server{}), idp.Wing(&idp.Service{}), encryption.Wing(nil), remoteusers.Wing(nil, nil))
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,8 @@ func (a *API) Caller(r *http.Request) (session.Session, session.User, error) {
 	return a.CallerOf(r.Context(), token)
 }
 
-// CallerOf is caller for a token in hand.
+// CallerOf is Caller for a token in hand. The user has no more permissions than the
+// token grants.
 func (a *API) CallerOf(ctx context.Context, token *verify.Token) (session.Session, session.User, error) {
 	id, err := rotation.ParseSessionID(token.SessionID())
 	if err != nil {
@@ -49,6 +50,10 @@ func (a *API) CallerOf(ctx context.Context, token *verify.Token) (session.Sessio
 	}
 	if token.GrantsVersion() < user.GrantsVersion {
 		return session.Session{}, session.User{}, ErrGrantsChanged
+	}
+	if scope := strings.Join(token.Permissions(), " "); scope != user.Scope {
+		// The token of an OAuth client grants less than its user has.
+		user.Permissions = strings.Fields(session.Narrow(strings.Join(user.Permissions, " "), scope))
 	}
 	return sess, user, nil
 }

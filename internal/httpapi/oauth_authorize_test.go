@@ -30,13 +30,13 @@ func TestAuthorizationCode(t *testing.T) {
 	h.call(http.DefaultClient, "GET", "/auth/me", "", bearer(g.AccessToken)...).want(200)
 	var claims wire.AccessClaims
 	h.claims(g.AccessToken, &claims)
-	if claims.ClientID != "spa" || claims.Scope != "orders:read" {
+	if claims.ClientID != "spa" || claims.Scope != "openid profile email" || claims.Roles != nil {
 		t.Errorf("claims %+v", claims)
 	}
 	h.renew(g.RefreshToken, "client_id", "spa").granted()
 	h.signInWeb()
-	if plain := h.exchange(h.code(request("scope", ""))).granted(); plain.IDToken != "" || plain.Scope != "" {
-		t.Errorf("nobody asked for an ID token: %+v", plain)
+	if plain := h.exchange(h.code(request("scope", ""))).granted(); plain.IDToken != "" || plain.Scope != "orders:read" {
+		t.Errorf("nothing was asked for: scope %q, ID token %q", plain.Scope, plain.IDToken)
 	}
 	// RFC 6749 §3.3: the server may ignore the scope in part, and says so.
 	if g := h.exchange(h.code(request("scope", "openid admin:everything"))).granted(); g.Scope != "openid" {

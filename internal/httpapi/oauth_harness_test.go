@@ -53,6 +53,12 @@ func newOAuthHarness(t *testing.T, change ...func(*app.Config)) *oauthHarness {
 
 func (h *oauthHarness) register(c oauth.Client, confidential bool) string {
 	h.Helper()
+	if c.Scopes == nil {
+		c.Scopes = strings.Fields("openid profile email roles offline_access orders:*")
+	}
+	if c.Audiences == nil {
+		c.Audiences = []string{h.URL} // Tacet's own, for calls that tests look at
+	}
 	secret, err := h.App.OAuth.AddClient(h.Context(), c, confidential)
 	if err != nil {
 		h.Fatal(err)

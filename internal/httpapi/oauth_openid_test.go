@@ -27,7 +27,7 @@ func TestOpenIDConnectCore_2_IDToken(t *testing.T) {
 	h.claims(g.IDToken, &c)
 	if c.Issuer != h.URL || c.Subject != "alice" || c.Audience != "spa" || c.Party != "spa" || c.Nonce != "n-1" || c.AuthTime != signedIn ||
 		c.IssuedAt != h.Clock.Now().Unix() || c.ExpiresAt <= c.IssuedAt || c.SessionID == "" ||
-		c.Username != "alice" || c.Name != "Alice 爱丽丝" || c.Email != "alice@example.com" {
+		c.Username != "alice" || c.Name != "Alice 爱丽丝" || c.Email != "alice@example.com" || c.EmailVerified == nil || !*c.EmailVerified || c.Roles != nil {
 		t.Errorf("claims %+v", c)
 	}
 	var header struct{ Alg, Typ, Kid string }
@@ -44,11 +44,11 @@ func TestOpenIDConnectCore_2_IDToken(t *testing.T) {
 	var r oauth.IDClaims
 	h.claims(renewed.IDToken, &r)
 	if r.Issuer != c.Issuer || r.Subject != c.Subject || r.Audience != c.Audience || r.Party != c.Party || r.SessionID != c.SessionID ||
-		r.IssuedAt != c.IssuedAt+60 || r.Nonce != "" || r.AuthTime != 0 || r.Name != c.Name {
+		r.IssuedAt != c.IssuedAt+60 || r.Nonce != "" || r.AuthTime != c.AuthTime || r.Name != c.Name {
 		t.Errorf("claims of a renewal %+v", r)
 	}
-	if plain := h.renew(renewed.RefreshToken, "client_id", "spa").granted(); plain.IDToken != "" {
-		t.Error("nobody asked for an ID token")
+	if plain := h.renew(renewed.RefreshToken, "client_id", "spa").granted(); plain.IDToken == "" {
+		t.Error("a session with openid gets an ID token at every renewal")
 	}
 	only := h.exchange(h.code(request("scope", "openid"))).granted()
 	var few oauth.IDClaims

@@ -46,7 +46,7 @@ func TestRFC6749_5_2_ErrorsOfTheTokenEndpoint(t *testing.T) {
 		"the refresh token was issued to another":     {body: "grant_type=refresh_token&client_id=spa&refresh_token=" + token, code: "invalid_grant"},
 		"the authorization code is invalid":           {body: "grant_type=authorization_code&client_id=spa&code=x&code_verifier=" + verifier, code: "invalid_grant"},
 		"a code without a client":                     {body: "grant_type=authorization_code&code=x&code_verifier=" + verifier, code: "invalid_request"},
-		"the scope exceeds the scope granted":         {body: "grant_type=refresh_token&scope=orders:read&refresh_token=" + token, code: "invalid_scope"},
+		"the scope exceeds the scope granted":         {body: "grant_type=refresh_token&scope=openid+orders:read&refresh_token=" + h.signIn().RefreshToken, code: "invalid_scope"},
 		"a device code that was issued to nobody":     {body: "grant_type=" + url.QueryEscape(oauth.GrantDevice) + "&client_id=spa&device_code=x", code: "invalid_grant"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestRFC7662_Introspection(t *testing.T) {
 
 	var s oauth.State
 	ask(spa.AccessToken, h.asWeb()...).json(&s)
-	if !s.Active || s.Scope != "orders:read" || s.ClientID != "spa" || s.Username != "alice" || s.Subject != "alice" || s.TokenType != "Bearer" ||
+	if !s.Active || s.Scope != "openid profile email" || s.ClientID != "spa" || s.Username != "alice" || s.Subject != "alice" || s.TokenType != "Bearer" ||
 		s.Issuer != h.URL || s.Audience != h.URL || s.ExpiresAt <= s.IssuedAt || s.ID == "" || s.SessionID == "" {
 		t.Errorf("state of an access token: %+v", s)
 	}

@@ -24,7 +24,7 @@ type Request struct {
 	state, nonce, challenge string
 	proofKey                string // dpop_jkt
 	redirectURI             string // as it was sent: empty if it was left out
-	scope                   []string
+	scope, resource         string
 	issuer                  string
 }
 
@@ -48,7 +48,7 @@ var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 // browser would be sent (RFC 6749 §4.1.2.1).
 func (s *Server) Authorization(ctx context.Context, p form.Params) (Request, error) {
 	r := Request{state: p["state"], nonce: p["nonce"], challenge: p["code_challenge"], proofKey: p["dpop_jkt"], redirectURI: p["redirect_uri"],
-		LoginHint: p["login_hint"], Locales: p["ui_locales"], scope: granted(p["scope"]), issuer: s.Sessions.Issuer()}
+		LoginHint: p["login_hint"], Locales: p["ui_locales"], resource: p[form.Resource], issuer: s.Sessions.Issuer()}
 	id, err := p.Need("client_id")
 	if err != nil {
 		return Request{}, err
@@ -70,7 +70,13 @@ func (s *Server) Authorization(ctx context.Context, p form.Params) (Request, err
 	case !allows(r.Client.RedirectURIs, r.Redirect):
 		return Request{}, form.Refuse(form.CodeInvalidRequest, "redirect_uri is not one that the client has registered; they are compared as a whole")
 	}
-	if err := r.check(p); err != nil {
+	if err = r.check(p); err == nil {
+		r.scope, err = r.Client.scope(p["scope"])
+	}
+	if err == nil {
+		_, err = s.audience(r.Client, r.resource)
+	}
+	if err != nil {
 		return Request{}, r.refused(err)
 	}
 	return r, nil
@@ -142,7 +148,7 @@ func (s *Server) SignedIn(ctx context.Context, r Request, who session.Identity, 
 	code, now := s.random(), s.now()
 	err = s.Store.AddFlow(ctx, Flow{
 		Key: KeyOf(code), ClientID: r.Client.ID, RedirectURI: r.redirectURI, Challenge: r.challenge, ProofKey: r.proofKey,
-		Scope: r.scope, Nonce: r.nonce, UserID: who.UserID, Credentials: who.Credentials, Origin: o, SignedInAt: now, ExpiresAt: now.Add(CodeLifetime),
+		Scope: r.scope, Resource: r.resource, Nonce: r.nonce, UserID: who.UserID, Credentials: who.Credentials, Origin: o, SignedInAt: now, ExpiresAt: now.Add(CodeLifetime),
 	})
 	if err != nil {
 		return "", settle(err)

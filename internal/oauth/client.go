@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -48,6 +49,24 @@ func (c Client) check(confidential bool) error {
 			return err
 		}
 	}
+	return c.checkGrants()
+}
+
+// checkGrants is the rule for what a client may have.
+func (c Client) checkGrants() error {
+	if len(c.Scopes) == 0 {
+		return invalid("client %s has no scope: --scope says all that it may ever ask for, like \"openid profile orders:read\"", c.ID)
+	}
+	for _, s := range c.Scopes {
+		if !wire.ValidPermission(s) {
+			return invalid("scope %q: use the identity scopes %s, and permissions like orders:read", s, strings.Join(wire.IdentityScopes, ", "))
+		}
+	}
+	for _, a := range c.Audiences {
+		if a == "" || strings.ContainsFunc(a, func(r rune) bool { return r <= ' ' || r > '~' }) || strings.Contains(a, "#") {
+			return invalid("audience %q: give the URL of an API, without a fragment (RFC 8707 §2)", a)
+		}
+	}
 	return nil
 }
 
@@ -68,7 +87,8 @@ func (s *Server) Client(ctx context.Context, cred Credentials) (Client, error) {
 		return Client{}, settle(err)
 	case c.Public() && cred.Secret == "":
 		return c, nil
-	case !c.Public() && subtle.ConstantTimeCompare(sum[:], c.SecretHash) == 1:
+	case !c.Public() && subtle.ConstantTimeCompare(sum[:], c.SecretHash) == 1,
+		s.now().Before(c.OldSecretUntil) && subtle.ConstantTimeCompare(sum[:], c.OldSecretHash) == 1:
 		return c, nil
 	}
 	return Client{}, form.Refuse(form.CodeInvalidClient, "the client is unknown or its authentication is wrong")
@@ -96,6 +116,10 @@ func (c *Client) session() session.Client {
 // of package session.
 func (c *Client) refused(err error) error {
 	switch {
+	case errors.Is(err, session.ErrScope):
+		return form.Refuse(form.CodeInvalidScope, "the scope exceeds what was granted at the sign-in")
+	case errors.Is(err, session.ErrAudience):
+		return form.Refuse(form.CodeInvalidTarget, "resource is not that of the session")
 	case !errors.Is(err, session.ErrClient):
 		return invalidGrant(err)
 	case c == nil:
@@ -118,9 +142,7 @@ func (s *Server) AddClient(ctx context.Context, c Client, confidential bool) (se
 	}
 	c.SecretHash = nil
 	if confidential {
-		secret = s.random()
-		sum := sha256.Sum256([]byte(secret))
-		c.SecretHash = sum[:]
+		secret, c.SecretHash = s.secret()
 	}
 	c.CreatedAt = s.now()
 	err = s.Store.AddClient(ctx, c)
@@ -130,6 +152,67 @@ func (s *Server) AddClient(ctx context.Context, c Client, confidential bool) (se
 	return secret, settle(err)
 }
 
+// secret is a new secret and what is stored of it.
+func (s *Server) secret() (secret string, hash []byte) {
+	secret = s.random()
+	sum := sha256.Sum256([]byte(secret))
+	return secret, sum[:]
+}
+
+// UpdateClient changes a registered client (but for its id and its secrets). If that
+// takes scopes or audiences away, the sessions that it started end, and ended is
+// true: they were granted more than it may have. The error may be an *InvalidError
+// or ErrNotFound.
+func (s *Server) UpdateClient(ctx context.Context, id string, change func(*Client)) (ended bool, err error) {
+	err = s.Store.UpdateClient(ctx, id, func(c *Client) error {
+		before := *c
+		change(c)
+		c.ID, c.SecretHash = before.ID, before.SecretHash
+		ended = lacks(before.Scopes, c.Scopes) || lacks(before.Audiences, c.Audiences)
+		return c.check(!c.Public())
+	})
+	var wrong *InvalidError
+	switch {
+	case errors.Is(err, ErrNotFound), errors.As(err, &wrong):
+		return false, err
+	case err != nil:
+		return false, settle(err)
+	case ended:
+		err = s.endSessions(ctx, id)
+	}
+	return ended, err
+}
+
+// lacks reports whether something of before is not in after.
+func lacks(before, after []string) bool {
+	return slices.ContainsFunc(before, func(b string) bool { return !slices.Contains(after, b) })
+}
+
+// ErrPublic is for a client that has no secret.
+var ErrPublic = errors.New("oauth: the client has no secret")
+
+// RotateSecret gives a confidential client a new secret, which is returned and not
+// kept. The one before is good for as long as overlap says. The error may be
+// ErrNotFound or ErrPublic.
+func (s *Server) RotateSecret(ctx context.Context, id string, overlap time.Duration) (secret string, err error) {
+	secret, hash := s.secret()
+	err = s.Store.UpdateClient(ctx, id, func(c *Client) error {
+		if c.Public() {
+			return ErrPublic
+		}
+		c.OldSecretHash, c.OldSecretUntil = c.SecretHash, s.now().Add(overlap)
+		c.SecretHash = hash
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrPublic):
+		return "", err
+	case err != nil:
+		return "", settle(err)
+	}
+	return secret, nil
+}
+
 // RemoveClient removes a client and ends the sessions that it started.
 func (s *Server) RemoveClient(ctx context.Context, id string) error {
 	if err := s.Store.RemoveClient(ctx, id); errors.Is(err, ErrNotFound) {
@@ -137,6 +220,11 @@ func (s *Server) RemoveClient(ctx context.Context, id string) error {
 	} else if err != nil {
 		return settle(err)
 	}
+	return s.endSessions(ctx, id)
+}
+
+// endSessions ends the sessions that a client started.
+func (s *Server) endSessions(ctx context.Context, id string) error {
 	const page = 500
 	var before rotation.SessionID
 	for {

@@ -44,6 +44,14 @@ func (s *Server) StartDevice(ctx context.Context, client *Client, p form.Params,
 	if !client.Device {
 		return Device{}, form.Refuse(form.CodeUnauthorizedClient, "the client is not registered for the device grant")
 	}
+	scope, err := client.scope(p["scope"])
+	if err != nil {
+		return Device{}, err
+	}
+	resource := p[form.Resource]
+	if _, err := s.audience(*client, resource); err != nil {
+		return Device{}, err
+	}
 	if s.DeviceStarts != nil {
 		wait, ok := s.DeviceStarts.Allow("", c.Address)
 		if !ok {
@@ -55,7 +63,7 @@ func (s *Server) StartDevice(ctx context.Context, client *Client, p form.Params,
 	for range 5 { // a user code may be taken
 		d := Device{DeviceCode: s.random(), UserCode: s.userCode(), ExpiresIn: DeviceLifetime, Interval: DeviceInterval}
 		err := s.Store.AddFlow(ctx, Flow{
-			Key: KeyOf(d.DeviceCode), UserCode: normalUserCode(d.UserCode), ClientID: client.ID, Scope: granted(p["scope"]),
+			Key: KeyOf(d.DeviceCode), UserCode: normalUserCode(d.UserCode), ClientID: client.ID, Scope: scope, Resource: resource,
 			ExpiresAt: now.Add(DeviceLifetime), Interval: DeviceInterval,
 		})
 		if errors.Is(err, ErrExists) {
@@ -196,7 +204,7 @@ func (s *Server) poll(ctx context.Context, client Client, p form.Params, c sessi
 	if err != nil || !ready {
 		return Answer{}, err
 	}
-	return s.redeem(ctx, KeyOf(code), client, c, b, func(f *Flow) error {
+	return s.redeem(ctx, KeyOf(code), client, p[form.Resource], c, b, func(f *Flow) error {
 		if f.UserID == "" {
 			return form.Refuse(form.CodeAuthorizationPending, "the user has not signed in yet")
 		}

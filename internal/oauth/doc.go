@@ -12,11 +12,12 @@
 //
 // # Scopes
 //
-// Clients are first-party: a token carries all that its user may do, and the
-// scopes of a request only say what an ID token tells ([Scopes]). Tokens are
-// not narrowed, because stock clients repeat the scope of the last answer at
-// every renewal, which would freeze what the user may do. Other scopes are left
-// out of a grant (RFC 6749 §3.3) and refused at a renewal (§6).
+// A client has scopes, all that it may ever ask for, and audiences. The
+// administrator who makes the client gives them; that is the consent. An access
+// token grants what was asked for, the client may have and the user has, and never
+// more later than at the sign-in (RFC 6749 §6): session.Details remembers it. It is
+// for one audience, which is not that of Tacet's own calls unless the client was
+// given that on purpose.
 //
 // The package knows nothing of HTTP or SQL; [Store] is what it needs stored.
 package oauth

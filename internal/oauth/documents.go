@@ -67,6 +67,24 @@ func (st stored) AddClient(ctx context.Context, c Client) error {
 	}))
 }
 
+func (st stored) UpdateClient(ctx context.Context, id string, change func(*Client) error) error {
+	return missing(st.Update(ctx, documents.Loose, func(ctx context.Context, tx documents.Tx) error {
+		d, err := tx.Get(ctx, KindClient, id)
+		if err != nil {
+			return err
+		}
+		c, err := decodeClient(d)
+		if err == nil {
+			err = change(&c)
+		}
+		if err == nil {
+			c.OldSecretUntil = rounded(c.OldSecretUntil)
+			tx.Put(d.With(documents.Encode(KindClient, id, c)))
+		}
+		return err
+	}))
+}
+
 func (st stored) RemoveClient(ctx context.Context, id string) error {
 	return missing(st.Update(ctx, documents.Loose, func(ctx context.Context, tx documents.Tx) error {
 		d, err := tx.Get(ctx, KindClient, id)

@@ -13,7 +13,7 @@ import (
 // routes are those of the standard OAuth surface (wire.md §2).
 func (a *surface) routes() httpapi.Routes {
 	metadata := a.Handle(a.metadata)
-	userInfo := a.Protect(a.Handle(a.userInfo))
+	userInfo := a.Verifier.ForAnyAudience().Middleware(a.Handle(a.userInfo))
 	return httpapi.Routes{
 		wire.PathAuthorize:           {"GET": a.Page(a.authorize), "POST": a.Page(a.authorizeForm)},
 		wire.PathToken:               {"POST": a.call(a.token)},

@@ -3,13 +3,17 @@ package oauth
 import (
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/httpapi/form"
 
 	"github.com/tacet-dev/tacet/dpop"
+	"github.com/tacet-dev/tacet/internal/problem"
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -62,8 +66,21 @@ func (a *surface) userInfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return httpapi.WriteJSON(w, http.StatusOK, UserInfo(user.User))
+	token, _ := verify.FromContext(r.Context()) // Caller had it
+	scope := token.Permissions()
+	if !slices.Contains(scope, wire.ScopeOpenID) {
+		return errNoOpenID
+	}
+	return httpapi.WriteJSON(w, http.StatusOK, UserInfo(user, strings.Join(scope, " ")))
 }
+
+// errNoOpenID: 401, as whoever asks has no access token for this endpoint.
+var errNoOpenID = &problem.Problem{Status: http.StatusUnauthorized, Code: wire.CodeInsufficientScope,
+	Title:  problem.Text{EN: "Permission missing", ZH: "缺少权限"},
+	Detail: problem.Text{EN: "The access token was not granted the scope openid. Ask for it when signing in.", ZH: "访问令牌未获得 openid 范围，请在登录时请求该范围。"},
+	Header: func(h http.Header) {
+		h.Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="openid"`)
+	}}
 
 // metadata is GET /.well-known/oauth-authorization-server and
 // /.well-known/openid-configuration.
@@ -91,8 +108,8 @@ func (a *surface) metadata(w http.ResponseWriter, _ *http.Request) error {
 		AuthorizationResponseIssuer: true,
 		SubjectTypes:                []string{"public"},
 		IDTokenSigningAlgorithms:    []string{"EdDSA", "ES256"},
-		Scopes:                      Scopes,
-		Claims:                      []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "azp", "sid", "preferred_username", "name", "email"},
+		Scopes:                      wire.IdentityScopes,
+		Claims:                      []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "azp", "sid", "preferred_username", "name", "email", "email_verified", "roles", "groups"},
 		UILocales:                   []string{"en", "zh-CN"},
 		DPoPAlgorithms:              dpop.Algorithms,
 		PromptValues:                []string{"none", "login"},

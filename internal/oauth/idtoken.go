@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/session"
@@ -20,20 +19,27 @@ type IDClaims struct {
 	Audience  string `json:"aud,omitempty"`
 	ExpiresAt int64  `json:"exp,omitempty"` // seconds since the epoch
 	IssuedAt  int64  `json:"iat,omitempty"`
-	AuthTime  int64  `json:"auth_time,omitempty"` // not in that of a renewal
+	AuthTime  int64  `json:"auth_time,omitempty"` // when the user signed in
 	Nonce     string `json:"nonce,omitempty"`     // not in that of a renewal
 	Party     string `json:"azp,omitempty"`
 	SessionID string `json:"sid,omitempty"`
 
 	Username string `json:"preferred_username,omitempty"` // scope profile
 	Name     string `json:"name,omitempty"`               // scope profile
-	Email    string `json:"email,omitempty"`              // scope email
+
+	Email         string `json:"email,omitempty"` // scope email
+	EmailVerified *bool  `json:"email_verified,omitempty"`
+
+	Roles  []string `json:"roles,omitempty"`  // scope roles
+	Groups []string `json:"groups,omitempty"` // the same, under the name that most clients know
 }
 
-// idToken makes the ID token of a grant, if its scope has openid.
-func (s *Server) idToken(ctx context.Context, f Flow, g session.Grant) (string, error) {
-	if !slices.Contains(f.Scope, ScopeOpenID) {
-		return "", nil
+// idToken makes the ID token of a grant, if the scope of its session has openid
+// (OpenID Connect Core §3.1.3.3, §12.2).
+func (s *Server) idToken(ctx context.Context, g session.Grant, nonce string) (string, error) {
+	d, err := session.DecodeDetails(g.Session.Details)
+	if err != nil || !hasScope(d.Scope, wire.ScopeOpenID) {
+		return "", settle(err)
 	}
 	// That of the grant may leave out what only ID tokens tell.
 	user, err := s.Sessions.User(ctx, g.Session.UserID)
@@ -42,13 +48,10 @@ func (s *Server) idToken(ctx context.Context, f Flow, g session.Grant) (string, 
 	}
 	now := s.now()
 	c := IDClaims{
-		Issuer: s.Sessions.Issuer(), Subject: user.ID, Audience: f.ClientID, Party: f.ClientID,
-		ExpiresAt: now.Unix() + g.ExpiresIn, IssuedAt: now.Unix(), Nonce: f.Nonce, SessionID: g.Session.ID.String(),
+		Issuer: s.Sessions.Issuer(), Subject: user.ID, Audience: g.Session.ClientID, Party: g.Session.ClientID,
+		ExpiresAt: now.Unix() + g.ExpiresIn, IssuedAt: now.Unix(), AuthTime: unix(d.AuthTime), Nonce: nonce, SessionID: g.Session.ID.String(),
 	}
-	if !f.SignedInAt.IsZero() {
-		c.AuthTime = f.SignedInAt.Unix()
-	}
-	c.about(user.User, slices.Contains(f.Scope, ScopeProfile), slices.Contains(f.Scope, ScopeEmail))
+	c.about(user, d.Scope)
 	payload, err := json.Marshal(c)
 	if err != nil {
 		return "", err
@@ -57,19 +60,25 @@ func (s *Server) idToken(ctx context.Context, f Flow, g session.Grant) (string, 
 	return token, settle(err)
 }
 
-func (c *IDClaims) about(u wire.User, profile, email bool) {
-	if profile {
+// about adds what a scope tells of a user.
+func (c *IDClaims) about(u session.User, scope string) {
+	if hasScope(scope, wire.ScopeProfile) {
 		c.Username, c.Name = u.Username, u.DisplayName
 	}
-	if email {
-		c.Email = u.Email
+	if hasScope(scope, wire.ScopeEmail) && u.Email != "" {
+		verified := true // by whoever keeps the users: nobody sets an address of their own
+		c.Email, c.EmailVerified = u.Email, &verified
+	}
+	if hasScope(scope, wire.ScopeRoles) {
+		c.Roles, c.Groups = u.Roles, u.Roles
 	}
 }
 
-// UserInfo is what the UserInfo endpoint tells of a user (OpenID Connect Core §5.3).
-func UserInfo(u wire.User) IDClaims {
+// UserInfo is what the UserInfo endpoint tells of a user by this scope (OpenID
+// Connect Core §5.3).
+func UserInfo(u session.User, scope string) IDClaims {
 	c := IDClaims{Subject: u.ID}
-	c.about(u, true, true)
+	c.about(u, scope)
 	return c
 }
 

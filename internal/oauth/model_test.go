@@ -98,7 +98,7 @@ func newWorld(random io.Reader) *world {
 			Lifetimes: session.Lifetimes{Access: time.Minute, Policy: rotation.Policy{Overlap: time.Second, Idle: time.Hour, Absolute: time.Hour}},
 			Issuer:    "https://auth.example", Audience: "api", Clock: func() time.Time { return w.now }, Rand: random,
 			Logger: slog.New(slog.DiscardHandler)})})
-	for _, c := range []oauth.Client{{ID: "a", RedirectURIs: []string{"https://a.example/cb"}, Device: true}, {ID: "b", RedirectURIs: []string{"https://a.example/cb"}, Device: true}} {
+	for _, c := range []oauth.Client{{ID: "a", RedirectURIs: []string{"https://a.example/cb"}, Device: true, Scopes: []string{"a:b"}}, {ID: "b", RedirectURIs: []string{"https://a.example/cb"}, Device: true, Scopes: []string{"a:b"}}} {
 		if _, err := w.AddClient(context.Background(), c, false); err != nil {
 			panic(err)
 		}
@@ -201,7 +201,7 @@ func TestOutagesLeaveNoSessionBehind(t *testing.T) {
 		t.Errorf("a code that can't be stored: %v", err)
 	}
 	w.store.failAdd = 1
-	if _, err := w.StartDevice(t.Context(), &oauth.Client{ID: "a", Device: true}, nil, session.Contact{}); !errors.Is(err, session.ErrUnavailable) {
+	if _, err := w.StartDevice(t.Context(), &oauth.Client{ID: "a", Device: true, Scopes: []string{"a:b"}}, nil, session.Contact{}); !errors.Is(err, session.ErrUnavailable) {
 		t.Errorf("a device that can't be stored: %v", err)
 	}
 }
@@ -223,7 +223,7 @@ func (r *repeating) Read(p []byte) (int, error) {
 func TestUserCodesThatAreTakenAreNotGivenAgain(t *testing.T) {
 	random := &repeating{block: bytes.Repeat([]byte{0x04, 0x20, 0xC5}, 11)}
 	w := newWorld(random)
-	tv := &oauth.Client{ID: "a", Device: true}
+	tv := &oauth.Client{ID: "a", Device: true, Scopes: []string{"a:b"}}
 	random.n = 4 // two devices, each a device code and the user code after it
 	first, err := w.StartDevice(t.Context(), tv, nil, session.Contact{})
 	if err != nil {
@@ -241,17 +241,22 @@ func TestUserCodesThatAreTakenAreNotGivenAgain(t *testing.T) {
 func TestClientsAreChecked(t *testing.T) {
 	w := newWorld(rand.Reader)
 	for i, c := range []oauth.Client{{ID: ""}, {ID: "-x"}, {ID: "a b"}, {ID: "ü"}, {ID: string(make([]byte, 200))}, {ID: "ok", Name: "line\nbreak"},
-		{ID: "ok", RedirectURIs: []string{"nonsense"}}, {ID: "ok", LogoutURIs: []string{"http://x.example/"}}} {
+		{ID: "ok", RedirectURIs: []string{"nonsense"}}, {ID: "ok", LogoutURIs: []string{"http://x.example/"}},
+		{ID: "ok", Audiences: []string{""}}, {ID: "ok", Audiences: []string{"https://a.example/ b"}}, {ID: "ok", Audiences: []string{"https://a.example/#f"}},
+		{ID: "ok", Scopes: []string{"a::b"}}, {ID: "ok", Scopes: []string{}}} {
+		if c.Scopes == nil {
+			c.Scopes = []string{"openid"}
+		}
 		var wrong *oauth.InvalidError
 		if _, err := w.AddClient(t.Context(), c, false); !errors.As(err, &wrong) {
 			t.Errorf("client %d: %v", i, err)
 		}
 	}
-	secret, err := w.AddClient(t.Context(), oauth.Client{ID: "ok"}, true)
+	secret, err := w.AddClient(t.Context(), oauth.Client{ID: "ok", Scopes: []string{"openid"}}, true)
 	if err != nil || len(secret) < 43 {
 		t.Fatalf("secret of %d characters, %v", len(secret), err)
 	}
-	if _, err := w.AddClient(t.Context(), oauth.Client{ID: "ok"}, false); !errors.Is(err, oauth.ErrExists) {
+	if _, err := w.AddClient(t.Context(), oauth.Client{ID: "ok", Scopes: []string{"openid"}}, false); !errors.Is(err, oauth.ErrExists) {
 		t.Errorf("added twice: %v", err)
 	}
 	c, err := w.store.Client(t.Context(), "ok")

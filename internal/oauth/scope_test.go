@@ -9,23 +9,24 @@ import (
 )
 
 func TestRFC6749_3_3_Scopes(t *testing.T) {
-	for requested, want := range map[string]string{
-		"": "", "openid": "openid", "openid openid email": "openid email", "orders:read openid": "openid",
-		"  openid \t profile ": "openid profile", "OPENID": "", "openid,profile": "", "offline_access": "offline_access",
+	c := Client{Scopes: []string{"openid", "email", "orders:*", "reports:read"}}
+	for asked, want := range map[string]string{
+		"": "orders:* reports:read", "openid": "openid", "openid openid email": "openid email", "orders:read openid": "orders:read openid",
+		"  openid \t profile ": "openid", "OPENID": "", "openid,email": "", "offline_access": "", "*": "orders:* reports:read",
+		"reports:*": "reports:read", "admin:users:write openid": "openid", "admin:*": "",
 	} {
-		if got := strings.Join(granted(requested), " "); got != want {
-			t.Errorf("%q grants %q, want %q", requested, got, want)
-		}
-		// A renewal with the scope that the grant answered is never refused.
-		if _, err := renewed(want); err != nil {
-			t.Errorf("renewal with %q: %v", want, err)
+		got, err := c.scope(asked)
+		var refused *form.Error
+		if got != want || (want == "") != (err != nil) || err != nil && (!errors.As(err, &refused) || refused.Code != form.CodeInvalidScope) {
+			t.Errorf("%q grants %q, %v; want %q", asked, got, err, want)
 		}
 	}
-	for _, beyond := range []string{"orders:read", "openid orders:read", "OPENID"} {
-		var refused *form.Error
-		if _, err := renewed(beyond); !errors.As(err, &refused) || refused.Code != form.CodeInvalidScope {
-			t.Errorf("renewal with %q: %v", beyond, err)
-		}
+	// No wildcard stands for what is told of a user.
+	if got, err := (Client{Scopes: []string{"*"}}).scope("openid a:b"); got != "a:b" || err != nil {
+		t.Errorf("a wildcard grants %q, %v", got, err)
+	}
+	if _, err := (Client{Scopes: []string{"openid"}}).scope(""); err == nil {
+		t.Error("nothing was asked for, and something is granted")
 	}
 }
 

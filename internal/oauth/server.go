@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/session"
@@ -62,11 +61,11 @@ type Answer struct {
 	TokenType    string `json:"token_type"` // "Bearer", or "DPoP" (RFC 9449 §5)
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope,omitempty"`
+	Scope        string `json:"scope"` // granted, which may be less than was asked for
 	IDToken      string `json:"id_token,omitempty"`
 }
 
-func answer(g session.Grant, scope []string) Answer {
+func answer(g session.Grant) Answer {
 	return Answer{AccessToken: g.AccessToken, TokenType: g.TokenType, ExpiresIn: g.ExpiresIn,
-		RefreshToken: g.RefreshToken, Scope: strings.Join(scope, " ")}
+		RefreshToken: g.RefreshToken, Scope: g.Scope}
 }

@@ -17,6 +17,15 @@ type Client struct {
 	// SecretHash is the SHA-256 of the secret, which has 256 random bits. Empty:
 	// a public client (RFC 6749 §2.1).
 	SecretHash []byte
+	// OldSecretHash is the secret before the last rotation, good until OldSecretUntil.
+	OldSecretHash  []byte    `json:",omitzero"`
+	OldSecretUntil time.Time `json:",omitzero"`
+	// Scopes are all that the client may ever ask for: identity scopes and
+	// permissions.
+	Scopes []string
+	// Audiences are whom access tokens of the client may be for (RFC 8707); the first
+	// is the default. Only one of Tacet's own makes a token good for its own calls.
+	Audiences []string `json:",omitzero"`
 	// RedirectURIs are where codes may go. None: no authorization code grant.
 	RedirectURIs []string
 	// LogoutURIs are where the browser may go after signing out.
@@ -45,7 +54,8 @@ type Flow struct {
 	RedirectURI string
 	Challenge   string // S256 code challenge; empty for devices
 	ProofKey    string `json:",omitzero"` // dpop_jkt (RFC 9449 §10); empty: none
-	Scope       []string
+	Scope       string // asked for, as far as the client may have it
+	Resource    string `json:",omitzero"` // asked for (RFC 8707); empty: none
 	Nonce       string
 	UserID      string         // who signed in; empty: nobody yet
 	Credentials int64          `json:",omitzero"` // of the user at that time (session.Identity)
@@ -79,6 +89,10 @@ type Store interface {
 	Clients(ctx context.Context) ([]Client, error)
 	// AddClient returns ErrExists if the id is taken.
 	AddClient(ctx context.Context, c Client) error
+	// UpdateClient loads a client, lets change alter the copy (but for ID), and stores
+	// it, in one transaction. ErrNotFound if there is none; an error from change is
+	// returned as it is and stores nothing.
+	UpdateClient(ctx context.Context, id string, change func(*Client) error) error
 	// RemoveClient returns ErrNotFound if there is none.
 	RemoveClient(ctx context.Context, id string) error
 

@@ -1,8 +1,11 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"strings"
+	"time"
 
 	"github.com/tacet-dev/tacet/internal/httpapi/form"
 
@@ -48,21 +51,17 @@ func (s *Server) renew(ctx context.Context, client *Client, p form.Params, c ses
 	if err != nil {
 		return Answer{}, err
 	}
-	scope, err := renewed(p["scope"])
-	if err != nil {
-		return Answer{}, err
-	}
 	t, err := s.Sessions.Open(ctx, raw)
 	if err != nil {
 		return Answer{}, invalidGrant(err)
 	}
-	g, err := s.Sessions.Refresh(ctx, session.Presentation{Token: t, Contact: c, Client: client.session(), Binding: b})
+	g, err := s.Sessions.Refresh(ctx, session.Presentation{Token: t, Contact: c, Client: client.session(), Binding: b,
+		Scope: p["scope"], Resource: p[form.Resource]})
 	if err != nil {
 		return Answer{}, client.refused(err)
 	}
-	a := answer(g, scope)
-	// Clients that say which scope they mean get a new ID token with it.
-	a.IDToken, err = s.idToken(ctx, Flow{ClientID: g.Session.ClientID, Scope: scope}, g)
+	a := answer(g)
+	a.IDToken, err = s.idToken(ctx, g, "")
 	return a, err
 }
 
@@ -72,17 +71,18 @@ func (s *Server) exchange(ctx context.Context, client Client, p form.Params, c s
 	if err != nil {
 		return Answer{}, err
 	}
-	verifier, err := p.Need("code_verifier")
-	if err != nil {
-		return Answer{}, err
-	}
-	return s.redeem(ctx, KeyOf(code), client, c, b, func(f *Flow) error {
+	verifier := p["code_verifier"]
+	return s.redeem(ctx, KeyOf(code), client, p[form.Resource], c, b, func(f *Flow) error {
 		switch {
-		case f.Challenge == "" || f.ClientID != client.ID:
+		case f.UserCode != "" || f.ClientID != client.ID:
 			return errCode
 		case f.RedirectURI != p["redirect_uri"]:
 			return form.Refuse(form.CodeInvalidGrant, "redirect_uri is not that of the authorization request")
-		case !proves(verifier, f.Challenge):
+		case f.Challenge != "" && verifier == "":
+			return form.Refuse(form.CodeInvalidRequest, "the parameter code_verifier is missing")
+		case f.Challenge == "" && verifier != "": // RFC 9700 §2.1.1: somebody may have taken the challenge away
+			return form.Refuse(form.CodeInvalidGrant, "the authorization request had no code_challenge")
+		case f.Challenge != "" && !proves(verifier, f.Challenge):
 			return form.Refuse(form.CodeInvalidGrant, "code_verifier does not fit the code challenge")
 		case f.ProofKey != "" && f.ProofKey != b.ProofKey:
 			return form.Refuse(form.CodeInvalidGrant, "the code is bound to a key (dpop_jkt): send a DPoP proof of that key")
@@ -98,10 +98,15 @@ var errCode = form.Refuse(form.CodeInvalidGrant, "the code is not one that was i
 // redeem starts the session of a flow, once. check says whether the caller may:
 // until it does, nothing changes. A second redemption by somebody who may means
 // that two have the code, so the session is ended (RFC 6749 §4.1.2).
-func (s *Server) redeem(ctx context.Context, k Key, client Client, c session.Contact, b session.Binding, check func(*Flow) error) (Answer, error) {
+func (s *Server) redeem(ctx context.Context, k Key, client Client, resource string, c session.Contact, b session.Binding, check func(*Flow) error) (Answer, error) {
 	var f Flow
+	var audience string
 	err := s.Store.UpdateFlow(ctx, k, func(stored *Flow) error {
 		if err := check(stored); err != nil {
+			return err
+		}
+		var err error
+		if audience, err = s.redeemedFor(client, *stored, resource); err != nil {
 			return err
 		}
 		stored.Reused = stored.Used
@@ -117,7 +122,8 @@ func (s *Server) redeem(ctx context.Context, k Key, client Client, c session.Con
 	case f.Reused:
 		return Answer{}, s.reused(ctx, f)
 	}
-	g, err := s.Sessions.Start(ctx, session.SignIn{UserID: f.UserID, Credentials: f.Credentials, Client: client.session(), Contact: c, Binding: b, Origin: f.Origin})
+	g, err := s.Sessions.Start(ctx, session.SignIn{UserID: f.UserID, Credentials: f.Credentials, Client: client.session(), Contact: c, Binding: b, Origin: f.Origin, Details: session.Details{
+		Limited: true, Scope: session.Narrow(f.Scope, strings.Join(client.Scopes, " ")), Audience: audience, AuthTime: f.SignedInAt.Truncate(time.Second)}})
 	if err != nil {
 		return Answer{}, invalidGrant(err)
 	}
@@ -135,9 +141,19 @@ func (s *Server) redeem(ctx context.Context, k Key, client Client, c session.Con
 		return Answer{}, s.reused(ctx, f)
 	}
 	s.Logger.Info("signed in", "user", f.UserID, "session", g.Session.ID.String(), "client", f.ClientID, "address", c.Address.String())
-	a := answer(g, f.Scope)
-	a.IDToken, err = s.idToken(ctx, f, g)
+	a := answer(g)
+	a.IDToken, err = s.idToken(ctx, g, f.Nonce)
 	return a, err
+}
+
+// redeemedFor is the audience of the tokens that a flow is redeemed for. resource is
+// that of the token request, which may not differ from that of the authorization
+// request (RFC 8707 §2.2).
+func (s *Server) redeemedFor(client Client, f Flow, resource string) (string, error) {
+	if f.Resource != "" && resource != "" && !session.SameAudience(f.Resource, resource) {
+		return "", form.Refuse(form.CodeInvalidTarget, "resource is not that of the authorization request")
+	}
+	return s.audience(client, cmp.Or(resource, f.Resource))
 }
 
 func (s *Server) reused(ctx context.Context, f Flow) error {

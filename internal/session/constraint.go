@@ -58,6 +58,10 @@ var (
 	ErrClient = errors.New("session: the refresh token belongs to a client that must authenticate, or to another client")
 	// ErrProof: the token is bound to a key that the caller has not proved to have.
 	ErrProof = errors.New("session: the refresh token is bound to a key that the caller has not proved to have")
+	// ErrScope: the request asks for more than was granted at the sign-in (RFC 6749 §6).
+	ErrScope = errors.New("session: the request asks for more than was granted at the sign-in")
+	// ErrAudience: the request asks for tokens for another audience (RFC 8707 §2.2).
+	ErrAudience = errors.New("session: the request asks for tokens for another audience than the session has")
 	// ErrOwner: the request names a user who does not own the token.
 	ErrOwner = errors.New("session: the refresh token does not belong to the user that the request names")
 )

@@ -67,10 +67,27 @@ func DecodeDetails(text string) (d Details, err error) {
 	return d, nil
 }
 
-// apply puts the details of a session into the claims of an access token.
-func (d Details) apply(c *wire.AccessClaims) {
+// limit is what a session grants at its start: never more later on, whatever the
+// user is granted then (RFC 6749 §6).
+func (d *Details) limit(u User) {
 	if d.Limited {
-		c.Scope = intersect(d.Scope, c.Scope)
+		d.Scope = Narrow(d.Scope, withIdentity(u.Scope))
+	}
+}
+
+// apply puts the details of a session into the claims of an access token. asked is
+// the scope that the request asks for; empty: all.
+func (d Details) apply(c *wire.AccessClaims, asked string) {
+	if d.Limited {
+		c.Scope = Narrow(d.Scope, withIdentity(c.Scope))
+	}
+	if !d.Limited { // stock clients repeat openid, which says nothing here
+		asked = permissions(asked)
+	}
+	if asked != "" {
+		c.Scope = Narrow(asked, c.Scope)
+	}
+	if d.Limited && !hasScope(c.Scope, wire.ScopeRoles) {
 		c.Roles = nil // they would say more than the scope
 	}
 	if d.Audience != "" {
@@ -82,23 +99,63 @@ func (d Details) apply(c *wire.AccessClaims) {
 	}
 }
 
-// intersect is what both scopes grant, by the rule of [wire.Covers].
-func intersect(a, b string) string {
+// exceeds reports whether a request asks for more than the session grants.
+func (d Details) exceeds(asked string) bool {
+	if !d.Limited {
+		return false // the user's grants of now are the limit
+	}
+	for p := range strings.FieldsSeq(asked) {
+		if !slices.ContainsFunc(strings.Fields(d.Scope), func(q string) bool { return covers(q, p) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// SameAudience compares audiences, of which those that are URIs may end in a slash
+// or not: clients write an origin in both ways.
+func SameAudience(a, b string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") }
+
+// withIdentity is a scope with the identity scopes, which no user is granted: what
+// is told of the user is between the client and the administrator.
+func withIdentity(scope string) string {
+	return scope + " " + strings.Join(wire.IdentityScopes, " ")
+}
+
+// permissions is a scope without the identity scopes.
+func permissions(scope string) string {
+	return strings.Join(slices.DeleteFunc(strings.Fields(scope), func(s string) bool { return slices.Contains(wire.IdentityScopes, s) }), " ")
+}
+
+func hasScope(scope, one string) bool { return slices.Contains(strings.Fields(scope), one) }
+
+// Narrow is the part of the scope asked that has grants, in the order of asked.
+// Permissions are compared by the rule of [wire.Covers], and the identity scopes as
+// they are: no wildcard stands for them.
+func Narrow(asked, has string) string {
 	var both []string
 	add := func(p string) {
 		if !slices.Contains(both, p) {
 			both = append(both, p)
 		}
 	}
-	for p := range strings.FieldsSeq(a) {
-		for q := range strings.FieldsSeq(b) {
+	for p := range strings.FieldsSeq(asked) {
+		for q := range strings.FieldsSeq(has) {
 			switch {
-			case wire.Covers(q, p):
+			case covers(q, p):
 				add(p)
-			case wire.Covers(p, q):
+			case covers(p, q):
 				add(q)
 			}
 		}
 	}
 	return strings.Join(both, " ")
+}
+
+// covers is [wire.Covers] in a scope.
+func covers(granted, wanted string) bool {
+	if slices.Contains(wire.IdentityScopes, granted) || slices.Contains(wire.IdentityScopes, wanted) {
+		return granted == wanted
+	}
+	return wire.Covers(granted, wanted)
 }

@@ -23,6 +23,7 @@ type Grant struct {
 	// Carried is whether the access token carries the refresh token; then
 	// RefreshToken is empty.
 	Carried   bool
+	Scope     string // of the access token
 	Session   Session
 	ExpiresAt time.Time // zero: no limit
 	User      User
@@ -42,7 +43,8 @@ type response struct {
 	session Session
 	user    User
 	binding Binding
-	mints   bool // a refresh token; else the presentation was a slow duplicate
+	scope   string // that the request asks for; empty: all
+	mints   bool   // a refresh token; else the presentation was a slow duplicate
 	// presented is the token, if others present it as well.
 	presented *rotation.Token
 	now       time.Time
@@ -51,7 +53,7 @@ type response struct {
 // grant makes the tokens: the one place where a session's tokens are signed.
 func (s *Service) grant(r response) (Grant, rotation.Token, error) {
 	sess := r.session
-	claims, err := s.claims(sess, r.user, r.binding)
+	claims, err := s.claims(sess, r.user, r.binding, r.scope)
 	if err != nil {
 		return Grant{}, rotation.Token{}, err
 	}
@@ -65,6 +67,7 @@ func (s *Service) grant(r response) (Grant, rotation.Token, error) {
 	g := Grant{
 		TokenType: TokenType(r.binding.ProofKey),
 		Carried:   r.mints && r.binding.Carried,
+		Scope:     claims.Scope,
 		Session:   sess,
 		ExpiresAt: s.ExpiresAt(sess),
 		User:      r.user,
@@ -97,7 +100,7 @@ func (s *Service) grant(r response) (Grant, rotation.Token, error) {
 }
 
 // claims are those of an access token, but for its identifier and its times.
-func (s *Service) claims(sess Session, u User, b Binding) (wire.AccessClaims, error) {
+func (s *Service) claims(sess Session, u User, b Binding, scope string) (wire.AccessClaims, error) {
 	c := wire.AccessClaims{
 		Issuer:        s.cfg.Issuer,
 		Subject:       u.ID,
@@ -112,14 +115,14 @@ func (s *Service) claims(sess Session, u User, b Binding) (wire.AccessClaims, er
 	if b.ProofKey != "" {
 		c.Confirmation = &wire.Confirmation{KeyThumbprint: b.ProofKey}
 	}
-	if sess.Details == "" {
+	if sess.Details == "" && scope == "" {
 		return c, nil
 	}
 	d, err := DecodeDetails(sess.Details)
 	if err != nil {
 		return c, unavailable(err)
 	}
-	d.apply(&c)
+	d.apply(&c, scope)
 	return c, nil
 }
 
@@ -159,7 +162,7 @@ func (s *Service) identify(c *wire.AccessClaims, at time.Time, r []byte) {
 // lives until the time given. Its refresh token stays what it is; chain is the
 // claim of that name of the token at hand.
 func (s *Service) Rebind(sess Session, u User, b Binding, chain string, until time.Time) (string, error) {
-	c, err := s.claims(sess, u, b)
+	c, err := s.claims(sess, u, b, "")
 	if err != nil {
 		return "", err
 	}

@@ -169,7 +169,9 @@ func TestDetailsAreInTheToken(t *testing.T) {
 	}{
 		"none": {session.Details{}, "orders:* users:read", wire.AccessClaims{Scope: "orders:* users:read", Roles: []string{"clerk"}, Audience: "api"}},
 		"less than the user may do": {session.Details{Limited: true, Scope: "openid orders:read"}, "orders:* users:read",
-			wire.AccessClaims{Scope: "orders:read", Audience: "api"}},
+			wire.AccessClaims{Scope: "openid orders:read", Audience: "api"}},
+		"roles": {session.Details{Limited: true, Scope: "roles orders:read"}, "*",
+			wire.AccessClaims{Scope: "roles orders:read", Roles: []string{"clerk"}, Audience: "api"}},
 		"more than the user may do": {session.Details{Limited: true, Scope: "* users:*"}, "orders:read users:read",
 			wire.AccessClaims{Scope: "orders:read users:read", Audience: "api"}},
 		"nothing": {session.Details{Limited: true}, "*", wire.AccessClaims{Audience: "api"}},
@@ -194,7 +196,15 @@ func TestDetailsAreInTheToken(t *testing.T) {
 					got.ACR != c.want.ACR || !slices.Equal(got.AMR, c.want.AMR) || got.AuthTime != c.want.AuthTime {
 					t.Errorf("%+v", got)
 				}
-				if g.Session.Details != c.details.Encode() {
+				if g.Scope != c.want.Scope {
+					t.Errorf("the response says the scope is %q", g.Scope)
+				}
+				// What the session remembers is what was granted at the sign-in.
+				want := c.details
+				if want.Limited {
+					want.Scope = c.want.Scope
+				}
+				if g.Session.Details != want.Encode() {
 					t.Errorf("%+v", g.Session.Details)
 				}
 				g, err = f.Refresh(t.Context(), presented(f.open(t, g)))

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -21,6 +22,9 @@ type Presentation struct {
 	// request names.
 	Owner   func(userID string) bool
 	Binding Binding
+	// Scope is what the access token is to grant at most, and Resource who it is to be
+	// for (RFC 6749 §6, RFC 8707 §2.2). Empty: what the session has.
+	Scope, Resource string
 	// Forged is why the request may come from a foreign page. Nil: it does not,
 	// or no browser has added the token by itself.
 	Forged error
@@ -30,8 +34,8 @@ type Presentation struct {
 func (p *Presentation) shows() Constraint { return p.Client.constraint(p.Binding) }
 
 // check makes the checks that need the session: proof of possession, client,
-// owner.
-func (p *Presentation) check(s Session) error {
+// owner, scope and audience. own is the audience of the service.
+func (p *Presentation) check(s Session, own string) error {
 	if err := p.shows().unmet(s.Constraint); err != nil {
 		return err
 	}
@@ -41,12 +45,24 @@ func (p *Presentation) check(s Session) error {
 	if p.Owner != nil && !p.Owner(s.UserID) {
 		return ErrOwner
 	}
+	if p.Scope == "" && p.Resource == "" {
+		return nil
+	}
+	d, err := DecodeDetails(s.Details)
+	switch {
+	case err != nil:
+		return unavailable(err)
+	case d.exceeds(p.Scope):
+		return ErrScope
+	case p.Resource != "" && !SameAudience(p.Resource, cmp.Or(d.Audience, own)):
+		return ErrAudience
+	}
 	return nil
 }
 
 // Refresh is the response to a presented refresh token: all checks, then the
 // decision, then the tokens (PROTOCOL.md §5). The error is Forged, ErrClient,
-// ErrProof or ErrOwner of the presentation, a *Refusal, or wraps ErrUnavailable.
+// ErrProof, ErrOwner, ErrScope or ErrAudience of the presentation, a *Refusal, or wraps ErrUnavailable.
 func (s *Service) Refresh(ctx context.Context, p Presentation) (Grant, error) {
 	d, err := s.present(ctx, p)
 	if err != nil {
@@ -68,7 +84,7 @@ func (s *Service) Refresh(ctx context.Context, p Presentation) (Grant, error) {
 	if err != nil {
 		return Grant{}, unavailable(err)
 	}
-	r := response{session: d.session, user: user, binding: p.Binding, mints: d.Outcome.Mints(), now: now}
+	r := response{session: d.session, user: user, binding: p.Binding, scope: p.Scope, mints: d.Outcome.Mints(), now: now}
 	if d.repeated { // the usual renewal is not, and need not be remembered
 		r.presented = &p.Token
 	}
@@ -146,7 +162,7 @@ func (s *Service) admit(ctx context.Context, p Presentation) (Constraint, error)
 	if p.Forged != nil {
 		return "", p.Forged
 	}
-	if p.Client.ID == "" && p.Owner == nil {
+	if p.Client.ID == "" && p.Owner == nil && p.Scope == "" && p.Resource == "" {
 		return p.shows(), nil
 	}
 	sess, err := s.Get(ctx, p.Token.Session)
@@ -156,7 +172,7 @@ func (s *Service) admit(ctx context.Context, p Presentation) (Constraint, error)
 	case err != nil:
 		return "", err
 	}
-	return sess.Constraint, p.check(sess)
+	return sess.Constraint, p.check(sess, s.cfg.Audience)
 }
 
 func flightKey(t rotation.Token, c Constraint) string {

@@ -102,6 +102,7 @@ func (s *Service) Start(ctx context.Context, in SignIn) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
+	in.Details.limit(user)
 	now := s.Now()
 	var tag rotation.Tag
 	s.random(tag[:])

@@ -23,7 +23,7 @@ func (s *Service) SignOut(ctx context.Context, p Presentation, everywhere bool) 
 		return nil
 	case err != nil:
 		return err
-	case everywhere && p.check(sess) == nil && rotation.Decide(sess.State, p.Token, s.cfg.Lifetimes.Policy, s.Now()).Outcome.Mints():
+	case everywhere && p.check(sess, s.cfg.Audience) == nil && rotation.Decide(sess.State, p.Token, s.cfg.Lifetimes.Policy, s.Now()).Outcome.Mints():
 		return s.EndAll(ctx, sess.UserID, wire.ReasonSignedOut, rotation.SessionID{})
 	}
 	return s.end(ctx, sess, wire.ReasonSignedOut)

@@ -1,7 +1,7 @@
 package form
 
 // Error codes: RFC 6749 §4.1.2.1 and §5.2, RFC 7009 §2.2.1, RFC 8628 §3.5,
-// RFC 9449 §5, OpenID Connect Core §3.1.2.6.
+// RFC 8707 §2, RFC 9449 §5, OpenID Connect Core §3.1.2.6.
 const (
 	CodeInvalidRequest          = "invalid_request"
 	CodeInvalidClient           = "invalid_client"
@@ -10,6 +10,7 @@ const (
 	CodeUnsupportedGrantType    = "unsupported_grant_type"
 	CodeUnsupportedResponseType = "unsupported_response_type"
 	CodeInvalidScope            = "invalid_scope"
+	CodeInvalidTarget           = "invalid_target"
 	CodeAuthorizationPending    = "authorization_pending"
 	CodeSlowDown                = "slow_down"
 	CodeAccessDenied            = "access_denied"

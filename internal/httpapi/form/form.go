@@ -20,8 +20,12 @@ import (
 // there (RFC 6749 §3.1, §3.2).
 type Params map[string]string
 
-// repeatable may come several times; we use none of them (RFC 8707 §2, RFC 8693 §2.1).
-var repeatable = []string{"resource", "audience"}
+// Parameters that may come several times (RFC 8707 §2, RFC 8693 §2.1). The resources
+// of a request are one parameter here, separated by spaces; nobody needs the other.
+const (
+	Resource = "resource"
+	ignored  = "audience"
+)
 
 // Parse reads application/x-www-form-urlencoded parameters, of a query or
 // a body. It refuses what could be read in two ways: "parameters must not be
@@ -33,8 +37,11 @@ func Parse(raw string) (Params, error) {
 	}
 	p := Params{}
 	for name, v := range values {
-		if slices.Contains(repeatable, name) {
+		if name == ignored {
 			continue
+		}
+		if name == Resource {
+			v = []string{strings.Join(slices.DeleteFunc(v, func(s string) bool { return s == "" }), " ")}
 		}
 		if len(v) > 1 {
 			return nil, Refuse(CodeInvalidRequest, "a parameter is included more than once")

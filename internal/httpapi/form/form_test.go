@@ -3,7 +3,6 @@ package form
 import (
 	"errors"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -29,14 +28,28 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q was read, and is malformed: %v", raw, err)
 		}
 		for name, v := range p {
+			if name == Resource {
+				continue // TestResources
+			}
 			if v == "" || !utf8.ValidString(v) || len(values[name]) != 1 || values[name][0] != v {
 				t.Fatalf("%q: %q is %q, was sent as %q", raw, name, v, values[name])
 			}
 		}
 		for name, v := range values {
-			if !slices.Contains(repeatable, name) && (len(v) != 1 || v[0] != p[name]) {
+			if name != Resource && name != ignored && (len(v) != 1 || v[0] != p[name]) {
 				t.Fatalf("%q: %q was sent as %q and is %q", raw, name, v, p[name])
 			}
 		}
 	})
+}
+
+func TestResources(t *testing.T) {
+	for raw, want := range map[string]string{
+		"": "", "resource=": "", "resource=https%3A%2F%2Fa.example": "https://a.example",
+		"resource=a&resource=&resource=b": "a b", "resource=a&audience=b&audience=c": "a",
+	} {
+		if p, err := Parse(raw); err != nil || p[Resource] != want || p["audience"] != "" {
+			t.Errorf("%q: %q, %v", raw, p[Resource], err)
+		}
+	}
 }

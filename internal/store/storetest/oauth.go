@@ -12,6 +12,8 @@ import (
 	"github.com/tacet-dev/tacet/internal/oauth"
 )
 
+var errNo = errors.New("no")
+
 var oauthTests = map[string]func(*testing.T, Stores){
 	"Clients":        testClients,
 	"FlowRoundTrip":  testFlowRoundTrip,
@@ -25,12 +27,13 @@ var oauthTests = map[string]func(*testing.T, Stores){
 func newClient(id string) oauth.Client {
 	return oauth.Client{ID: id, Name: "An application, 应用", SecretHash: []byte{0, 1, 255},
 		RedirectURIs: []string{"https://app.example/cb", "http://127.0.0.1/cb?x=1"}, LogoutURIs: []string{"https://app.example/"},
+		Scopes: []string{"openid", "orders:read"}, Audiences: []string{"https://api.example"},
 		Device: true, CreatedAt: start}
 }
 
 func newFlow(n byte, userCode string) oauth.Flow {
 	return oauth.Flow{Key: oauth.Key{n, 0, 255}, UserCode: userCode, ClientID: "app", RedirectURI: "https://app.example/cb",
-		Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", Scope: []string{"openid", "email"}, Nonce: "n-0S6_WzA2Mj \"'",
+		Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", Scope: "openid email", Resource: "https://api.example", Nonce: "n-0S6_WzA2Mj \"'",
 		UserID: "0194c9f1-5b0e-7cc3-98c4-dc0c0c07398f", SignedInAt: start, ExpiresAt: start.Add(time.Minute),
 		Session: sessionID(7), PolledAt: start.Add(time.Second), Interval: 5 * time.Second}
 }
@@ -48,6 +51,21 @@ func testClients(t *testing.T, st Stores) {
 	got, err := st.OAuth.Client(t.Context(), "app")
 	must(t, err)
 	equal(t, "client", fmt.Sprint(got), fmt.Sprint(newClient("app")))
+	for id, want := range map[string]error{"nobody": oauth.ErrNotFound, "app": errNo} {
+		if err := st.OAuth.UpdateClient(t.Context(), id, func(c *oauth.Client) error { c.Name = "no"; return errNo }); !errors.Is(err, want) {
+			t.Errorf("a change of %s that fails: %v", id, err)
+		}
+	}
+	changed := newClient("app")
+	changed.Scopes, changed.OldSecretHash, changed.OldSecretUntil = []string{"a:b"}, []byte{7}, start.Add(time.Hour)
+	must(t, st.OAuth.UpdateClient(t.Context(), "app", func(c *oauth.Client) error {
+		equal(t, "client before the change", fmt.Sprint(*c), fmt.Sprint(newClient("app")))
+		*c = changed
+		return nil
+	}))
+	got, err = st.OAuth.Client(t.Context(), "app")
+	must(t, err)
+	equal(t, "client after the change", fmt.Sprint(got), fmt.Sprint(changed))
 	must(t, st.OAuth.RemoveClient(t.Context(), "app"))
 	if err := st.OAuth.RemoveClient(t.Context(), "app"); !errors.Is(err, oauth.ErrNotFound) {
 		t.Errorf("a client that is gone: %v", err)
