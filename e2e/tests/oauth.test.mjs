@@ -14,11 +14,15 @@ import { newTacet } from '../lib/tacet.mjs'
 const here = dirname(fileURLToPath(import.meta.url))
 const CALLBACK = 'https://backend.example/cb'
 
-let tacet, issuer, secret, pages, origin
+let tacet, issuer, secret, pages, origin, elsewhere
 
 before(async () => {
   pages = createServer(async (req, res) => {
     const path = new URL(req.url, 'http://x').pathname
+    if (path === '/on') { // a client that leads on to another site after the sign-in
+      res.writeHead(302, { location: `${elsewhere}/landed?${new URL(req.url, 'http://x').searchParams}` })
+      return res.end()
+    }
     if (path === '/oidc.js') {
       res.setHeader('content-type', 'text/javascript')
       return res.end(await readFile(join(here, '../node_modules/oidc-client-ts/dist/browser/oidc-client-ts.min.js')))
@@ -28,6 +32,7 @@ before(async () => {
   }).listen(0, '127.0.0.1')
   await once(pages, 'listening')
   origin = `http://127.0.0.1:${pages.address().port}`
+  elsewhere = `http://localhost:${pages.address().port}` // another origin
 
   tacet = await newTacet()
   await tacet.run(['role', 'add', 'viewer', '--permission', 'orders:read'])
@@ -37,7 +42,7 @@ before(async () => {
   issuer = await tacet.serve('--cors-origin', origin)
   // Clients may be added while the server runs.
   await tacet.run(['client', 'update', 'backend', '--audience', issuer])
-  await tacet.run(['client', 'add', 'spa', '--scope', 'openid profile email offline_access', '--name', 'The Shop', '--audience', issuer, '--redirect-uri', `${origin}/cb`, '--logout-uri', `${origin}/bye`])
+  await tacet.run(['client', 'add', 'spa', '--scope', 'openid profile email offline_access', '--name', 'The Shop', '--audience', issuer, '--redirect-uri', `${origin}/cb`, '--redirect-uri', `${origin}/on`, '--logout-uri', `${origin}/bye`])
   await tacet.run(['client', 'add', 'cli', '--scope', 'openid profile email offline_access', '--audience', issuer, '--redirect-uri', 'http://127.0.0.1/cb', '--device'])
 })
 after(async () => {
@@ -183,7 +188,7 @@ describe('oauth4webapi', () => {
     const ask = async (token) => oauth.processIntrospectionResponse(as, backend, await oauth.introspectionRequest(as, backend, auth, token, insecure))
     const tokens = await codeFlow(as, { client_id: 'cli' }, oauth.None(), 'http://127.0.0.1:49322/cb')
     const state = await ask(tokens.access_token)
-    assert.deepEqual([state.active, state.username, state.client_id, state.scope], [true, 'alice', 'cli', 'orders:read'])
+    assert.deepEqual([state.active, state.username, state.client_id, state.scope], [true, 'alice', 'cli', 'openid profile'])
     await oauth.processRevocationResponse(await oauth.revocationRequest(as, { client_id: 'cli' }, oauth.None(), tokens.refresh_token, insecure))
     assert.deepEqual(await ask(tokens.access_token), { active: false })
     await assert.rejects(async () =>
@@ -248,6 +253,19 @@ describe('oidc-client-ts in Chromium, from another origin', () => {
       return { profile: user.profile, refresh: user.refresh_token, access: user.access_token, scope: user.scope }
     })
   }
+
+  // Chromium applies form-action of the sign-in page to all redirects that follow.
+  test('a client that redirects on to another origin is followed', async () => {
+    const page = await open()
+    await page.evaluate((uri) => void manager.signinRedirect({ redirect_uri: uri }), `${origin}/on`)
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    await page.getByLabel('Username').fill('alice')
+    await page.getByLabel('Password').fill('alice-password')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.waitForURL(`${elsewhere}/landed?*`)
+    assert.ok(new URL(page.url()).searchParams.get('code'))
+    await page.context().close()
+  })
 
   test('sign-in, signinSilent with refresh tokens, sign-out', async () => {
     const page = await open()

@@ -26,6 +26,7 @@ type clientAddCmd struct {
 	Audience     []string `help:"The API that access tokens of the client are for; may be repeated, the first is the default. Tacet's own calls refuse tokens for others." placeholder:"URL" sep:"none"`
 	LogoutURI    []string `name:"logout-uri" help:"Where the browser may go after signing out; may be repeated." placeholder:"URI" sep:"none"`
 	Confidential bool     `help:"The client keeps a secret: a server, not a page or an application on a device."`
+	IDTokenAlg   string   `name:"id-token-alg" help:"What ID tokens of the client are signed with." enum:"RS256,ES256,EdDSA" default:"RS256"`
 	Device       bool     `help:"Allow the device grant (RFC 8628), for command lines and televisions."`
 	dataFlags
 }
@@ -33,7 +34,7 @@ type clientAddCmd struct {
 func (c *clientAddCmd) Run(e *env) error {
 	return c.making(e, func(a *app.App) error {
 		secret, err := a.OAuth.AddClient(e.ctx, oauth.Client{ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI,
-			Scopes: scopes(c.Scope), Audiences: c.Audience, Device: c.Device}, c.Confidential)
+			Scopes: scopes(c.Scope), Audiences: c.Audience, IDTokenAlg: c.IDTokenAlg, Device: c.Device}, c.Confidential)
 		var wrong *oauth.InvalidError
 		switch {
 		case errors.As(err, &wrong):
@@ -61,6 +62,7 @@ type clientUpdateCmd struct {
 	Scope       []string `help:"All that the client may ever ask for. If that is less than before, the sessions that it started end." placeholder:"SCOPE" sep:"none"`
 	Audience    []string `help:"The APIs that its access tokens are for; may be repeated. If one is left out, the sessions that it started end." placeholder:"URL" sep:"none"`
 	LogoutURI   []string `name:"logout-uri" help:"Where the browser may go after signing out; may be repeated." placeholder:"URI" sep:"none"`
+	IDTokenAlg  *string  `name:"id-token-alg" help:"What ID tokens of the client are signed with: RS256, ES256 or EdDSA." placeholder:"ALG"`
 	Device      *bool    `negatable:"" help:"Allow the device grant (RFC 8628)."`
 	dataFlags
 }
@@ -82,6 +84,9 @@ func (c *clientUpdateCmd) Run(e *env) error {
 func (c *clientUpdateCmd) change(k *oauth.Client) {
 	if c.Name != nil {
 		k.Name = *c.Name
+	}
+	if c.IDTokenAlg != nil {
+		k.IDTokenAlg = *c.IDTokenAlg
 	}
 	if c.Device != nil {
 		k.Device = *c.Device

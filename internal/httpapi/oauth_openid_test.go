@@ -1,12 +1,17 @@
 package httpapi_test
 
 import (
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/coreos/go-oidc/v3/oidc"
 
 	"github.com/tacet-dev/tacet/internal/oauth"
 	"github.com/tacet-dev/tacet/wire"
@@ -32,7 +37,7 @@ func TestOpenIDConnectCore_2_IDToken(t *testing.T) {
 	}
 	var header struct{ Alg, Typ, Kid string }
 	b, _ := base64.RawURLEncoding.DecodeString(strings.Split(g.IDToken, ".")[0])
-	if err := json.Unmarshal(b, &header); err != nil || header.Alg != "EdDSA" || header.Typ != "JWT" || header.Kid == "" {
+	if err := json.Unmarshal(b, &header); err != nil || header.Alg != "RS256" || header.Typ != "JWT" || header.Kid == "" {
 		t.Errorf("header %s", b)
 	}
 	// RFC 9068 §4: an ID token is no access token.
@@ -123,4 +128,69 @@ func TestOpenIDConnectRPInitiatedLogout_2(t *testing.T) {
 	}
 	logout("GET", values("client_id", "spa", "post_logout_redirect_uri", bye)).redirected(bye)
 	h.renew(g.RefreshToken, "client_id", "spa").granted()
+}
+
+func TestOpenIDConnectCore_15_1_AlgorithmsOfIDTokens(t *testing.T) {
+	h := newOAuthHarness(t)
+	for alg, hash := range map[string]func(string) []byte{
+		"RS256": func(s string) []byte { b := sha256.Sum256([]byte(s)); return b[:16] },
+		"ES256": func(s string) []byte { b := sha256.Sum256([]byte(s)); return b[:16] },
+		"EdDSA": func(s string) []byte { b := sha512.Sum512([]byte(s)); return b[:32] },
+	} {
+		h.register(oauth.Client{ID: alg, RedirectURIs: []string{callback}, IDTokenAlg: alg}, false)
+		var m wire.OAuthMetadata
+		h.call(http.DefaultClient, "GET", wire.PathOpenIDMetadata, "").json(&m)
+		if !slices.Contains(m.IDTokenSigningAlgorithms, alg) || !slices.Contains(m.IDTokenSigningAlgorithms, "RS256") {
+			t.Errorf("%s is not among %q", alg, m.IDTokenSigningAlgorithms)
+		}
+		p, err := oidc.NewProvider(t.Context(), h.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := h.exchange(h.code(request("client_id", alg)), "client_id", alg).granted()
+		for range 2 { // at the sign-in and at a renewal, as the stock library has it
+			id, err := p.Verifier(&oidc.Config{ClientID: alg, Now: h.Clock.Now}).Verify(t.Context(), g.IDToken)
+			if err != nil {
+				t.Fatalf("%s: %v", alg, err)
+			}
+			var c oauth.IDClaims
+			h.claims(g.IDToken, &c)
+			if want := base64.RawURLEncoding.EncodeToString(hash(g.AccessToken)); c.AccessTokenHash != want || c.Party != alg {
+				t.Errorf("%s: at_hash %q, want %q", alg, c.AccessTokenHash, want)
+			}
+			if alg != "EdDSA" { // go-oidc has no rule for it
+				if err := id.VerifyAccessToken(g.AccessToken); err != nil {
+					t.Errorf("%s: %v", alg, err)
+				}
+			}
+			g = h.renew(g.RefreshToken, "client_id", alg).granted()
+		}
+	}
+}
+
+func TestOpenIDConnectCore_3_1_2_1_IDTokenHint(t *testing.T) {
+	h := newOAuthHarness(t)
+	g := h.signIn()
+	h.Clock.Advance(hour) // an ID token that has expired will do
+	p := request("id_token_hint", g.IDToken, "prompt", "login consent", "max_age", "0")
+	h.exchange(h.code(p)).granted()
+	if q := h.submit(h.authorize(p).want(200), "username", "bob", "password", "bob").redirected(callback); q.Get("error") != "login_required" || q.Get("code") != "" {
+		t.Errorf("another user: %v", q)
+	}
+}
+
+// RFC 9700 §2.1.1: a client with a secret may do without PKCE, and nobody takes the
+// challenge of another one away.
+func TestConfidentialClientsMayRelyOnTheirSecret(t *testing.T) {
+	h := newOAuthHarness(t)
+	p := request("client_id", "web", "code_challenge", "", "code_challenge_method", "")
+	exchange := func(code, verifier string) answer {
+		return h.form(wire.PathToken, values("grant_type", "authorization_code", "code", code, "redirect_uri", callback, "code_verifier", verifier), h.asWeb()...)
+	}
+	var c oauth.IDClaims
+	if h.claims(exchange(h.code(p), "").granted().IDToken, &c); c.Nonce != "n-1" {
+		t.Errorf("nonce %q", c.Nonce)
+	}
+	exchange(h.code(p), verifier).oauthError(400, "invalid_grant")
+	h.exchange(h.code(p), "client_id", "").oauthError(400, "invalid_request")
 }

@@ -286,9 +286,29 @@ func TestStockClientsInBrowsersMayCall(t *testing.T) {
 			t.Errorf("preflight for %s: %d %v", path, a.StatusCode, a.Header)
 		}
 		a = h.call(http.DefaultClient, "OPTIONS", path, "", "Origin", "https://evil.example", "Access-Control-Request-Method", "POST")
-		if a.Header.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("%s is open to every origin", path)
+		// What needs no cookie of the browser is for clients of every origin.
+		want := map[bool]string{true: "*"}[path != wire.PathRevoke]
+		if a.Header.Get("Access-Control-Allow-Origin") != want || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s for a foreign origin: %v", path, a.Header)
 		}
+	}
+}
+
+func TestEveryOriginMayDiscoverAndRedeem(t *testing.T) {
+	h := newOAuthHarness(t)
+	g := h.signIn()
+	for _, path := range []string{wire.PathOpenIDMetadata, wire.PathOAuthMetadata, wire.PathJWKS, wire.PathUserInfo} {
+		a := h.call(http.DefaultClient, "GET", path, "", "Origin", "https://anywhere.example", "Authorization", "Bearer "+g.AccessToken).want(200)
+		if a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %v", path, a.Header)
+		}
+	}
+	a := h.renew(g.RefreshToken, "client_id", "spa")
+	if a = h.form(wire.PathToken, values("grant_type", "refresh_token", "refresh_token", a.granted().RefreshToken), "Origin", "https://anywhere.example"); a.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("token: %v", a.Header)
+	}
+	if a := h.call(http.DefaultClient, "GET", "/auth/me", "", "Origin", "https://anywhere.example"); a.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Error("native calls are open to every origin")
 	}
 }
 

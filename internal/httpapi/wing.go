@@ -43,6 +43,10 @@ type Wing struct {
 	// be read by them (CORS).
 	RequestHeaders, ResponseHeaders []string
 
+	// Public are paths of Routes that pages of every origin may call, without
+	// credentials of the browser.
+	Public []string
+
 	// SignIn offers other ways to sign in on a page, for a purpose that is gone on
 	// with afterwards.
 	SignIn func(Purpose, problem.Text, *page.View)
@@ -132,7 +136,9 @@ func (a *API) assemble() (http.Handler, error) {
 
 	var own http.Handler = a.limits(a.through(mux))
 	if len(a.CORSOrigins) > 0 {
-		own = cors.New(a.corsOptions()).Handler(own)
+		own = a.public(own, cors.New(a.corsOptions()).Handler(own))
+	} else {
+		own = a.public(own, own)
 	}
 	h := a.dispatch(mux, own, fallback)
 	for _, w := range a.wings {
@@ -232,6 +238,25 @@ func (a *API) dispatch(own *http.ServeMux, native, fallback http.Handler) http.H
 		} else {
 			fallback.ServeHTTP(w, r)
 		}
+	})
+}
+
+// public lets pages of every origin call the public paths of next. Origins of
+// [Config.CORSOrigins], and all other paths, get to others.
+func (a *API) public(next, others http.Handler) http.Handler {
+	paths := []string{wire.PathJWKS}
+	for _, w := range a.wings {
+		paths = append(paths, w.Public...)
+	}
+	o := a.corsOptions()
+	o.AllowedOrigins, o.AllowCredentials = []string{"*"}, false
+	next = cors.New(o).Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(paths, r.URL.Path) && !slices.Contains(a.CORSOrigins, r.Header.Get("Origin")) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
 	})
 }
 

@@ -26,7 +26,7 @@ type Action struct {
 // wrong for a moment must not cost a key. A new key is cheap, so one is
 // announced whatever the clock says.
 func Plan(ring []Key, p Policy, now time.Time, steady time.Duration) (next []Key, actions []Action) {
-	for _, u := range p.uses() {
+	for _, u := range p.uses(ring) {
 		if at, due := announce(ring, p, u, now); due {
 			k := Key{ID: nextID(ring, next), Use: u, Algorithm: p.algorithm(u), CreatedAt: now, ActiveAt: at}
 			next = append(next, k)

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -9,6 +10,7 @@ import (
 const (
 	EdDSA = "EdDSA"
 	ES256 = "ES256"
+	RS256 = "RS256" // for ID tokens alone
 	HS256 = "HS256"
 	// ECDHP256 is not an algorithm of RFC 7518: what is agreed with the key is
 	// derived as package seal says.
@@ -101,15 +103,25 @@ func (p Policy) algorithm(u Use) string {
 	case UseEncrypt:
 		return ECDHP256
 	}
+	if alg := u.idToken(); alg != "" {
+		return alg
+	}
 	return p.Algorithm
 }
 
-// uses are what there must be a key for.
-func (p Policy) uses() []Use {
+// uses are what there must be a key for: also for ID tokens under the algorithms that
+// the ring has keys for.
+func (p Policy) uses(ring []Key) []Use {
+	uses := []Use{UseSign, UseMAC}
 	if p.Encryption {
-		return []Use{UseSign, UseMAC, UseEncrypt}
+		uses = append(uses, UseEncrypt)
 	}
-	return []Use{UseSign, UseMAC}
+	for _, k := range ring {
+		if k.Use.idToken() != "" && !slices.Contains(uses, k.Use) {
+			uses = append(uses, k.Use)
+		}
+	}
+	return uses
 }
 
 // poll is how often a node reads the ring.

@@ -125,7 +125,7 @@ func (r *Ring) List() []Info {
 		if keep := r.cfg.Policy.retention(k.Use); keep > 0 && !k.RetiredAt.IsZero() {
 			i.DropAt = k.RetiredAt.Add(keep)
 		}
-		for _, s := range v.signers {
+		for _, s := range slices.Concat(v.signers, v.ids) {
 			if s.meta.ID == k.ID {
 				i.KeyID = s.kid
 			}
@@ -161,7 +161,7 @@ func (r *Ring) Rotate(ctx context.Context, atOnce bool) ([]Info, error) {
 		if atOnce {
 			activeAt = now
 		}
-		for _, u := range r.cfg.Policy.uses() {
+		for _, u := range r.cfg.Policy.uses(ring) {
 			k := Key{ID: nextID(next), Use: u, Algorithm: r.cfg.Policy.algorithm(u), CreatedAt: now, ActiveAt: activeAt}
 			next = append(next, k)
 			actions = append(actions, Action{Announced, k})
@@ -175,6 +175,38 @@ func (r *Ring) Rotate(ctx context.Context, atOnce bool) ([]Info, error) {
 		return !slices.ContainsFunc(actions, func(a Action) bool { return a.Key.ID == i.ID })
 	})
 	return made, nil
+}
+
+// Ensure makes a key for ID tokens under an algorithm if there is none, and uses it at
+// once: nobody holds a key set that should have had it. It rotates like the others
+// from then on.
+func (r *Ring) Ensure(ctx context.Context, algorithm string) error {
+	use := UseIDToken(algorithm)
+	if use.idToken() == "" {
+		return fmt.Errorf("keys: ID tokens can't be signed with %q", algorithm)
+	}
+	has := func(ring []Key) bool { return slices.ContainsFunc(ring, func(k Key) bool { return k.Use == use }) }
+	if has(r.view.Load().ring) {
+		return nil
+	}
+	_, err := r.update(ctx, func(ring []Key, now time.Time, _ time.Duration) ([]Key, []Action) {
+		if has(ring) {
+			return ring, nil
+		}
+		k := Key{ID: nextID(ring), Use: use, Algorithm: algorithm, CreatedAt: now, ActiveAt: now}
+		return append(slices.Clone(ring), k), []Action{{Announced, k}}
+	})
+	return err
+}
+
+// IDTokenAlgorithms are those that there are keys for.
+func (r *Ring) IDTokenAlgorithms() (list []string) {
+	for _, s := range r.view.Load().ids {
+		if !slices.Contains(list, s.meta.Algorithm) {
+			list = append(list, s.meta.Algorithm)
+		}
+	}
+	return list
 }
 
 // maxConflicts bounds how often a change is made again on a ring that moved on.

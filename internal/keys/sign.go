@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/tacet-dev/tacet/wire"
@@ -28,9 +29,16 @@ func (r *Ring) SignAs(typ string, c wire.AccessClaims) (string, error) {
 	return s.sign(s.headerOf(typ), appendClaims(nil, &c))
 }
 
-// SignJWT signs a payload that is not that of an access token, like an ID token.
-func (r *Ring) SignJWT(payload []byte) (string, error) {
-	s := r.signer()
+// SignJWT signs a payload that is not that of an access token, an ID token, under one
+// of [IDTokenAlgorithms].
+func (r *Ring) SignJWT(ctx context.Context, algorithm string, payload []byte) (string, error) {
+	s := r.view.Load().idToken(algorithm, r.clock())
+	if s == nil {
+		if err := r.Ensure(ctx, algorithm); err != nil {
+			return "", err
+		}
+		s = r.view.Load().idToken(algorithm, r.clock())
+	}
 	return s.sign(s.headerOf(jwtType), payload)
 }
 
@@ -44,7 +52,7 @@ func (r *Ring) VerifyJWT(raw string) (payload []byte, ok bool) {
 	if !ok || j.Type != jwtType {
 		return nil, false
 	}
-	for _, s := range r.view.Load().signers {
+	for _, s := range r.view.Load().ids {
 		if s.kid == j.KeyID && s.meta.Algorithm == j.Algorithm && j.Verify(s.key.Public()) == nil {
 			return j.Payload()
 		}

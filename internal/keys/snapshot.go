@@ -5,10 +5,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/tacet-dev/tacet/rotation"
@@ -23,6 +25,7 @@ type snapshot struct {
 	version int64
 	macs    []mac
 	signers []signer
+	ids     []signer // for ID tokens
 	sealers []sealer
 	maxID   uint32
 	jwks    []byte
@@ -41,6 +44,9 @@ type signer struct {
 	jwk    jose.Key
 }
 
+// rsaBits is the size of RSA keys: what RFC 7518 §3.3 asks for, and clients take.
+const rsaBits = 2048
+
 // newSecret makes the secret of a key that Plan announced, in the form that is
 // sealed.
 func newSecret(k Key, random io.Reader) ([]byte, error) {
@@ -51,6 +57,12 @@ func newSecret(k Key, random io.Reader) ([]byte, error) {
 	switch {
 	case k.Use == UseMAC:
 		return seed[:], nil
+	case k.Algorithm == RS256:
+		priv, err := rsa.GenerateKey(random, rsaBits)
+		if err != nil {
+			return nil, fmt.Errorf("keys: make an %s key: %w", k.Algorithm, err)
+		}
+		return x509.MarshalPKCS8PrivateKey(priv)
 	case k.Algorithm == EdDSA:
 		return x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(seed[:]))
 	default:
@@ -82,7 +94,7 @@ func newSnapshot(ring []Key, version int64, m *Master) (*snapshot, error) {
 		return nil, fmt.Errorf("keys: %d of %d stored keys cannot be opened, the others can: the stored ring is damaged; restore it from a backup", foreign, len(ring))
 	}
 	var set []jose.Key
-	for _, k := range s.signers {
+	for _, k := range slices.Concat(s.signers, s.ids) {
 		set = append(set, k.jwk)
 	}
 	s.jwks = jose.MarshalKeys(append(set, s.published()...)...)
@@ -90,7 +102,7 @@ func newSnapshot(ring []Key, version int64, m *Master) (*snapshot, error) {
 }
 
 func (s *snapshot) add(k Key, m *Master) error {
-	if k.Use != UseSign && k.Use != UseMAC && k.Use != UseEncrypt {
+	if k.Use != UseSign && k.Use != UseMAC && k.Use != UseEncrypt && k.Use.idToken() == "" {
 		return fmt.Errorf("keys: key %d has the unknown use %q; was it stored by a newer version of this program?", k.ID, k.Use)
 	}
 	secret, err := m.open(k)
@@ -117,7 +129,11 @@ func (s *snapshot) add(k Key, m *Master) error {
 	if err != nil {
 		return fmt.Errorf("keys: key %d: %w", k.ID, err)
 	}
-	s.signers = append(s.signers, e)
+	if k.Use == UseSign {
+		s.signers = append(s.signers, e)
+	} else {
+		s.ids = append(s.ids, e)
+	}
 	return nil
 }
 
@@ -164,10 +180,21 @@ func (s *snapshot) mac(now time.Time) *mac {
 }
 
 // signer is the signing key for new tokens at now.
-func (s *snapshot) signer(now time.Time) *signer {
-	best := &s.signers[0]
-	for i := range s.signers[1:] {
-		if k := &s.signers[i+1]; better(&k.meta, &best.meta, now) {
+func (s *snapshot) signer(now time.Time) *signer { return newest(s.signers, now) }
+
+// idToken is the key for new ID tokens under an algorithm; nil: there is none.
+func (s *snapshot) idToken(algorithm string, now time.Time) *signer {
+	list := slices.DeleteFunc(slices.Clone(s.ids), func(k signer) bool { return k.meta.Algorithm != algorithm })
+	if len(list) == 0 {
+		return nil
+	}
+	return newest(list, now)
+}
+
+func newest(list []signer, now time.Time) *signer {
+	best := &list[0]
+	for i := range list[1:] {
+		if k := &list[i+1]; better(&k.meta, &best.meta, now) {
 			best = k
 		}
 	}

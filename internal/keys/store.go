@@ -3,6 +3,8 @@ package keys
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tacet-dev/tacet/internal/events"
@@ -19,12 +21,30 @@ const (
 	UseEncrypt Use = "enc"
 )
 
+// UseIDToken is for ID tokens under an algorithm: a private key, PKCS #8. There are
+// none until [Ring.Ensure] asks for them.
+func UseIDToken(algorithm string) Use { return useIDToken + Use(algorithm) }
+
+const useIDToken = "id "
+
+// idToken is the algorithm of [UseIDToken]; "" for other uses.
+func (u Use) idToken() string {
+	alg, ok := strings.CutPrefix(string(u), useIDToken)
+	if !ok || !slices.Contains(IDTokenAlgorithms, alg) {
+		return ""
+	}
+	return alg
+}
+
+// IDTokenAlgorithms are those that ID tokens can be signed with.
+var IDTokenAlgorithms = []string{RS256, ES256, EdDSA}
+
 // Key is a stored key. Sealed is its secret under the master key; stores never
 // see it in clear.
 type Key struct {
 	ID        uint32
 	Use       Use
-	Algorithm string    // "EdDSA", "ES256", "HS256" or "ECDH-P256"
+	Algorithm string    // "EdDSA", "ES256", "RS256", "HS256" or "ECDH-P256"
 	CreatedAt time.Time // announced from then on
 	ActiveAt  time.Time // used for new tokens from then on
 	RetiredAt time.Time // still accepted, no longer used; zero: not retired

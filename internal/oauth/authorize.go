@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -8,10 +9,13 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/tacet-dev/tacet/internal/httpapi/form"
 
 	"github.com/tacet-dev/tacet/internal/session"
+	"github.com/tacet-dev/tacet/wire"
 )
 
 // Request is an authorization request that may be answered (RFC 6749 §4.1.1).
@@ -24,6 +28,7 @@ type Request struct {
 	state, nonce, challenge string
 	proofKey                string // dpop_jkt
 	redirectURI             string // as it was sent: empty if it was left out
+	subject                 string // the user whom id_token_hint names; empty: any
 	scope, resource         string
 	issuer                  string
 }
@@ -73,6 +78,12 @@ func (s *Server) Authorization(ctx context.Context, p form.Params) (Request, err
 	if err = r.check(p); err == nil {
 		r.scope, err = r.Client.scope(p["scope"])
 	}
+	if hint := p["id_token_hint"]; err == nil && hint != "" {
+		claims, ok := s.hint(hint, "")
+		if r.subject = claims.Subject; !ok {
+			err = form.Refuse(form.CodeInvalidRequest, "id_token_hint is not an ID token of this server")
+		}
+	}
 	if err == nil {
 		_, err = s.audience(r.Client, r.resource)
 	}
@@ -94,16 +105,44 @@ func (r Request) check(p form.Params) error {
 		return form.Refuse(form.CodeUnsupportedResponseType, "only response_type=code is supported")
 	case p["response_mode"] != "" && p["response_mode"] != "query":
 		return form.Refuse(form.CodeInvalidRequest, "only response_mode=query is supported")
+	case r.redirectURI == "" && hasScope(p["scope"], wire.ScopeOpenID): // OpenID Connect Core §3.1.2.1
+		return form.Refuse(form.CodeInvalidRequest, "the parameter redirect_uri is missing")
+	}
+	if err := r.checkChallenge(p["code_challenge_method"]); err != nil {
+		return err
+	}
+	return checkPrompt(p)
+}
+
+// checkChallenge is RFC 7636 §4.4.1. A public client must use it; one with a secret
+// may rely on that, and on nonce (RFC 9700 §2.1.1).
+func (r Request) checkChallenge(method string) error {
+	switch {
+	case r.challenge == "" && method == "" && !r.Client.Public():
 	case r.challenge == "":
 		return form.Refuse(form.CodeInvalidRequest, "code challenge required (RFC 7636): send code_challenge and code_challenge_method=S256")
-	case p["code_challenge_method"] != "S256":
+	case method != "S256":
 		return form.Refuse(form.CodeInvalidRequest, "transform algorithm not supported: code_challenge_method must be S256")
 	case !challengeForm.MatchString(r.challenge):
 		return form.Refuse(form.CodeInvalidRequest, "code_challenge is not a SHA-256 in base64url without padding")
 	case r.proofKey != "" && !challengeForm.MatchString(r.proofKey):
 		return form.Refuse(form.CodeInvalidRequest, "dpop_jkt is not a SHA-256 in base64url without padding")
-	case p["prompt"] == "none":
-		// There is no session of the browser with this server, only with clients.
+	}
+	return nil
+}
+
+// checkPrompt is for what says whether the user is asked (OpenID Connect Core
+// §3.1.2.1). There is no session of the browser with this server, only with clients,
+// so the user always signs in, and is never older than max_age.
+func checkPrompt(p form.Params) error {
+	prompt := strings.Fields(p["prompt"])
+	_, err := strconv.ParseUint(cmp.Or(p["max_age"], "0"), 10, 31)
+	switch {
+	case err != nil:
+		return form.Refuse(form.CodeInvalidRequest, "max_age is not a number of seconds")
+	case slices.Contains(prompt, "none") && len(prompt) > 1:
+		return form.Refuse(form.CodeInvalidRequest, "prompt=none stands alone")
+	case slices.Contains(prompt, "none"):
 		return form.Refuse(form.CodeLoginRequired, "the user has to sign in; renew with the refresh token instead")
 	}
 	return nil
@@ -145,6 +184,9 @@ func (s *Server) SignIn(ctx context.Context, r Request, username, password strin
 
 // SignedIn is SignIn for a user whom a provider has vouched for.
 func (s *Server) SignedIn(ctx context.Context, r Request, who session.Identity, o session.Origin) (location string, err error) {
+	if r.subject != "" && r.subject != who.UserID { // OpenID Connect Core §3.1.2.1
+		return r.response(url.Values{"error": {form.CodeLoginRequired}, "error_description": {"another user than that of id_token_hint has signed in"}}), nil
+	}
 	code, now := s.random(), s.now()
 	err = s.Store.AddFlow(ctx, Flow{
 		Key: KeyOf(code), ClientID: r.Client.ID, RedirectURI: r.redirectURI, Challenge: r.challenge, ProofKey: r.proofKey,

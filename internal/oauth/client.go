@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -67,8 +68,18 @@ func (c Client) checkGrants() error {
 			return invalid("audience %q: give the URL of an API, without a fragment (RFC 8707 §2)", a)
 		}
 	}
+	if c.IDTokenAlg != "" && !slices.Contains(idTokenAlgs, c.IDTokenAlg) {
+		return invalid("algorithm of ID tokens %q: use %s", c.IDTokenAlg, strings.Join(idTokenAlgs, ", "))
+	}
 	return nil
 }
+
+// DefaultIDTokenAlg is what every client of OpenID Connect knows (Core §15.1).
+const DefaultIDTokenAlg = "RS256"
+
+var idTokenAlgs = []string{DefaultIDTokenAlg, "ES256", "EdDSA"}
+
+func (c Client) idTokenAlg() string { return cmp.Or(c.IDTokenAlg, DefaultIDTokenAlg) }
 
 // Credentials are how a request says which client it is from.
 type Credentials struct {
@@ -145,6 +156,10 @@ func (s *Server) AddClient(ctx context.Context, c Client, confidential bool) (se
 		secret, c.SecretHash = s.secret()
 	}
 	c.CreatedAt = s.now()
+	// A client that reads the key set as soon as it is there finds its key.
+	if err := s.Tokens.Ensure(ctx, c.idTokenAlg()); err != nil {
+		return "", settle(err)
+	}
 	err = s.Store.AddClient(ctx, c)
 	if errors.Is(err, ErrExists) {
 		return "", err
@@ -164,10 +179,12 @@ func (s *Server) secret() (secret string, hash []byte) {
 // true: they were granted more than it may have. The error may be an *InvalidError
 // or ErrNotFound.
 func (s *Server) UpdateClient(ctx context.Context, id string, change func(*Client)) (ended bool, err error) {
+	var alg string
 	err = s.Store.UpdateClient(ctx, id, func(c *Client) error {
 		before := *c
 		change(c)
 		c.ID, c.SecretHash = before.ID, before.SecretHash
+		alg = c.idTokenAlg()
 		ended = lacks(before.Scopes, c.Scopes) || lacks(before.Audiences, c.Audiences)
 		return c.check(!c.Public())
 	})
@@ -177,7 +194,10 @@ func (s *Server) UpdateClient(ctx context.Context, id string, change func(*Clien
 		return false, err
 	case err != nil:
 		return false, settle(err)
-	case ended:
+	}
+	if err = s.Tokens.Ensure(ctx, alg); err != nil {
+		err = settle(err)
+	} else if ended {
 		err = s.endSessions(ctx, id)
 	}
 	return ended, err

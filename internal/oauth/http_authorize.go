@@ -7,7 +7,6 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/httpapi/form"
-	"github.com/tacet-dev/tacet/internal/httpapi/page"
 	"github.com/tacet-dev/tacet/internal/problem"
 
 	"github.com/tacet-dev/tacet/internal/session"
@@ -89,7 +88,7 @@ func (a *surface) showSignIn(w http.ResponseWriter, r *http.Request, p form.Para
 	v.Lead, v.Client = problem.Text{EN: "to continue to", ZH: "以继续访问"}.In(v.Tag), clientName(req.Client)
 	v.Submit, v.Deny = problem.Text{EN: "Sign in", ZH: "登录"}.In(v.Tag), problem.Text{EN: "Cancel", ZH: "取消"}.In(v.Tag)
 	v.AskPassword, v.Username = true, username
-	v.Action, v.CSRF, v.Target = addressOf(p), a.Pages.FormToken(w, r), page.Target(req.Redirect)
+	v.Action, v.CSRF, v.Leaves = addressOf(p), a.Pages.FormToken(w, r), true
 	a.OfferSignIn(httpapi.Purpose{Kind: purposeAuthorize, Data: queryOf(p)}, httpapi.LabelSignInWith, &v)
 	v.Fail(failed)
 	a.Pages.Show(w, v)

@@ -107,11 +107,11 @@ func (a *surface) metadata(w http.ResponseWriter, _ *http.Request) error {
 		IntrospectionEndpointAuth:   secret,
 		AuthorizationResponseIssuer: true,
 		SubjectTypes:                []string{"public"},
-		IDTokenSigningAlgorithms:    []string{"EdDSA", "ES256"},
+		IDTokenSigningAlgorithms:    a.server.algorithms(),
 		Scopes:                      wire.IdentityScopes,
-		Claims:                      []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "azp", "sid", "preferred_username", "name", "email", "email_verified", "roles", "groups"},
+		Claims:                      []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "azp", "at_hash", "sid", "preferred_username", "name", "email", "email_verified", "roles", "groups"},
 		UILocales:                   []string{"en", "zh-CN"},
 		DPoPAlgorithms:              dpop.Algorithms,
-		PromptValues:                []string{"none", "login"},
+		PromptValues:                []string{"none", "login", "consent", "select_account"},
 	})
 }

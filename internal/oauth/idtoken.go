@@ -2,6 +2,9 @@ package oauth
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"time"
@@ -23,6 +26,8 @@ type IDClaims struct {
 	Nonce     string `json:"nonce,omitempty"`     // not in that of a renewal
 	Party     string `json:"azp,omitempty"`
 	SessionID string `json:"sid,omitempty"`
+	// AccessTokenHash binds the ID token to the access token beside it.
+	AccessTokenHash string `json:"at_hash,omitempty"`
 
 	Username string `json:"preferred_username,omitempty"` // scope profile
 	Name     string `json:"name,omitempty"`               // scope profile
@@ -52,12 +57,29 @@ func (s *Server) idToken(ctx context.Context, g session.Grant, nonce string) (st
 		ExpiresAt: now.Unix() + g.ExpiresIn, IssuedAt: now.Unix(), AuthTime: unix(d.AuthTime), Nonce: nonce, SessionID: g.Session.ID.String(),
 	}
 	c.about(user, d.Scope)
+	client, err := s.client(ctx, g.Session.ClientID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return "", settle(err)
+	}
+	alg := client.idTokenAlg()
+	c.AccessTokenHash = halfHash(alg, g.AccessToken)
 	payload, err := json.Marshal(c)
 	if err != nil {
 		return "", err
 	}
-	token, err := s.Tokens.SignJWT(payload)
+	token, err := s.Tokens.SignJWT(ctx, alg, payload)
 	return token, settle(err)
+}
+
+// halfHash is at_hash: the left half of the hash that an algorithm uses (OpenID
+// Connect Core §3.1.3.6), which is SHA-512 for Ed25519.
+func halfHash(alg, token string) string {
+	if alg == "EdDSA" {
+		sum := sha512.Sum512([]byte(token))
+		return base64.RawURLEncoding.EncodeToString(sum[:sha512.Size/2])
+	}
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:sha256.Size/2])
 }
 
 // about adds what a scope tells of a user.
@@ -82,15 +104,23 @@ func UserInfo(u session.User, scope string) IDClaims {
 	return c
 }
 
+// hint are the claims of an id_token_hint, which may have expired; false: it is no ID
+// token of this server, or not for the client that is named (if one is).
+func (s *Server) hint(raw, clientID string) (c IDClaims, ok bool) {
+	payload, ok := s.Tokens.VerifyJWT(raw)
+	if !ok || json.Unmarshal(payload, &c) != nil {
+		return IDClaims{}, false
+	}
+	return c, c.Issuer == s.Sessions.Issuer() && (clientID == "" || c.Audience == clientID)
+}
+
 // SignOut ends the session that an ID token names, also one that has expired,
 // and returns the client that it was for. ok is false if the hint is not an ID
 // token of this server, or not for the client that is named (if one is); then
 // nothing ends. OpenID Connect RP-Initiated Logout §2.
 func (s *Server) SignOut(ctx context.Context, hint, clientID string) (c Client, ok bool, err error) {
-	payload, ok := s.Tokens.VerifyJWT(hint)
-	var claims IDClaims
-	if !ok || json.Unmarshal(payload, &claims) != nil || claims.Issuer != s.Sessions.Issuer() ||
-		clientID != "" && claims.Audience != clientID {
+	claims, ok := s.hint(hint, clientID)
+	if !ok {
 		return Client{}, false, nil
 	}
 	id, err := rotation.ParseSessionID(claims.SessionID)
@@ -131,4 +161,15 @@ func unix(t time.Time) int64 {
 		return 0
 	}
 	return t.Unix()
+}
+
+// algorithms are those of ID tokens that are in use, and the default.
+func (s *Server) algorithms() []string {
+	list := []string{DefaultIDTokenAlg}
+	for _, alg := range s.Tokens.IDTokenAlgorithms() {
+		if alg != DefaultIDTokenAlg {
+			list = append(list, alg)
+		}
+	}
+	return list
 }

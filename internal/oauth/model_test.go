@@ -68,8 +68,12 @@ func (f fakes) MAC() rotation.Key { return f.key }
 func (f fakes) FindMACKey(_ context.Context, id rotation.KeyID) (rotation.Key, bool, error) {
 	return f.key, id == f.key.ID, nil
 }
-func (fakes) Sign(c wire.AccessClaims) (string, error)       { return "access " + c.SessionID, nil }
-func (fakes) SignJWT(payload []byte) (string, error)         { return string(payload), nil }
+func (fakes) Sign(c wire.AccessClaims) (string, error) { return "access " + c.SessionID, nil }
+func (fakes) SignJWT(_ context.Context, _ string, payload []byte) (string, error) {
+	return string(payload), nil
+}
+func (fakes) Ensure(context.Context, string) error           { return nil }
+func (fakes) IDTokenAlgorithms() []string                    { return nil }
 func (fakes) VerifyJWT(raw string) ([]byte, bool)            { return []byte(raw), true }
 func (fakes) Allow(string, netip.Addr) (time.Duration, bool) { return 0, true }
 func (fakes) Failed(string, netip.Addr)                      {}

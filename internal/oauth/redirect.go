@@ -46,8 +46,8 @@ func isLoopbackIP(host string) bool {
 }
 
 // allows reports whether a redirect URI is one of those registered: equal as a
-// string (RFC 9700 §2.1), but for the port of a loopback address, which the
-// operating system gave to the application just now (RFC 8252 §7.3).
+// string (RFC 9700 §2.1), but for the port of a loopback address or of localhost,
+// which the operating system gave to the application just now (RFC 8252 §7.3).
 func allows(registered []string, uri string) bool {
 	if slices.Contains(registered, uri) {
 		return true
@@ -59,8 +59,9 @@ func allows(registered []string, uri string) bool {
 	})
 }
 
-// withoutPort is a loopback URI without its port, and no other URI: localhost is
-// a name that may lead elsewhere (RFC 8252 §8.3). Only the port differs between
+// withoutPort is a loopback URI without its port, and no other URI. localhost is a
+// name that may lead elsewhere (RFC 8252 §8.3), so it stands for no address, but many
+// tools know no other. Only the port differs between
 // a URI and its result, so what is equal without it is equal in all else.
 func withoutPort(uri string) (string, bool) {
 	rest, ok := strings.CutPrefix(uri, "http://")
@@ -88,7 +89,7 @@ func withoutPort(uri string) (string, bool) {
 	} else if strings.Contains(name, ":") {
 		return "", false
 	}
-	if !isLoopbackIP(ip) {
+	if !isLoopbackIP(ip) && name != "localhost" {
 		return "", false
 	}
 	return "http://" + name + path, true

@@ -30,9 +30,13 @@ type Config struct {
 
 // IDTokens signs and checks JWTs that are no access tokens (typ "JWT").
 type IDTokens interface {
-	SignJWT(payload []byte) (string, error)
+	SignJWT(ctx context.Context, algorithm string, payload []byte) (string, error)
 	// VerifyJWT returns the payload of what SignJWT made, also of what has expired.
 	VerifyJWT(raw string) (payload []byte, ok bool)
+	// Ensure makes a key for an algorithm if there is none.
+	Ensure(ctx context.Context, algorithm string) error
+	// IDTokenAlgorithms are those that there are keys for.
+	IDTokenAlgorithms() []string
 }
 
 // Server is safe for concurrent use.

@@ -30,6 +30,8 @@ type Client struct {
 	RedirectURIs []string
 	// LogoutURIs are where the browser may go after signing out.
 	LogoutURIs []string
+	// IDTokenAlg is the algorithm of its ID tokens; empty: DefaultIDTokenAlg.
+	IDTokenAlg string `json:",omitzero"`
 	// Device allows the device grant (RFC 8628), which phishing likes.
 	Device    bool
 	CreatedAt time.Time

@@ -26,6 +26,7 @@ func Wing(s *Server) httpapi.Builder {
 			Routes:         a.routes(),
 			Problem:        problemOf,
 			RequestHeaders: []string{dpop.Header},
+			Public:         []string{wire.PathOAuthMetadata, wire.PathOpenIDMetadata, wire.PathToken, wire.PathUserInfo},
 			Purposes: map[string]httpapi.Continuation{
 				purposeAuthorize: {Arrived: a.authorized, Back: func(query string) string { return wire.PathAuthorize + "?" + query }},
 				purposeDevice:    {Arrived: a.approved, Back: func(string) string { return wire.PathDevice }},

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/json"
@@ -15,16 +16,22 @@ import (
 	"strings"
 )
 
-// The two algorithms (RFC 8037 §3.1, RFC 7518 §3.4). EdDSA, always with Ed25519,
-// has this second name (RFC 9864 §2.2).
+// The algorithms (RFC 8037 §3.1, RFC 7518 §3.3, §3.4). EdDSA, always with Ed25519,
+// has this second name (RFC 9864 §2.2). RS256 is for ID tokens, which clients expect
+// under it (OpenID Connect Core §15.1), and for tokens of others.
 const (
 	EdDSA   = "EdDSA"
 	Ed25519 = "Ed25519"
 	ES256   = "ES256"
+	RS256   = "RS256"
 )
 
-// SignatureSize is the length of a signature under either algorithm, in bytes.
+// SignatureSize is the length of a signature under EdDSA and ES256, in bytes.
 const SignatureSize = 64
+
+// The size of RSA keys that can be used, in bits: at least that of RFC 7518 §3.3, at
+// most what a signature can be checked with in a millisecond.
+const minRSA, maxRSA = 2048, 8192
 
 // Errors of [JWS.Verify].
 var (
@@ -68,6 +75,7 @@ type JWS struct {
 	SignatureLen    int    // as it came, in bytes
 	signed, payload string // header.payload and payload, in base64url
 	signature       [SignatureSize]byte
+	long            []byte // a signature of another length
 }
 
 // ParseJWS takes a JWS apart; false: it is none, or it has an extension that must
@@ -86,7 +94,7 @@ func ParseJWS(raw string) (j JWS, ok bool) {
 		}
 	} else {
 		other, ok := Decode(signature)
-		if j.SignatureLen = len(other); !ok {
+		if j.SignatureLen, j.long = len(other), other; !ok {
 			return j, false
 		}
 	}
@@ -115,7 +123,7 @@ func (j *JWS) member(name, value string) (ok bool) {
 // Payload is what was signed; false: it is not base64url.
 func (j *JWS) Payload() ([]byte, bool) { return Decode(j.payload) }
 
-// AlgorithmOf is the one algorithm that a key is for, EdDSA or ES256; empty: it
+// AlgorithmOf is the one algorithm that a key is for, EdDSA, ES256 or RS256; empty: it
 // cannot be used.
 func AlgorithmOf(key crypto.PublicKey) string {
 	switch k := key.(type) {
@@ -126,6 +134,10 @@ func AlgorithmOf(key crypto.PublicKey) string {
 	case *ecdsa.PublicKey:
 		if k != nil && k.Curve == elliptic.P256() {
 			return ES256
+		}
+	case *rsa.PublicKey:
+		if k != nil && k.N != nil && k.N.BitLen() >= minRSA && k.N.BitLen() <= maxRSA && k.E > 1 && k.E&1 == 1 {
+			return RS256
 		}
 	}
 	return ""
@@ -148,6 +160,12 @@ func (j *JWS) Verify(key crypto.PublicKey) error {
 		r := new(big.Int).SetBytes(j.signature[:SignatureSize/2])
 		s := new(big.Int).SetBytes(j.signature[SignatureSize/2:])
 		good = ecdsa.Verify(k, digest[:], r, s)
+	case *rsa.PublicKey:
+		digest := sha256.Sum256([]byte(j.signed))
+		if rsa.VerifyPKCS1v15(k, crypto.SHA256, digest[:], j.long) != nil {
+			return ErrSignature
+		}
+		return nil
 	}
 	if !good || j.SignatureLen != SignatureSize {
 		return ErrSignature
@@ -157,11 +175,19 @@ func (j *JWS) Verify(key crypto.PublicKey) error {
 
 // Sign makes the JWS of a payload. The header is from [Header.Encode]: whoever signs
 // often keeps it, so that a token costs hardly more than its signature. The key is
-// an Ed25519 key or an ECDSA key on P-256.
+// an Ed25519 key, an ECDSA key on P-256 or an RSA key.
 func Sign(key crypto.Signer, header string, payload []byte) (string, error) {
 	buf := make([]byte, 0, len(header)+1+Base64.EncodedLen(len(payload))+1+Base64.EncodedLen(SignatureSize))
 	buf = append(append(buf, header...), '.')
 	buf = Base64.AppendEncode(buf, payload)
+	if AlgorithmOf(key.Public()) == RS256 {
+		digest := sha256.Sum256(buf)
+		s, err := key.Sign(rand.Reader, digest[:], crypto.SHA256)
+		if err != nil {
+			return "", fmt.Errorf("jose: sign: %w", err)
+		}
+		return string(Base64.AppendEncode(append(buf, '.'), s)), nil
+	}
 	var signature [SignatureSize]byte
 	if err := sign(key, buf, &signature); err != nil {
 		return "", fmt.Errorf("jose: sign: %w", err)

@@ -6,8 +6,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/tacet-dev/tacet/internal/problem"
 	"github.com/tacet-dev/tacet/wire"
@@ -74,16 +72,3 @@ var ErrForm = &problem.Problem{Status: http.StatusForbidden, Code: wire.CodeCSRF
 	Title: problem.Text{EN: "The request was not sent by the application", ZH: "请求并非由本应用发出"},
 	Detail: problem.Text{EN: "The form did not come from this page, or cookies are blocked. Allow cookies for this site, go back and try again.",
 		ZH: "表单并非来自本页面，或浏览器禁用了 Cookie。请允许本站 Cookie，返回后重试。"}}
-
-// Target is what form-action must allow for a redirect after the form to this
-// URI: browsers check that too. A policy has no form for IPv6 addresses.
-func Target(uri string) string {
-	u, err := url.Parse(uri)
-	if err != nil {
-		return ""
-	}
-	if (u.Scheme == "http" || u.Scheme == "https") && !strings.Contains(u.Hostname(), ":") {
-		return u.Scheme + "://" + u.Host
-	}
-	return u.Scheme + ":"
-}

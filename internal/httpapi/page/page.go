@@ -38,7 +38,7 @@ type Pages struct {
 // View is one page.
 type View struct {
 	Status int
-	Target string       // an origin, or scheme, that the form may lead to ([Target])
+	Leaves bool         // whether the form leads to other sites
 	Tag    language.Tag // of the texts
 
 	Lang, Title  string
@@ -105,6 +105,17 @@ func readerLanguage(r *http.Request, locales string) language.Tag {
 	return problem.Language(r)
 }
 
+// formAction is the policy for where the form may lead. Chromium applies it to every
+// redirect that follows, also to those of the next sites, which nobody knows here: a
+// page that leads to them has none. Nothing else can put a form on it, as all that
+// it shows is escaped and no script runs.
+func (v *View) formAction() string {
+	if v.Leaves {
+		return ""
+	}
+	return "form-action 'self'; "
+}
+
 // Show writes a page. Nothing may frame it, read it, or be loaded by it.
 func (p Pages) Show(w http.ResponseWriter, v View) {
 	var body bytes.Buffer
@@ -114,8 +125,7 @@ func (p Pages) Show(w http.ResponseWriter, v View) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action "+
-		strings.TrimSpace("'self' "+v.Target)+"; style-src 'sha256-"+base64.StdEncoding.EncodeToString(styleSum[:])+"'")
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; "+v.formAction()+"style-src 'sha256-"+base64.StdEncoding.EncodeToString(styleSum[:])+"'")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "same-origin") // under no-referrer browsers send the form with Origin: null
 	h.Set("Cross-Origin-Opener-Policy", "same-origin-allow-popups")
