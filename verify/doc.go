@@ -1,5 +1,5 @@
 // Package verify checks Tacet access tokens in a resource server: JWTs after
-// RFC 9068, signed with EdDSA or ES256, without a network call per request. It
+// RFC 9068, signed with EdDSA, ES256 or RS256, without a network call per request. It
 // imports nothing but the standard library and, of this module, what both sides
 // of the wire share.
 //
@@ -12,7 +12,7 @@
 //
 // # What is checked
 //
-// Size before anything else; alg (only EdDSA and ES256, and only the one that
+// Size before anything else; alg (only EdDSA, ES256 and RS256, and only the one that
 // the key is made for); typ at+jwt; kid, looked up in the issuer's key set and
 // nowhere else (jwk, jku, x5u and x5c in a header are never read); no crit; the
 // signature; then iss, aud, exp, iat, nbf and the claims that RFC 9068 §2.2 and

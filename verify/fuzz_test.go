@@ -3,6 +3,7 @@ package verify_test
 import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -60,7 +61,7 @@ func FuzzVerifySigned(f *testing.F) {
 // agrees checks a token against go-jose's reading of it.
 func agrees(t *testing.T, raw string, tok *verify.Token) {
 	t.Helper()
-	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256})
+	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256, jose.RS256})
 	if err != nil {
 		t.Fatalf("accepted what go-jose cannot parse: %v\n%s", err, raw)
 	}
@@ -99,7 +100,7 @@ func FuzzParseJWKS(f *testing.F) {
 		for kid, key := range set {
 			jwk := jose.JSONWebKey{Key: key, KeyID: kid}
 			switch k := key.(type) {
-			case ed25519.PublicKey, *ecdsa.PublicKey:
+			case ed25519.PublicKey, *ecdsa.PublicKey, *rsa.PublicKey:
 				if !jwk.Valid() || !jwk.IsPublic() {
 					t.Fatalf("go-jose does not think that %v is a key", k)
 				}

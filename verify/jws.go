@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/rsa"
 	"errors"
 	"strings"
 
@@ -24,9 +25,9 @@ func parseCompact(raw string) (jose.JWS, error) {
 	}
 	c, ok := jose.ParseJWS(raw)
 	switch {
-	case !ok || c.SignatureLen != jose.SignatureSize:
+	case !ok || c.SignatureLen != jose.SignatureSize && c.Algorithm != jose.RS256:
 		return c, ErrMalformed
-	case c.Algorithm != jose.EdDSA && c.Algorithm != jose.ES256:
+	case c.Algorithm != jose.EdDSA && c.Algorithm != jose.ES256 && c.Algorithm != jose.RS256:
 		return c, ErrAlgorithm
 	case !c.IsType(wire.AccessTokenType): // RFC 9068 §4
 		return c, ErrType
@@ -53,6 +54,8 @@ func sameKey(a, b crypto.PublicKey) bool {
 	case ed25519.PublicKey:
 		return a.Equal(b)
 	case *ecdsa.PublicKey:
+		return a.Equal(b)
+	case *rsa.PublicKey:
 		return a.Equal(b)
 	}
 	return false

@@ -13,8 +13,8 @@ import (
 
 // Keys finds the issuer's public keys.
 type Keys interface {
-	// Key returns the key with that id: an ed25519.PublicKey, or an
-	// *ecdsa.PublicKey on P-256. It returns ErrUnknownKey if the issuer has no
+	// Key returns the key with that id: an ed25519.PublicKey, an
+	// *ecdsa.PublicKey on P-256, or an *rsa.PublicKey for RS256. It returns ErrUnknownKey if the issuer has no
 	// such key, and ErrKeysUnavailable if that cannot be told. It is called for
 	// every token and should as a rule return it from memory.
 	Key(ctx context.Context, kid string) (crypto.PublicKey, error)
@@ -74,13 +74,13 @@ func ParseJWKS(data []byte) (StaticKeys, error) {
 		keys[k.ID] = key
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("verify: the key set holds no EdDSA or ES256 key with a kid")
+		return nil, errors.New("verify: the key set holds no EdDSA, ES256 or RS256 key with a kid")
 	}
 	return keys, nil
 }
 
-// verificationKey returns the key, or nil if it is not for verifying EdDSA or
-// ES256. The error is jose.ErrKey.
+// verificationKey returns the key, or nil if it is not for verifying EdDSA,
+// ES256 or RS256. The error is jose.ErrKey.
 func verificationKey(k *jose.Key) (crypto.PublicKey, error) {
 	if k.ID == "" || k.Use != "" && k.Use != "sig" || len(k.Operations) > 0 && !slices.Contains(k.Operations, "verify") {
 		return nil, nil

@@ -110,6 +110,7 @@ func (v *Verifier) challenge(a refusal) string {
 	if quotable(a.scope) {
 		add("scope", a.scope)
 	}
+	add("resource_metadata", v.metadata)
 	scheme := "Bearer"
 	if a.scheme == dpop.Header {
 		scheme = a.scheme

@@ -29,7 +29,7 @@ type Token struct {
 // Subject is the user's id (sub).
 func (t *Token) Subject() string { return t.subject }
 
-// SessionID names the session (sid).
+// SessionID names the session (sid). Empty: the issuer is not Tacet, and names none.
 func (t *Token) SessionID() string { return t.session }
 
 // ClientID is the client that the token was issued to (client_id).

@@ -56,6 +56,9 @@ type Config struct {
 	Origin string
 	// Realm is the realm of the challenge (RFC 9110 §11.5). Empty: none.
 	Realm string
+	// ResourceMetadata is the URL of [Verifier.ResourceMetadata], for the challenge
+	// (RFC 9728 §5.1). Empty: none.
+	ResourceMetadata string
 	// WriteProblem writes the body of a refusal in the house style of the API.
 	// Status-independent headers, WWW-Authenticate among them, are set; it sets
 	// Content-Type and writes p.Status and the body. Nil: application/problem+json.
@@ -79,6 +82,7 @@ func (f LivenessFunc) Live(ctx context.Context, t *Token) error { return f(ctx, 
 // Verifier checks access tokens. It is safe for concurrent use.
 type Verifier struct {
 	issuer, audience, realm string
+	metadata                string
 	origin                  string
 	proofs                  *dpop.Replays
 	keys                    Keys
@@ -101,11 +105,13 @@ func New(c Config) (*Verifier, error) {
 		return nil, errors.New("verify: Config.Keys is nil; use NewKeySet with the issuer's JWKS")
 	case c.MaxTokenBytes < 0:
 		return nil, fmt.Errorf("verify: Config.MaxTokenBytes is %d; it cannot be negative", c.MaxTokenBytes)
+	case !quotable(c.ResourceMetadata):
+		return nil, errors.New("verify: Config.ResourceMetadata must be a URL")
 	case !quotable(c.Realm):
 		return nil, errors.New("verify: Config.Realm must be printable ASCII without quote and backslash")
 	}
 	v := &Verifier{
-		issuer: c.Issuer, audience: c.Audience, realm: c.Realm, origin: strings.TrimSuffix(c.Origin, "/"),
+		issuer: c.Issuer, audience: c.Audience, realm: c.Realm, metadata: c.ResourceMetadata, origin: strings.TrimSuffix(c.Origin, "/"),
 		keys: c.Keys, live: c.Liveness, now: c.Clock, writeProblem: c.WriteProblem,
 		leeway: c.Leeway, maxBytes: c.MaxTokenBytes, proofs: &dpop.Replays{},
 	}

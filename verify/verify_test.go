@@ -270,7 +270,6 @@ func TestVerifyRefuses(t *testing.T) {
 		"sub missing":                          {signEd(header(nil), claims(object{"sub": nil})), verify.ErrMalformed},
 		"sub empty":                            {signEd(header(nil), claims(object{"sub": ""})), verify.ErrMalformed},
 		"sub a number":                         {signEd(header(nil), claims(object{"sub": 1})), verify.ErrMalformed},
-		"sid missing":                          {signEd(header(nil), claims(object{"sid": nil})), verify.ErrMalformed},
 		"jti missing":                          {signEd(header(nil), claims(object{"jti": nil})), verify.ErrMalformed},
 		"client_id missing":                    {signEd(header(nil), claims(object{"client_id": nil})), verify.ErrMalformed},
 		"iat missing":                          {signEd(header(nil), claims(object{"iat": nil})), verify.ErrMalformed},
