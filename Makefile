@@ -37,9 +37,10 @@ test-bench: ## the benchmark's own tests; no figures
 	@scripts/need go postgres
 	cd bench && $(GO) vet ./... && $(GO) test ./...
 
-test-examples: ## the examples, each against a real server
+test-examples: ## the examples, each against a real server, and OpenID Connect clients of others
 	@scripts/need go node javac python3
 	cd examples && $(GO) vet ./... && $(GO) test ./...
+	cd e2e/oauthclients && $(GO) vet ./... && $(GO) test ./...
 
 SEEDS ?= 20
 test-sim: ## a million session-hours of the whole server in a simulated world; a few minutes of one core
