@@ -20,7 +20,7 @@ var callersMustNotSet = strings.Fields(`
 	*remote-addr x-proxyuser-ip cf-connecting-ipv6 cf-pseudo-ipv4
 	forwarded* x-forwarded* x-vercel-* x-envoy-*
 	proxy* x-proxy-* x-host x-http-host-override x-scheme x-proto x-url-scheme https
-	front-end-https http-*
+	front-end-https http-* x-appengine-* x-azure-* x-nf-*
 
 	script-* path-info path-translated request-uri request-method query-string
 	document-* server-* gateway-interface redirect-* x-script-name x-ingress-path
@@ -29,7 +29,8 @@ var callersMustNotSet = strings.Fields(`
 
 	*remote-user remote-* auth-type auth-user x-remote-* x-authenticated-* x-auth-request-*
 	x-webauth-* x-ms-client-principal* x-ms-token-* ms-aspnetcore-* x-goog-authenticated-*
-	x-goog-iap-* x-amzn-oidc-* cf-access-* oidc-* tailscale-*
+	x-goog-iap-* x-amzn-oidc-* cf-access-* oidc-* tailscale-* x-authentik-* x-vouch-*
+	x-pomerium-* teleport-*
 
 	ssl-* x-ssl-* x-tls-* x-client-cert* x-client-verify* x-client-dn client-cert* x-arr-*
 	x-amzn-mtls-*
