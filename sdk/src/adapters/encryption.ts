@@ -6,7 +6,7 @@
  */
 import type { Session } from '../core/types.js'
 import { EncryptionError } from './encryption/error.js'
-import { agree, publicKey, thumbprint, type Channel, type PublicKey } from './encryption/seal.js'
+import { agree, publicKey, thumbprint, type Channel, type Place, type PublicKey } from './encryption/seal.js'
 import type { Encryption, EncryptionOptions } from './encryption/types.js'
 
 export { EncryptionError, type EncryptionErrorCode } from './encryption/error.js'
@@ -29,6 +29,22 @@ interface Sending {
 const sessionOf = (token: string): string =>
   JSON.parse(atob(token.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/'))).sid ?? ''
 
+/** What a page has agreed on with the server. */
+interface Agreement {
+  readonly base: string
+  /** Address of the server's keys. */
+  readonly set: string
+  readonly pins: readonly string[] | undefined
+  client?: Promise<CryptoKeyPair> | undefined
+  server?: Promise<PublicKey & { kid: string }> | undefined
+  /** By server key and session: numbers must go on where they were. */
+  channels: Map<string, Promise<Channel>>
+  /** The last token of the session, and what it was exchanged for. */
+  bound?: { from: string; to: Promise<string | Response> } | undefined
+  /** The server's clock minus ours, in milliseconds. */
+  ahead: number
+}
+
 /**
  * Encryption for a session. Agree once, share the object: every page has a key of its own, which no script can
  * read and which is gone with the page or the session.
@@ -49,113 +65,11 @@ const sessionOf = (token: string): string =>
 export const createEncryption = (session: Session, { baseURL = '/auth', keys, pins }: EncryptionOptions = {}): Encryption => {
   const base = new URL(baseURL, location.href).href
   const set = new URL(keys ?? '/.well-known/jwks.json', keys ? location.href : base).href
-  let client: Promise<CryptoKeyPair> | undefined
-  let server: Promise<PublicKey & { kid: string }> | undefined
-  /** By server key and session: numbers must go on where they were. */
-  let channels = new Map<string, Promise<Channel>>()
-  /** The last token of the session, and what it was exchanged for. */
-  let bound: { from: string; to: Promise<string | Response> } | undefined
-  /** The server's clock minus ours, in milliseconds. */
-  let ahead = 0
-
+  const agreement: Agreement = { base, set, pins, channels: new Map(), ahead: 0 }
   session.on('signedout', () => {
-    client = bound = undefined
-    channels = new Map()
+    agreement.client = agreement.bound = undefined
+    agreement.channels = new Map()
   })
-
-  const serverKey = () =>
-    (server ??= (async () => {
-      const answer = await fetch(set, { cache: 'no-cache', credentials: 'omit' })
-      const list: (JsonWebKey & { kid?: string })[] = answer.ok ? ((await answer.json()).keys ?? []) : []
-      for (const k of list) {
-        if (k.use !== 'enc' || k.crv !== 'P-256' || (pins && !pins.includes(k.kid!))) continue
-        const key = publicKey(k)
-        // The name is the thumbprint, so that a pin on it is a pin on the key.
-        if ((await thumbprint(key)) === k.kid) return { ...key, kid: k.kid }
-      }
-      throw new EncryptionError('keys', answer.status)
-    })().catch((e) => {
-      server = undefined
-      throw e
-    }))
-
-  const channelFor = async (sid: string): Promise<Channel> => {
-    client ??= crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, false, ['deriveBits']) as Promise<CryptoKeyPair>
-    const [pair, { kid, ...key }] = await Promise.all([client, serverKey()])
-    const name = kid + sid
-    let c = channels.get(name)
-    if (!c) channels.set(name, (c = agree(pair, key, sid)))
-    return c
-  }
-
-  /** Sends encrypted, once more where the server says that nothing was done. */
-  const exchange = async (s: Sending, token: string): Promise<Response> => {
-    const { request, url, content } = s
-    const { method } = request
-    const path = url.pathname + url.search
-    for (let again = 0; ; again++) {
-      const channel = await channelFor(sessionOf(token))
-      if (s.channel !== channel) Object.assign(s, { channel, seq: ++channel.seq })
-      const place = { method, path, seq: s.seq! }
-      const headers = new Headers(request.headers)
-      const message = await channel.seal(place, content.length ? (headers.get('content-type') ?? '') : '', content, Date.now() + ahead)
-      headers.delete('content-type')
-      if (content.length) headers.set('content-type', jose)
-      else headers.set(sealHeader, new TextDecoder().decode(message))
-      headers.set('accept', jose + ', ' + (headers.get('accept') ?? '*/*'))
-      headers.set('authorization', 'Bearer ' + token)
-      const { signal, credentials, mode, referrer, referrerPolicy } = request
-      const answer = await fetch(url, {
-        method,
-        headers,
-        ...(content.length ? { body: message as BodyInit } : {}),
-        signal,
-        credentials,
-        ...(mode === 'navigate' ? {} : { mode }),
-        referrer,
-        referrerPolicy,
-        cache: 'no-store',
-        redirect: 'error',
-      })
-      const seal = answer.headers.get(sealHeader)
-      const { status } = answer
-      if (seal || answer.headers.get('content-type')?.split(';')[0] === jose) {
-        const sealed = seal ? new TextEncoder().encode(seal) : new Uint8Array(await answer.arrayBuffer())
-        return opened(answer, await channel.open(place, status, sealed))
-      }
-      const code: unknown = status < 400 ? 'plaintext' : await answer.json().then((p) => p?.code, () => {})
-      if (typeof code !== 'string' || !/^(plaintext|encryption_)/.test(code)) return opened(answer)
-      const hint = again || status < 400 ? '' : code.slice(11)
-      if (hint === 'key') server = undefined
-      // Whole seconds, cut off: a little ahead is accepted, behind may be before the server's start.
-      else if (hint === 'stale') ahead = (Date.parse(answer.headers.get('date') ?? '') || Date.now()) + 1000 - Date.now()
-      // The platform repeats a GET whose connection broke. What only reads may be asked for anew.
-      else if (hint === 'replayed' && /^(GET|HEAD)$/.test(method)) delete s.channel
-      else throw new EncryptionError(code, status)
-    }
-  }
-
-  /** The token for encrypted requests; an answer of the server if there is none to be had. */
-  const bind = (token: string): Promise<string | Response> => {
-    if (bound?.from !== token) {
-      const mine = {
-        from: token,
-        to: (async () => {
-          const url = new URL(base + '/encryption')
-          const answer = await exchange({ request: new Request(url, { method: 'POST', credentials: 'omit' }), url, content: none }, token)
-          return answer.ok ? ((await answer.json()).access_token as string) : answer
-        })(),
-      }
-      bound = mine
-      // What failed is asked for again.
-      const forget = () => {
-        if (bound === mine) bound = undefined
-      }
-      mine.to.then((to) => typeof to === 'string' || forget(), forget)
-    }
-    return bound!.to
-  }
-
   return {
     async fetch(input, init) {
       const request = new Request(input, init)
@@ -164,11 +78,108 @@ export const createEncryption = (session: Session, { baseURL = '/auth', keys, pi
       const s: Sending = { request, url: new URL(request.url), content: new Uint8Array(await request.arrayBuffer()) }
       return session.send<Response>(request, async (token) => {
         if (!token) throw new EncryptionError('signedout')
-        const to = await bind(token)
-        return typeof to === 'string' ? exchange(s, to) : to.clone()
+        const to = await bind(agreement, token)
+        return typeof to === 'string' ? exchange(agreement, s, to) : to.clone()
       })
     },
   }
+}
+
+const fetchKey = async ({ set, pins }: Agreement) => {
+  const response = await fetch(set, { cache: 'no-cache', credentials: 'omit' })
+  const list: (JsonWebKey & { kid?: string })[] = response.ok ? ((await response.json()).keys ?? []) : []
+  for (const k of list) {
+    if (k.use !== 'enc' || k.crv !== 'P-256' || (pins && !pins.includes(k.kid!))) continue
+    const key = publicKey(k)
+    // The name is the thumbprint, so that a pin on it is a pin on the key.
+    if ((await thumbprint(key)) === k.kid) return { ...key, kid: k.kid }
+  }
+  throw new EncryptionError('keys', response.status)
+}
+
+const serverKey = (a: Agreement) =>
+  (a.server ??= fetchKey(a).catch((e) => {
+    a.server = undefined
+    throw e
+  }))
+
+const channelFor = async (a: Agreement, sid: string): Promise<Channel> => {
+  a.client ??= crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, false, ['deriveBits']) as Promise<CryptoKeyPair>
+  const [pair, { kid, ...key }] = await Promise.all([a.client, serverKey(a)])
+  const name = kid + sid
+  let channel = a.channels.get(name)
+  if (!channel) a.channels.set(name, (channel = agree(pair, key, sid)))
+  return channel
+}
+
+/** Sends encrypted, once more where the server says that nothing was done. */
+const exchange = async (a: Agreement, s: Sending, token: string): Promise<Response> => {
+  const { method } = s.request
+  for (let again = 0; ; again++) {
+    const channel = await channelFor(a, sessionOf(token))
+    if (s.channel !== channel) Object.assign(s, { channel, seq: ++channel.seq })
+    const place: Place = { method, path: s.url.pathname + s.url.search, seq: s.seq! }
+    const response = await transmit(s, token, await channel.seal(place, typeOf(s), s.content, Date.now() + a.ahead))
+    const seal = response.headers.get(sealHeader)
+    const { status } = response
+    if (seal || response.headers.get('content-type')?.split(';')[0] === jose) {
+      const sealed = seal ? new TextEncoder().encode(seal) : new Uint8Array(await response.arrayBuffer())
+      return opened(response, await channel.open(place, status, sealed))
+    }
+    const code: unknown = status < 400 ? 'plaintext' : await response.json().then((p) => p?.code, () => {})
+    if (typeof code !== 'string' || !/^(plaintext|encryption_)/.test(code)) return opened(response)
+    const hint = again || status < 400 ? '' : code.slice(11)
+    if (hint === 'key') a.server = undefined
+    // Whole seconds, cut off: a little ahead is accepted, behind may be before the server's start.
+    else if (hint === 'stale') a.ahead = (Date.parse(response.headers.get('date') ?? '') || Date.now()) + 1000 - Date.now()
+    // The platform repeats a GET whose connection broke. What only reads may be asked for anew.
+    else if (hint === 'replayed' && /^(GET|HEAD)$/.test(method)) delete s.channel
+    else throw new EncryptionError(code, status)
+  }
+}
+
+const typeOf = ({ content, request }: Sending) => (content.length ? (request.headers.get('content-type') ?? '') : '')
+
+/** Sends the sealed `message`: as the body, or in a header where there is no body. */
+const transmit = ({ request, url, content }: Sending, token: string, message: Uint8Array) => {
+  const headers = new Headers(request.headers)
+  headers.delete('content-type')
+  if (content.length) headers.set('content-type', jose)
+  else headers.set(sealHeader, new TextDecoder().decode(message))
+  headers.set('accept', jose + ', ' + (headers.get('accept') ?? '*/*'))
+  headers.set('authorization', 'Bearer ' + token)
+  const { method, signal, credentials, mode, referrer, referrerPolicy } = request
+  return fetch(url, {
+    method,
+    headers,
+    ...(content.length ? { body: message as BodyInit } : {}),
+    signal,
+    credentials,
+    ...(mode === 'navigate' ? {} : { mode }),
+    referrer,
+    referrerPolicy,
+    cache: 'no-store',
+    redirect: 'error',
+  })
+}
+
+/** The token for encrypted requests; a response of the server if there is none to be had. */
+const bind = (a: Agreement, token: string): Promise<string | Response> => {
+  if (a.bound?.from === token) return a.bound.to
+  const mine = { from: token, to: bindingOf(a, token) }
+  a.bound = mine
+  // What failed is asked for again.
+  const forget = () => {
+    if (a.bound === mine) a.bound = undefined
+  }
+  mine.to.then((to) => typeof to === 'string' || forget(), forget)
+  return mine.to
+}
+
+const bindingOf = async (a: Agreement, token: string): Promise<string | Response> => {
+  const url = new URL(a.base + '/encryption')
+  const response = await exchange(a, { request: new Request(url, { method: 'POST', credentials: 'omit' }), url, content: none }, token)
+  return response.ok ? (await response.json()).access_token : response
 }
 
 /** An answer as the handler wrote it; without its body, if that came in plain text. */
