@@ -133,6 +133,28 @@ func Decide(s State, t Token, p Policy, now time.Time) Decision {
 	}
 }
 
+// Choose is which of two tokens in one request is decided on: t, or kept, which the
+// browser has added by itself (an HttpOnly cookie). Tabs that each hold a token of their
+// own present stale ones; a browser that has the newest in its cookie jar as well is no
+// thief. kept counts if it is of the same session and worth as much as t or more, so
+// both together are never worth more than the better one alone. Without a second token,
+// kept is the zero Token.
+func Choose(s State, t, kept Token, p Policy, now time.Time) Token {
+	worth := func(t Token) int {
+		switch o := Decide(s, t, p, now).Outcome; {
+		case o.Mints():
+			return 2
+		case o.Granted():
+			return 1
+		}
+		return 0
+	}
+	if kept.Session == t.Session && worth(kept) >= worth(t) {
+		return kept
+	}
+	return t
+}
+
 // The additions are made in 64 bits: a generation at its end must not wrap.
 
 func (t Token) childOf(h Head) bool {

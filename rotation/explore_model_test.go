@@ -19,6 +19,7 @@ type world struct {
 	rollback int   // how many writes the store can forget at once
 	forgets  uint8 // how often it does
 
+	ownRefresh   bool // each tab keeps a refresh token of its own, and the jar the newest
 	ownTokens    bool // each tab keeps an access token of its own
 	lock         bool // one renewal at a time in the browser
 	repeats      bool // the network repeats a request
@@ -43,6 +44,7 @@ const (
 // one answer to it.
 type exchange struct {
 	tok      token
+	kept     token // what the jar held, beside a tab's own tok
 	age      uint8
 	copies   uint8 // requests that have not arrived
 	repeated bool
@@ -70,6 +72,7 @@ type state struct {
 	landed  uint8 // ticks since jar came, at most world.access
 	past    [maxPast]held
 	pastN   int
+	own     [maxTabs]token // the tab's own token; none: only what the jar holds counts
 	tabs    [maxTabs]uint8 // ticks for which the tab's access token is still good
 	ex      [maxExchanges]exchange
 	exN     int
@@ -83,6 +86,9 @@ func start(r rule, w world) state {
 		s.tabs[i] = noTab
 		if i < w.tabs {
 			s.tabs[i] = w.access
+			if w.ownRefresh {
+				s.own[i] = s.jar
+			}
 		}
 	}
 	return s
@@ -116,9 +122,13 @@ func (s *state) tokens(f func(*token)) {
 	f(&s.jar)
 	for i := range s.exN {
 		f(&s.ex[i].tok)
+		f(&s.ex[i].kept)
 		for j := range s.ex[i].n {
 			f(&s.ex[i].answers[j])
 		}
+	}
+	for i := range s.own {
+		f(&s.own[i])
 	}
 	for i := range s.pastN {
 		f(&s.past[i].tok)
@@ -159,12 +169,13 @@ func (s *state) canonical() (to renaming) {
 	})
 	var waits [maxTabs]bool
 	var tabs [maxTabs]uint8
+	var own [maxTabs]token
 	n := 0
 	for i := range s.exN {
 		if t := s.ex[i].tab; t >= 0 {
 			waits[t] = true
 			to.tabs[t] = n
-			tabs[n], s.ex[i].tab = s.tabs[t], int8(n)
+			tabs[n], own[n], s.ex[i].tab = s.tabs[t], s.own[t], int8(n)
 			n++
 		}
 	}
@@ -177,11 +188,16 @@ func (s *state) canonical() (to renaming) {
 		}
 		waits[least] = true
 		to.tabs[least] = n
-		tabs[n] = s.tabs[least]
+		tabs[n], own[n] = s.tabs[least], s.own[least]
 		n++
 	}
-	s.tabs = tabs
+	s.tabs, s.own = tabs, own
 
+	for i, t := range s.own {
+		if s.neverAgain(t) { // what the jar holds counts, whatever it is
+			s.own[i] = token{}
+		}
+	}
 	to.low = 255
 	s.tokens(func(t *token) {
 		if t.t != 0 {
@@ -205,6 +221,16 @@ func (s *state) canonical() (to renaming) {
 		}
 	})
 	return to
+}
+
+// neverAgain reports whether a token is older than the parent of every head that the
+// store can come back to.
+func (s *state) neverAgain(t token) bool {
+	oldest := s.store.head.g
+	for _, o := range s.older[:s.olderN] {
+		oldest = min(oldest, o.head.g)
+	}
+	return t.g+1 < oldest
 }
 
 // renaming is what canonical did: tag by tag, tab by tab.

@@ -88,9 +88,19 @@ func (m mover) send() {
 			continue
 		}
 		s := m.s
-		s.ex[s.exN] = exchange{tok: s.jar, copies: 1, tab: int8(t)}
+		e := exchange{tok: s.jar, copies: 1, tab: int8(t)}
+		if s.own[t] != (token{}) {
+			e.tok, e.kept = s.own[t], s.jar
+		}
+		s.ex[s.exN] = e
 		s.exN++
-		m.do(s, func(n *teller) string { return fmt.Sprintf("tab %s renews with %s", n.tab(int8(t)), n.token(s.jar)) })
+		m.do(s, func(n *teller) string {
+			text := fmt.Sprintf("tab %s renews with %s", n.tab(int8(t)), n.token(e.tok))
+			if e.kept != (token{}) {
+				text += ", beside it " + n.token(e.kept)
+			}
+			return text
+		})
 	}
 }
 
@@ -145,6 +155,9 @@ func (m mover) arrive(i int) {
 	}
 	s := m.s
 	before := s.store
+	if e.kept != (token{}) {
+		e.tok = m.r.choose(before, e.tok, e.kept, m.w.overlap)
+	}
 	after, v := m.r.judge(before, e.tok, m.w.overlap, s.fresh(), !e.confirm)
 	s.store = after
 	if after.head != before.head {
@@ -196,6 +209,9 @@ func (m mover) land(i int) {
 		tok := e.answers[a]
 		if tok != (token{}) && tok != s.jar {
 			s.put(tok, m.w)
+		}
+		if e.tab >= 0 && m.w.ownRefresh {
+			s.own[e.tab] = tok
 		}
 		if e.tab >= 0 {
 			for t, access := range s.tabs {

@@ -54,7 +54,8 @@ type verdict struct {
 type rule struct {
 	name   string
 	judge  func(s store, t token, overlap, fresh uint8, mint bool) (store, verdict)
-	first  func(root token) store // state after sign-in; the jar holds token{1, 2, 1}
+	choose func(s store, t, kept token, overlap uint8) token // that counts of two in one request
+	first  func(root token) store                            // state after sign-in; the jar holds token{1, 2, 1}
 	ageing func(s *store, overlap uint8)
 	dead   func(s store, t token, overlap uint8) bool // revokes, now and for ever
 }
@@ -66,12 +67,15 @@ const tick = time.Minute
 // headAndFork is the code under test: the real Decide and the real Child. All
 // else in these files is the world around it.
 var headAndFork = rule{
-	name:  "head and fork",
+	name: "head and fork",
+	choose: func(s store, t, kept token, overlap uint8) token {
+		policy := rotation.Policy{Overlap: time.Duration(overlap) * tick}
+		return small(rotation.Choose(s.state(), t.real(), kept.real(), policy, epoch))
+	},
 	dead:  func(s store, t token, _ uint8) bool { return t.g+1 < s.head.g },
 	first: func(root token) store { return store{head: root} },
 	judge: func(s store, t token, overlap, fresh uint8, mint bool) (store, verdict) {
-		state := rotation.State{Head: s.head.head(), HeadAt: epoch.Add(-time.Duration(s.age) * tick)}
-		d := rotation.Decide(state, t.real(), rotation.Policy{Overlap: time.Duration(overlap) * tick}, epoch)
+		d := rotation.Decide(s.state(), t.real(), rotation.Policy{Overlap: time.Duration(overlap) * tick}, epoch)
 		v := verdict{revoked: !d.Outcome.Granted(), outcome: d.Outcome.String()}
 		if d.Outcome.Moves() {
 			s.head, s.age = token{uint8(d.Head.Generation), d.Head.Tag[7], d.Head.Parent[7]}, 0
@@ -82,6 +86,18 @@ var headAndFork = rule{
 		return s, v
 	},
 }
+
+func (s store) state() rotation.State {
+	return rotation.State{Head: s.head.head(), HeadAt: epoch.Add(-time.Duration(s.age) * tick)}
+}
+
+// withoutCookie is head and fork for a browser whose tabs present only what they hold.
+var withoutCookie = func() rule {
+	r := headAndFork
+	r.name = "head and fork without a cookie beside the token"
+	r.choose = func(_ store, t, _ token, _ uint8) token { return t }
+	return r
+}()
 
 // strict is the textbook: every token works once.
 var strict = rule{

@@ -58,6 +58,8 @@ func withinTheGuarantee() []exploration {
 			about: "one renewal at a time, each over before the next: safe at any pace, whatever access tokens live"},
 		{name: "serial client that confirms", world: serial.with(func(w *world) { w.confirm, w.tabs = true, 2; w.rollback, w.forgets = 1, 1 }),
 			about: "one renewal at a time, cookie on disk before the confirmation, repetitions gone within the overlap"},
+		{name: "tabs with tokens of their own, by turns", world: serial.with(func(w *world) { w.tabs, w.access, w.ownRefresh = 2, 1, true; w.rollback, w.forgets = 1, 1 }),
+			about: "one renewal at a time, each tab with the token that it was given last and the newest in the cookie beside it"},
 		{name: "in-memory access token, power loss", world: guarantee(2).with(func(w *world) { w.bootRenews, w.messagesFall = true, true }),
 			about: "after a crash the browser renews at once with the cookie from the disk"},
 	}
@@ -95,6 +97,8 @@ func outsideTheGuarantee() []exploration {
 			about: "the same, with nothing lost and everything within the overlap: a sibling's answer lands last"},
 		{name: "own access tokens, grandparent", world: quick.with(func(w *world) { w.tabs, w.ownTokens, w.lock = 3, true, true }),
 			about: "the same under a lock: two quick renewals while a broken request is still under way"},
+		{name: "tabs with tokens of their own, by turns, no cookie", rule: withoutCookie, world: serial.with(func(w *world) { w.tabs, w.access, w.ownRefresh = 2, 1, true }),
+			about: "dropped: one jar; each tab presents only what it was given last"},
 		{name: "reloads without an access token", world: quick.with(func(w *world) { w.tabs, w.reload = 1, true }),
 			about: "dropped: a reload keeps the access token; the page spends a renewal each time"},
 		{name: "reload, then power loss", world: quick.with(func(w *world) {
@@ -110,7 +114,9 @@ func outsideTheGuarantee() []exploration {
 			about: "a confirmed child that is forgotten leaves the browser with a dead parent"},
 	}
 	for i := range g {
-		g[i].rule = headAndFork
+		if g[i].rule.name == "" {
+			g[i].rule = headAndFork
+		}
 	}
 	return g
 }
@@ -198,7 +204,7 @@ func (w world) String() string {
 		on   bool
 		text string
 	}{
-		{w.repeats, "requests repeated"}, {w.crash, "crashes"}, {w.ownTokens, "an access token per tab"}, {w.lock, "one renewal at a time"},
+		{w.repeats, "requests repeated"}, {w.crash, "crashes"}, {w.ownTokens, "an access token per tab"}, {w.ownRefresh, "a refresh token per tab"}, {w.lock, "one renewal at a time"},
 		{w.cleanBreaks, "broken requests do not arrive"}, {w.bootRenews, "crashes lose the access token"}, {w.reload, "reloads lose the access token"},
 		{w.messagesFall, "messages die with the browser"}, {w.pageLeaves, "cookies land without their page"}, {w.confirm, "children confirmed"},
 	} {

@@ -250,6 +250,35 @@ func TestDecideEverywhere(t *testing.T) {
 	})
 }
 
+// TestTwoTokensAreWorthNoMoreThanTheBetterOne: who presents two gets what one of them
+// alone would have got, and nobody is refused for a second one.
+func TestTwoTokensAreWorthNoMoreThanTheBetterOne(t *testing.T) {
+	both := 0
+	rapid.Check(t, func(t *rapid.T) {
+		s, a, b, now := anyState.Draw(t, "state"), anyToken.Draw(t, "token"), anyToken.Draw(t, "kept"), anyMoment.Draw(t, "now")
+		p := policies.Draw(t, "policy")
+		a.Session, b.Session = rotation.SessionID{1}, rotation.SessionID{1}
+		chosen := rotation.Choose(s, a, b, p, now)
+		if chosen != a && chosen != b {
+			t.Fatalf("%v is neither of the two", chosen)
+		}
+		if chosen == b && a != b {
+			both++
+		}
+		got, alone := rotation.Decide(s, chosen, p, now).Outcome, rotation.Decide(s, a, p, now).Outcome
+		if alone.Mints() && !got.Mints() || alone.Granted() && !got.Granted() {
+			t.Fatalf("alone %v, with another one beside it %v", alone, got)
+		}
+		b.Session = rotation.SessionID{2}
+		if rotation.Choose(s, a, b, p, now) != a || rotation.Choose(s, a, rotation.Token{}, p, now) != a {
+			t.Fatal("a token of another session counted")
+		}
+	})
+	if both == 0 {
+		t.Error("the second token never counted: the property was not tested")
+	}
+}
+
 // TestPolicyIsMonotone: longer lifetimes never refuse what shorter ones grant,
 // and a longer overlap only ever turns Reused into Overlapped.
 func TestPolicyIsMonotone(t *testing.T) {

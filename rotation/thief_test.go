@@ -15,6 +15,7 @@ const maxHand = 8
 type theft struct {
 	store   store
 	victim  token
+	tabs    [2]token       // heist.tabs: what each tab holds beside victim, the cookie; none: nothing of worth
 	hand    [maxHand]token // all that the thief has copied or been given
 	handN   int
 	stolen  bool
@@ -47,11 +48,17 @@ type heist struct {
 	// overlap, as refreshes. Then neither is counted more than once per overlap,
 	// and the victim does not come more often.
 	accessToo bool
+	// tabs: the victim has two tabs that each hold a token, and a cookie with the newest
+	// one, which is sent beside it. The thief copies tokens, and has no cookie.
+	tabs bool
 }
 
 func (x *theft) tokens(f func(*token)) {
 	x.store.tokens(f)
 	f(&x.victim)
+	for i := range x.tabs {
+		f(&x.tabs[i])
+	}
 	for i := range x.handN {
 		f(&x.hand[i])
 	}
@@ -77,8 +84,8 @@ func (x *theft) canonical(r rule, overlap uint8) (to renaming) {
 		// generation or an earlier one.
 		unpresented := t.g > x.store.head.g
 		twin := n > 0 && unpresented &&
-			t.g == hand[n-1].g && t.p == hand[n-1].p && t != x.victim && hand[n-1] != x.victim
-		if r.dead(x.store, t, overlap) || twin && r.name == headAndFork.name {
+			t.g == hand[n-1].g && t.p == hand[n-1].p && !x.victims(t) && !x.victims(hand[n-1])
+		if r.dead(x.store, t, overlap) || twin && r.choose != nil {
 			continue
 		}
 		hand[n] = t
@@ -86,6 +93,11 @@ func (x *theft) canonical(r rule, overlap uint8) (to renaming) {
 	}
 	clear(hand[n:])
 	x.handN = n
+	for i, t := range x.tabs {
+		if r.dead(x.store, t, overlap) {
+			x.tabs[i] = token{}
+		}
+	}
 
 	to.low = 255
 	x.tokens(func(t *token) {
@@ -109,6 +121,8 @@ func (x *theft) canonical(r rule, overlap uint8) (to renaming) {
 	return to
 }
 
+func (x *theft) victims(t token) bool { return t == x.victim || slices.Contains(x.tabs[:], t) }
+
 type deed struct {
 	text func(*teller) string
 	next theft
@@ -126,12 +140,20 @@ func deeds(r rule, h heist, x theft, yield func(deed)) {
 	yield(deed{func(*teller) string { return "time passes" }, later})
 
 	if !h.accessToo || x.waited >= h.overlap {
-		x.victimRefreshes(r, h, yield)
+		if h.tabs {
+			x.tabRefreshes(r, h, 0, yield)
+			x.tabRefreshes(r, h, 1, yield)
+		} else {
+			x.victimRefreshes(r, h, yield)
+		}
 	}
-	if !x.stolen {
+	for _, t := range append(x.tabs[:], x.victim) {
+		if x.stolen || t == (token{}) {
+			continue
+		}
 		y := x
-		y.stolen, y.hand[0], y.handN = true, x.victim, 1
-		yield(deed{func(n *teller) string { return "the thief copies " + n.token(x.victim) }, y})
+		y.stolen, y.hand[0], y.handN = true, t, 1
+		yield(deed{func(n *teller) string { return "the thief copies " + n.token(t) }, y})
 	}
 	for _, t := range x.hand[:x.handN] {
 		y, v := x.present(r, h, t)
@@ -171,6 +193,32 @@ func (x theft) victimRefreshes(r rule, h heist, yield func(deed)) {
 	}
 	y.waited = 0
 	yield(deed{tale("victim", x.victim, v, ""), y})
+}
+
+// tabRefreshes: a tab of the victim presents its token, and the browser adds the cookie.
+func (x theft) tabRefreshes(r rule, h heist, tab int, yield func(deed)) {
+	if !x.used && x.before == h.before {
+		return
+	}
+	t := x.victim
+	if x.tabs[tab] != (token{}) {
+		t = r.choose(x.store, x.tabs[tab], x.victim, h.overlap)
+	}
+	y, v := x.present(r, h, t)
+	if !x.used {
+		y.before++
+	}
+	who := fmt.Sprintf("victim's tab %c", 'A'+tab)
+	if !v.revoked {
+		yield(deed{tale(who, t, v, ", which is lost"), y})
+	}
+	if y.tabs[tab] = v.minted; v.minted != (token{}) {
+		y.victim = v.minted
+	}
+	if h.counts(v) && x.used {
+		y.granted(&y.v)
+	}
+	yield(deed{tale(who, t, v, ""), y})
 }
 
 func (h heist) counts(v verdict) bool {
@@ -247,6 +295,9 @@ func (h heist) retell(r rule, queue []theft, from []int, to int) (story []string
 
 func signedIn(r rule, h heist) theft {
 	x := theft{store: r.first(token{0, 1, 0}), victim: token{1, 2, 1}, waited: h.overlap, counted: h.overlap}
+	if h.tabs {
+		x.tabs = [2]token{x.victim, x.victim}
+	}
 	x.canonical(r, h.overlap)
 	return x
 }
@@ -263,13 +314,22 @@ func rounds(n uint8) func(theft) bool {
 //
 // A refresh is an answer with a refresh token. Answers to slow duplicates add
 // one more access token at most: see the lines "access tokens too".
+//
+// Two tabs of the victim that each hold a token, beside a cookie with the newest one
+// (Choose), are one browser: a thief, who has no cookie, is found out as soon as where
+// all take the token from one place, and a round sooner than without the cookie.
 func TestTheftShows(t *testing.T) {
 	var report strings.Builder
 	for overlap := range uint8(3) {
-		never(t, &report, heist{overlap: overlap, before: 3}, 3)
+		never(t, &report, headAndFork, heist{overlap: overlap, before: 3}, 3)
 	}
 	for overlap := range uint8(2) {
-		never(t, &report, heist{overlap: overlap + 1, before: 2, accessToo: true}, 4)
+		never(t, &report, headAndFork, heist{overlap: overlap + 1, before: 2, accessToo: true}, 4)
+	}
+	for overlap := range uint8(2) {
+		h := heist{overlap: overlap, before: 3, tabs: true}
+		never(t, &report, headAndFork, h, 3)
+		never(t, &report, withoutCookie, h, 4)
 	}
 	report.WriteString(rivalsAndThieves(t))
 	t.Log("\n" + report.String())
@@ -278,21 +338,24 @@ func TestTheftShows(t *testing.T) {
 
 // never checks that both are granted n-1 further refreshes at most, and that
 // this is the least such n.
-func never(t *testing.T, report *strings.Builder, h heist, n uint8) {
+func never(t *testing.T, report *strings.Builder, r rule, h heist, n uint8) {
 	what := "refresh"
 	if h.accessToo {
 		what = "refresh (access tokens too)"
 	}
-	first := signedIn(headAndFork, h)
-	states, _, story := h.search(headAndFork, first, rounds(n))
+	if h.tabs {
+		what = "refresh (two tabs of the victim with tokens of their own)"
+	}
+	first := signedIn(r, h)
+	states, _, story := h.search(r, first, rounds(n))
 	if story != nil {
 		t.Errorf("overlap %d: both were granted %d times a further %s:\n%s", h.overlap, n, what, strings.Join(story, "\n"))
 	}
-	_, _, longest := h.search(headAndFork, first, rounds(n-1))
+	_, _, longest := h.search(r, first, rounds(n-1))
 	if longest == nil {
 		t.Errorf("overlap %d: both are not even granted %d times a further %s: say so", h.overlap, n-1, what)
 	}
-	fmt.Fprintf(report, "head and fork, overlap of %d ticks: all %d states, any number of rounds: both are never granted %d times a further %s\n", h.overlap, states, n, what)
+	fmt.Fprintf(report, "%s, overlap of %d ticks: all %d states, any number of rounds: both are never granted %d times a further %s\n", r.name, h.overlap, states, n, what)
 	fmt.Fprintf(report, "  %d times they can be:\n%s\n", n-1, numbered(longest))
 }
 

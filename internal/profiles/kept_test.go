@@ -16,7 +16,7 @@ func overlapped(c *tab) (name string) {
 	first := c.refresh
 	c.renewed(c.present(c.refresh))
 	c.renewed(c.present(c.refresh))
-	a := c.present(first)
+	a := c.late(first)
 	name = a.text(c.renewedRefresh)
 	if !c.ok(a) || !strings.HasPrefix(name, "kept-in-cookie.") {
 		c.Fatalf("%s: a slow duplicate: %d %s", c.name, a.StatusCode, a.raw)
@@ -109,8 +109,66 @@ func TestTheKeptTokenStandsInForNothingElse(t *testing.T) {
 			}
 		}
 		h.Clock.Advance(time.Minute)
-		if a := c.present(stolen); !s.signsOut(a) || !h.ended(c.refresh) {
-			t.Fatalf("a stale token beside a good cookie: %d %s", a.StatusCode, a.raw)
+		if a := c.elsewhere().present(stolen); !s.signsOut(a) || !h.ended(c.refresh) {
+			t.Fatalf("a stale token: %d %s", a.StatusCode, a.raw)
+		}
+	})
+}
+
+// Tabs that each hold the token that they were given last, and are used by turns, are
+// one browser: it sends its newest token in the cookie beside it.
+func TestTabsWithTokensOfTheirOwn(t *testing.T) {
+	forEach(t, func(t *testing.T, s style) {
+		if s.cookieName != "" {
+			t.Skip("all tabs have one cookie")
+		}
+		h := newHarness(t)
+		a := h.open(s)
+		a.signIn("alice")
+		b := *a
+		for i, turn := range []*tab{a, a, &b, a, &b, &b, &b, a} {
+			h.Clock.Advance(time.Hour)
+			if r := turn.present(turn.refresh); !turn.renewed(r) || r.text(s.renewedRefresh) == "" {
+				t.Fatalf("turn %d: %d %s", i, r.StatusCode, r.raw)
+			}
+		}
+		if strings.Contains(h.Logged.String(), "reuse.detected") {
+			t.Fatal("two tabs were taken for two holders")
+		}
+	})
+}
+
+// The cookie stands beside the token of its own browser only: who has copied a stale
+// token is found out, also if a foreign page makes the browser send the cookie with it.
+func TestACopyWithoutTheCookieIsFoundOut(t *testing.T) {
+	forEach(t, func(t *testing.T, s style) {
+		if s.cookieName != "" {
+			t.Skip("the cookie is the token")
+		}
+		for name, send := range map[string]func(c *tab, stolen string) answer{
+			"no cookie": func(c *tab, stolen string) answer { return c.elsewhere().present(stolen) },
+			"of another session": func(c *tab, stolen string) answer {
+				bob := c.open(s)
+				bob.signIn("bob")
+				bob.userID = c.userID
+				return bob.present(stolen)
+			},
+			"from a foreign page":  func(c *tab, stolen string) answer { return c.present(stolen, "Origin", "https://evil.example") },
+			"as old as the token":  func(c *tab, stolen string) answer { return c.late(stolen) },
+			"not an authentic one": func(c *tab, stolen string) answer { return c.elsewhere().present(stolen, "Cookie", "tacet_kept=x") },
+		} {
+			h := newHarness(t)
+			c := h.open(s)
+			c.signIn("alice")
+			stolen := c.refresh
+			for range 2 {
+				h.Clock.Advance(time.Minute)
+				c.renewed(c.present(c.refresh))
+			}
+			h.Clock.Advance(time.Minute)
+			if a := send(c, stolen); !s.signsOut(a) || !h.ended(c.refresh) {
+				t.Errorf("%s: %d %s", name, a.StatusCode, a.raw)
+			}
 		}
 	})
 }

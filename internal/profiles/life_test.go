@@ -135,7 +135,7 @@ func TestASlowDuplicate(t *testing.T) {
 		c.renewed(c.present(c.refresh))
 		second := c.refresh
 		c.renewed(c.present(c.refresh))
-		a := c.present(first)
+		a := c.late(first)
 		if !s.ok(a) {
 			t.Fatalf("%d %s", a.StatusCode, a.raw)
 		}
@@ -157,7 +157,7 @@ func TestWhoeverUsesACopyIsFoundOut(t *testing.T) {
 		c.renewed(c.present(c.refresh))
 		c.renewed(c.present(c.refresh))
 		h.Clock.Advance(time.Minute)
-		a := c.present(stolen)
+		a := c.elsewhere().present(stolen)
 		if !s.signsOut(a) || len(a.Header.Values("Set-Cookie")) > 0 {
 			t.Fatalf("the thief: %d %s", a.StatusCode, a.raw)
 		}

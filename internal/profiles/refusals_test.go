@@ -225,7 +225,7 @@ func (c *styleRefuser) steal() answer {
 		c.tab.renewed(c.present(c.refresh))
 	}
 	c.Clock.Advance(time.Minute)
-	return c.present(stolen)
+	return c.elsewhere().present(stolen)
 }
 
 func (c *styleRefuser) session() rotation.SessionID {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tacet-dev/tacet/internal/httpapi"
+	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
 	"github.com/tacet-dev/tacet/verify"
 )
@@ -84,9 +85,11 @@ func bodyError(err, other error) error {
 	return other
 }
 
-// presented is the refresh token of a request, and whether a cookie brought it. The
-// error is ErrNoRefreshToken, or one of session.Service.OpenAll.
-func (d *dialect) presented(r *http.Request, in map[string]string) (t rotation.Token, byCookie bool, err error) {
+// presented is what a request presents: the refresh token where the dialect has it, and
+// what the browser keeps beside it. The error is ErrNoRefreshToken, or one of
+// session.Service.OpenAll.
+func (d *dialect) presented(r *http.Request, in map[string]string) (session.Presentation, error) {
+	p := session.Presentation{Contact: d.Contact(r)}
 	var raw []string
 	switch t := d.p.Refresh; {
 	case t.Body != "":
@@ -94,19 +97,24 @@ func (d *dialect) presented(r *http.Request, in map[string]string) (t rotation.T
 	case t.Query != "":
 		raw = []string{r.URL.Query().Get(t.Query)}
 	case t.inCookie():
-		raw, byCookie = httpapi.CookieValues(r, d.cookieName()), true
+		raw, p.Forged = httpapi.CookieValues(r, d.cookieName()), d.guard(r)
 	}
 	if !slices.ContainsFunc(raw, func(s string) bool { return s != "" }) {
-		return rotation.Token{}, false, ErrNoRefreshToken
+		return p, ErrNoRefreshToken
 	}
 	if t, kept := d.resolve(r, raw[0]); kept {
-		return t, true, nil
+		p.Token, p.Forged = t, d.guard(r)
+		return p, nil
 	}
 	tokens, err := d.Sessions.OpenAll(r.Context(), raw)
 	if err != nil {
-		return rotation.Token{}, byCookie, err
+		return p, err
 	}
-	return d.ofPage(r, tokens), byCookie, nil
+	p.Token = d.ofPage(r, tokens)
+	if d.keeps() && d.guard(r) == nil {
+		p.Kept, _ = d.keptToken(r, p.Token.Session)
+	}
+	return p, nil
 }
 
 // browserSessions are the sessions that a browser has of this dialect, for a sign-in

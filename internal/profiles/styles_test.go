@@ -155,6 +155,19 @@ func (t *tab) signIn(name string) answer {
 	return a
 }
 
+// elsewhere is a client with the same tokens and no cookies.
+func (t *tab) elsewhere() *tab {
+	other := *t
+	other.http = apptest.NewBrowser()
+	return &other
+}
+
+// late is a renewal that was sent when the cookie jar held the token that it presents.
+func (t *tab) late(token string) answer {
+	t.Helper()
+	return t.elsewhere().present(token, "Cookie", "tacet_kept="+token)
+}
+
 // present sends a renewal with this token, and the expired access token beside it.
 func (t *tab) present(token string, headers ...string) answer {
 	t.Helper()

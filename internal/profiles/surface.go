@@ -167,14 +167,11 @@ func (d *dialect) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, byCookie, err := d.presented(r, in)
+	p, err := d.presented(r, in)
 	if err != nil {
 		return err
 	}
-	p := session.Presentation{Token: t, Contact: d.Contact(r), Binding: d.binding(r, d.p)}
-	if byCookie {
-		p.Forged = d.guard(r)
-	}
+	p.Binding = d.binding(r, d.p)
 	if d.route.user != "" {
 		p.Owner = owner(in[d.route.user])
 	}
@@ -221,9 +218,9 @@ func (d *dialect) logout(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	t, _, err := d.presented(r, in)
+	p, err := d.presented(r, in)
 	if err == nil {
-		err = d.Sessions.SignOut(r.Context(), session.Presentation{Token: t, Contact: d.Contact(r)}, false)
+		err = d.Sessions.SignOut(r.Context(), p, false)
 	}
 	if err != nil && !errors.Is(err, session.ErrNotAuthentic) && !errors.Is(err, ErrNoRefreshToken) {
 		return err

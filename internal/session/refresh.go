@@ -15,7 +15,10 @@ import (
 // Presentation is a refresh token as it was presented, and what the request has
 // shown beside it.
 type Presentation struct {
-	Token   rotation.Token // from Open or FromCarried
+	Token rotation.Token // from Open or FromCarried
+	// Kept is a second token of the session, which the browser has added by itself
+	// (rotation.Choose); zero: none. Its request came from no foreign page.
+	Kept    rotation.Token
 	Contact Contact
 	Client  Client
 	// Owner, if set, reports whether the user with this id is the one whom the
@@ -86,7 +89,7 @@ func (s *Service) Refresh(ctx context.Context, p Presentation) (Grant, error) {
 	}
 	r := response{session: d.session, user: user, binding: p.Binding, scope: p.Scope, mints: d.Outcome.Mints(), now: now}
 	if d.repeated { // the usual renewal is not, and need not be remembered
-		r.presented = &p.Token
+		r.presented = &d.token
 	}
 	g, minted, err := s.grant(r)
 	if err != nil {
@@ -128,12 +131,13 @@ func (s *Service) Peek(ctx context.Context, t rotation.Token) (Session, error) {
 // decision is a decision that has been applied.
 type decision struct {
 	rotation.Decision
-	session  Session // after it
+	token    rotation.Token // that it is about
+	session  Session        // after it
 	repeated bool    // others present, or have presented, the same token
 }
 
 func (d *decision) seen(p Presentation, now time.Time) Decided {
-	return Decided{Session: p.Token.Session, Presented: p.Token, Outcome: d.Outcome, Contact: p.Contact,
+	return Decided{Session: p.Token.Session, Presented: d.token, Outcome: d.Outcome, Contact: p.Contact,
 		Head: d.Head, HeadFrom: d.session.Contact, At: now}
 }
 
@@ -144,8 +148,8 @@ func (s *Service) present(ctx context.Context, p Presentation) (decision, error)
 	if err != nil {
 		return decision{}, s.undecided(err)
 	}
-	v, err, shared := s.inFlight.Do(flightKey(p.Token, shown), func() (any, error) {
-		return s.decide(within{s.deadline.context(), ctx}, p.Token, shown, p.Contact)
+	v, err, shared := s.inFlight.Do(flightKey(p, shown), func() (any, error) {
+		return s.decide(within{s.deadline.context(), ctx}, p, shown)
 	})
 	if err != nil {
 		return decision{}, s.undecided(err)
@@ -175,30 +179,34 @@ func (s *Service) admit(ctx context.Context, p Presentation) (Constraint, error)
 	return sess.Constraint, p.check(sess, s.cfg.Audience)
 }
 
-func flightKey(t rotation.Token, c Constraint) string {
-	var k [16 + 4 + 8 + 8]byte
-	copy(k[:], t.Session[:])
-	binary.BigEndian.PutUint32(k[16:], t.Generation)
-	copy(k[20:], t.Tag[:])
-	copy(k[28:], t.Parent[:])
-	return string(k[:]) + string(c)
+func flightKey(p Presentation, c Constraint) string {
+	k := make([]byte, 0, 2*(16+4+8+8)+len(c))
+	for _, t := range []rotation.Token{p.Token, p.Kept} {
+		k = append(k, t.Session[:]...)
+		k = binary.BigEndian.AppendUint32(k, t.Generation)
+		k = append(append(k, t.Tag[:]...), t.Parent[:]...)
+	}
+	return string(append(k, c...))
 }
 
 // maxAttempts bounds the compare-and-swap loop. Every conflict means that some
 // other presentation of the same session made progress.
 const maxAttempts = 16
 
-func (s *Service) decide(ctx context.Context, t rotation.Token, shown Constraint, c Contact) (decision, error) {
+func (s *Service) decide(ctx context.Context, p Presentation, shown Constraint) (decision, error) {
 	now := s.Now()
-	head := rotation.Head{Generation: t.Generation, Tag: t.Tag, Parent: t.Parent}
-	move := Move{ID: t.Session, Constraint: shown, Head: head, At: now, Contact: c}
+	t := p.Token
+	if p.Kept.Session == t.Session {
+		t = p.Kept // where it is Advanced, Choose can't choose the other one
+	}
+	move := Move{ID: t.Session, Constraint: shown, Head: rotation.Head{Generation: t.Generation, Tag: t.Tag, Parent: t.Parent}, At: now, Contact: p.Contact}
 
 	// The usual renewal is one conditional write, without a read before it.
 	if condition, ok := rotation.Expect(t, s.cfg.Lifetimes.Policy, now); ok {
 		move.Condition = condition
 		sess, err := s.cfg.Store.Move(ctx, move)
 		if err == nil {
-			return decision{Decision: rotation.Decision{Outcome: rotation.Advanced, Head: head}, session: sess}, nil
+			return decision{Decision: rotation.Decision{Outcome: rotation.Advanced, Head: move.Head}, token: t, session: sess}, nil
 		}
 		if !errors.Is(err, ErrConflict) {
 			return decision{}, unavailable(err)
@@ -207,7 +215,7 @@ func (s *Service) decide(ctx context.Context, t rotation.Token, shown Constraint
 	for range maxAttempts {
 		sess, err := s.Get(ctx, t.Session)
 		if errors.Is(err, ErrNotFound) {
-			return decision{Decision: rotation.Decision{Outcome: rotation.Ended}}, nil
+			return decision{Decision: rotation.Decision{Outcome: rotation.Ended}, token: t}, nil
 		}
 		if err != nil {
 			return decision{}, err
@@ -215,13 +223,14 @@ func (s *Service) decide(ctx context.Context, t rotation.Token, shown Constraint
 		if err := shown.unmet(sess.Constraint); err != nil {
 			return decision{}, err
 		}
+		t = rotation.Choose(sess.State, p.Token, p.Kept, s.cfg.Lifetimes.Policy, now)
 		d := rotation.Decide(sess.State, t, s.cfg.Lifetimes.Policy, now)
 		switch {
 		case d.Outcome.Moves():
-			move.Condition, move.Constraint = sess.State.Condition(), sess.Constraint
+			move.Condition, move.Constraint, move.Head = sess.State.Condition(), sess.Constraint, d.Head
 			sess, err = s.cfg.Store.Move(ctx, move)
 		case d.Outcome == rotation.Reused:
-			err = s.revoke(ctx, sess, c, now)
+			err = s.revoke(ctx, sess, p.Contact, now)
 		}
 		if errors.Is(err, ErrConflict) {
 			continue
@@ -233,7 +242,7 @@ func (s *Service) decide(ctx context.Context, t rotation.Token, shown Constraint
 			s.cfg.Logger.Warn("the store had forgotten acknowledged renewals; a token signed by this server proved the newer state",
 				"event", "caught_up", "session", t.Session.String(), "generation", t.Generation)
 		}
-		return decision{Decision: d, session: sess}, nil
+		return decision{Decision: d, token: t, session: sess}, nil
 	}
 	return decision{}, unavailable(fmt.Errorf("session %s changed %d times while one decision was made", t.Session, maxAttempts))
 }
