@@ -104,7 +104,7 @@ func run(ctx context.Context) error {
 	s := &server{clock: &movingClock{}}
 	s.app, err = app.Open(ctx, app.Config{
 		PublicURL: "http://" + front.Addr().String(), DataDir: dir, AccessTTL: *accessTTL, Clock: s.clock.Now,
-		TrustedProxies: []string{"127.0.0.0/8"}, Observe: s.observe, Encryption: encryption.Settings{Encryption: *encrypt}, Profiles: profiles.Settings{Names: strings.FieldsFunc(*profile, func(c rune) bool { return c == ',' })}, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		TrustedProxies: []string{"127.0.0.0/8"}, Observe: s.observe, Encryption: encryption.Settings{Encryption: *encrypt}, Profiles: profiles.Settings{Names: strings.FieldsFunc(*profile, func(c rune) bool { return c == ',' }), TTL: *accessTTL}, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		return err

@@ -134,7 +134,7 @@ func (a *App) openSessions() {
 		Directory:     a.users,
 		Authenticator: boundedSignIns{authenticator, a.gates.signIns},
 		Throttle:      a.throttle,
-		Lifetimes: session.Lifetimes{Access: cfg.AccessTTL,
+		Lifetimes: session.Lifetimes{Access: cfg.AccessTTL, Longest: cfg.longestAccess(),
 			Policy: rotation.Policy{Overlap: *cfg.Overlap, Idle: cfg.IdleTTL, Absolute: cfg.AbsoluteTTL}},
 		Issuer:   cfg.Issuer(),
 		Audience: cfg.Audience,
@@ -250,7 +250,7 @@ func (a *App) openKeys(ctx context.Context) error {
 	a.Keys, err = keys.Open(ctx, keys.Config{
 		Store:  keys.NewStore(a.bounds.Documents("keys", nil, a.DB.Documents())),
 		Master: master,
-		Policy: keys.Policy{Algorithm: a.Config.Algorithm, Encryption: a.Config.Encryption.Encryption, Access: a.Config.AccessTTL, Refresh: a.Config.IdleTTL},
+		Policy: keys.Policy{Algorithm: a.Config.Algorithm, Encryption: a.Config.Encryption.Encryption, Access: a.Config.longestAccess(), Refresh: a.Config.IdleTTL},
 		Clock:  a.Config.Clock,
 		Rand:   rand.Reader,
 		Logger: a.Config.Logger,
@@ -261,7 +261,7 @@ func (a *App) openKeys(ctx context.Context) error {
 // openEvents reads what was committed lately, so that what ended before a
 // restart stays ended after it.
 func (a *App) openEvents(ctx context.Context, committed <-chan struct{}) (err error) {
-	window := a.Config.AccessTTL + wire.FeedMargin*time.Second
+	window := a.Config.longestAccess() + wire.FeedMargin*time.Second
 	a.Live = verify.NewLiveSet(window, 0, a.Config.Clock)
 	a.Events, err = events.Open(ctx, events.Config{
 		Log:    a.bounds.Events(a.DB.Events()),

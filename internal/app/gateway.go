@@ -49,7 +49,7 @@ func (a *App) openGateway() {
 		Scheme:   c.publicURL.Scheme,
 		CORS:     len(c.CORSOrigins) > 0,
 		Timeout:  c.Gateway.UpstreamTimeout,
-		Recheck:  c.AccessTTL,
+		Recheck:  c.longestAccess(),
 		Clock:    c.Clock,
 		Logger:   c.Logger,
 	}

@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tacet-dev/tacet/internal/profiles"
 	"github.com/tacet-dev/tacet/wire"
@@ -12,8 +14,28 @@ import (
 
 // checkProfiles loads the dialects that are switched on.
 func (c *Config) checkProfiles() (err error) {
-	c.profiles, err = profiles.Open(c.Profiles.Names...)
-	return err
+	if ttl := c.Profiles.TTL; ttl != 0 && (ttl < time.Second || ttl > profiles.MaxLifetime) {
+		return fmt.Errorf("profile-ttl %s: must be between 1s and %s", ttl, profiles.MaxLifetime)
+	}
+	if c.profiles, err = profiles.Open(c.Profiles.Names...); err != nil {
+		return err
+	}
+	for _, p := range c.profiles.Profiles {
+		if c.Profiles.TTL > 0 {
+			p.Lifetime = c.Profiles.TTL
+		}
+		p.Lifetime = min(p.Lifetime, c.IdleTTL) // no token outlives its session
+	}
+	return nil
+}
+
+// longestAccess is the lifetime of the access tokens that live longest.
+func (c *Config) longestAccess() time.Duration {
+	longest := c.AccessTTL
+	for _, p := range c.profiles.Profiles {
+		longest = max(longest, p.Lifetime)
+	}
+	return longest
 }
 
 // writeProblem is verify.Config.WriteProblem: APIs speak the dialect of the

@@ -38,7 +38,7 @@ func Wing(g *Gateway) httpapi.Builder {
 			Problem:  problemOf,
 		}
 		if g != nil {
-			w.Fallback = a.Handle(g.Serve)
+			w.Fallback, w.Instead = a.Handle(g.Serve), g.Table.prefixes()
 		}
 		return w, nil
 	}

@@ -93,6 +93,15 @@ func NewTable(r Rules) (t *Table, warnings []string, err error) {
 }
 
 // leads reports whether an upstream is at, above or below a prefix.
+// prefixes of the upstreams.
+func (t *Table) prefixes() []string {
+	var out []string
+	for _, u := range t.upstreams {
+		out = append(out, u.text)
+	}
+	return out
+}
+
 func (t *Table) leads(p prefix) bool {
 	return slices.ContainsFunc(t.upstreams, func(u upstream) bool {
 		return matches(u.segments, p.segments, false) || matches(p.segments, u.segments, false)

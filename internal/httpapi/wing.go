@@ -32,6 +32,9 @@ type Wing struct {
 	Overlay func(Routes) (added []string, err error)
 	// Fallback gets all requests that are for no route. One wing at most has it.
 	Fallback http.Handler
+	// Instead are paths that Fallback serves although an overlay has a route there, if
+	// that only reads: GET and nothing else.
+	Instead []string
 
 	// Problem is the row of the catalogue for an error of this wing, else nil.
 	Problem func(error) *problem.Problem
@@ -178,6 +181,13 @@ func (a *API) allRoutes() (routes Routes, overlaid []string, err error) {
 			return nil, nil, err
 		}
 		overlaid = append(overlaid, added...)
+	}
+	for _, w := range a.wings {
+		for _, path := range w.Instead {
+			if slices.Contains(overlaid, path) && len(routes[path]) == 1 && routes[path][http.MethodGet] != nil {
+				delete(routes, path)
+			}
+		}
 	}
 	return routes, overlaid, nil
 }

@@ -30,10 +30,13 @@ func (r *reader) check(p *Profile, line int) {
 	if p.routeOf(OpLogin) == nil {
 		r.errorf(line, "there is no route with the operation login")
 	}
-	if p.routeOf(OpLogout) == nil {
-		r.errorf(line, "there is no route with the operation logout: sessions could not be ended")
+	if (p.routeOf(OpLogout) == nil) != p.NoLogout {
+		r.errorf(line, "there is no route with the operation logout: sessions could not be ended. If the front-end has no such call, say logout: none")
 	}
 	switch renews, carried := p.routeOf(OpRefresh) != nil, p.Refresh.Carried; {
+	case p.Refresh.None && (renews || p.renew != nil || p.Lifetime == 0):
+		r.errorf(line, "without a refresh token nothing is renewed: give lifetime, how long users stay signed in, and neither renew nor a route with the operation refresh")
+	case p.Refresh.None:
 	case carried && (renews || p.renew == nil):
 		r.errorf(line, "a refresh token that is carried in the access token is renewed by headers: give renew, and no route with the operation refresh")
 	case !carried && (!renews || p.renew != nil):
@@ -50,7 +53,7 @@ func (r *reader) check(p *Profile, line int) {
 func (r *reader) checkRoute(p *Profile, rt *Route) {
 	changes := rt.Operation == OpLogin || rt.Operation == OpRefresh || rt.Operation == OpLogout
 	switch {
-	case changes && rt.Method == http.MethodGet:
+	case changes && rt.Method == http.MethodGet && (rt.Operation == OpLogin || p.Refresh.inCookie()):
 		r.errorf(rt.line, "%s changes something: it can't be GET, which pages may send unasked", rt.Operation)
 	case rt.Operation == OpLogin && (rt.username == "" || rt.password == ""):
 		r.errorf(rt.line, "a login names the members with the credentials: username and password")

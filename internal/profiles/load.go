@@ -5,6 +5,7 @@ import (
 	"net/textproto"
 	"regexp"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/net/http/httpguts"
@@ -41,7 +42,14 @@ func (r *reader) profile(p *Profile, root *yaml.Node) {
 			}
 		},
 		"about":      func(_, v *yaml.Node) { p.About = r.text(v, "about") },
-		"credential": func(_, v *yaml.Node) { p.Credential = r.header(v, "the credential") },
+		"credential": func(_, v *yaml.Node) { p.Credential, p.Bare = r.header(v, "the credential"), true },
+		"lifetime": func(_, v *yaml.Node) {
+			d, err := time.ParseDuration(r.text(v, "the lifetime"))
+			if p.Lifetime = d; err != nil || d < time.Second || d > MaxLifetime {
+				r.errorf(v.Line, "the lifetime of access tokens is a time between 1s and %s, like 8h", MaxLifetime)
+			}
+		},
+		"logout": func(_, v *yaml.Node) { p.NoLogout = r.oneOf(v, "logout", []string{"none"}) != "" },
 		"refresh": func(_, v *yaml.Node) {
 			refreshSeen = true
 			r.travel(&p.Refresh, v)
@@ -76,7 +84,7 @@ func (r *reader) profile(p *Profile, root *yaml.Node) {
 		r.errorf(root.Line, "the profile has no name: begin with \"profile: NAME\"")
 	}
 	if !refreshSeen {
-		r.errorf(root.Line, "say under refresh where the refresh token travels: cookie, body, query or carried")
+		r.errorf(root.Line, "say under refresh where the refresh token travels: cookie, body, query, carried or none")
 	}
 }
 
@@ -91,16 +99,13 @@ func (r *reader) travel(t *Travel, n *yaml.Node) {
 				r.errorf(v.Line, "%q can't be the name of a cookie", t.Cookie)
 			}
 		}),
-		"body":  count(func(v *yaml.Node) { t.Body = r.text(v, "the member") }),
-		"query": count(func(v *yaml.Node) { t.Query = r.text(v, "the parameter") }),
-		"carried": count(func(v *yaml.Node) {
-			if t.Carried = v.Value == "true"; !t.Carried {
-				r.errorf(v.Line, "carried can only be true")
-			}
-		}),
+		"body":    count(func(v *yaml.Node) { t.Body = r.text(v, "the member") }),
+		"query":   count(func(v *yaml.Node) { t.Query = r.text(v, "the parameter") }),
+		"carried": count(func(v *yaml.Node) { t.Carried = r.oneOf(v, "carried", []string{"true"}) != "" }),
+		"none":    count(func(v *yaml.Node) { t.None = r.oneOf(v, "none", []string{"true"}) != "" }),
 	})
 	if set != 1 {
-		r.errorf(n.Line, "the refresh token travels in one way: give one of cookie, body, query and carried")
+		r.errorf(n.Line, "the refresh token travels in one way: give one of cookie, body, query, carried and none")
 	}
 }
 

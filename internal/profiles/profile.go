@@ -4,7 +4,11 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
+
+// MaxLifetime is the longest life of an access token.
+const MaxLifetime = 24 * time.Hour
 
 // Profile is one dialect. It is made by Load and not changed afterwards.
 type Profile struct {
@@ -14,11 +18,17 @@ type Profile struct {
 
 	// RequestHeaders may be sent by pages of other origins, beside the usual ones.
 	RequestHeaders []string
-	// Credential is the request header with the access token. In Authorization
-	// it follows "Bearer", elsewhere it stands alone.
+	// Credential is the request header with the access token.
 	Credential string
-	Refresh    Travel
-	Routes     []*Route
+	// Bare is whether the access token stands alone in it. Otherwise it follows "Bearer",
+	// in Authorization.
+	Bare bool
+	// Lifetime is how long access tokens of this dialect live; 0: as all others.
+	Lifetime time.Duration
+	Refresh  Travel
+	// NoLogout is whether the front-end signs out without a call, and can't be taught one.
+	NoLogout bool
+	Routes   []*Route
 	// API are the paths below which the front-end's own API lies.
 	API []string
 
@@ -31,9 +41,10 @@ type Profile struct {
 // Travel says where the refresh token travels. Exactly one is set.
 type Travel struct {
 	Cookie  string // name, or DefaultCookie
-	Body    string // member of the JSON body
+	Body    string // member of the JSON body, or of an object in it: "headers.refresh_token"
 	Query   string // parameter
 	Carried bool   // in the access token (session.Binding)
+	None    bool   // the front-end has no use for one: it signs in again
 }
 
 // DefaultCookie stands for the name that the native surface uses.
@@ -52,6 +63,8 @@ func (t Travel) String() string {
 		return "body " + t.Body
 	case t.Query != "":
 		return "query " + t.Query
+	case t.None:
+		return "nowhere: the access token is the only one"
 	}
 	return "in the access token"
 }
@@ -169,7 +182,8 @@ func (p *Profile) mark(r *Route) string {
 	case OpLogin:
 		return r.username
 	case OpRefresh, OpLogout:
-		return p.Refresh.Body
+		name, _, _ := strings.Cut(p.Refresh.Body, ".")
+		return name
 	}
 	return ""
 }

@@ -115,7 +115,7 @@ func TestEveryRefusalHasTheFormOfItsDialect(t *testing.T) {
 			if name == "gva" {
 				ttl = 15 * time.Minute // two renewals within one life, and the overlap between them
 			}
-			h := newHarness(t, func(c *app.Config) { c.AccessTTL = ttl })
+			h := newHarness(t, func(c *app.Config) { c.AccessTTL, c.Profiles.TTL = ttl, ttl })
 			var c refuser = &gvaRefuser{harness: h, ttl: ttl}
 			for _, s := range styles {
 				if s.name == name {

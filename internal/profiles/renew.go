@@ -9,18 +9,17 @@ import (
 	"github.com/tacet-dev/tacet/verify"
 )
 
-// Credentials serves dialects whose access token does not travel in Authorization,
-// on every route behind next: the token is passed on in Authorization, where
-// decryption, the native surface and the gateway look for it. It is next itself
-// if no profile needs it.
+// Credentials serves dialects whose access token does not follow "Bearer" in
+// Authorization, on every route behind next: it is put there, where decryption, the
+// native surface and the gateway look for it. It is next itself if no profile needs it.
 func (s *Surface) Credentials(next http.Handler) http.Handler {
-	need := s.those(func(p *Profile) bool { return p.Credential != "Authorization" })
+	need := s.those(func(p *Profile) bool { return p.Bare })
 	if len(need) == 0 {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, p := range need {
-			raw := credential(r, p.Credential)
+			raw := bare(r, p.Credential)
 			if raw == "" {
 				continue
 			}

@@ -122,7 +122,7 @@ func TestManyCallsNearTheEnd(t *testing.T) {
 // Two holders of one token that both carry on are found out, as anywhere else.
 func TestACopyOfTheOnlyTokenIsFoundOut(t *testing.T) {
 	const ttl = 15 * time.Minute
-	h := newHarness(t, func(c *app.Config) { c.AccessTTL = ttl })
+	h := newHarness(t, func(c *app.Config) { c.Profiles.TTL = ttl })
 	a := h.call(http.DefaultClient, "POST", "/base/login", `{"username":"alice","password":"alice"}`)
 	tokens := map[string]string{"victim": a.text("data.token"), "thief": a.text("data.token")}
 	call := func(who string) int {
@@ -205,7 +205,7 @@ func TestOnlyTheDialectWithOneTokenCarriesIt(t *testing.T) {
 // A slow duplicate brings no new token that could not renew in its turn.
 func TestASlowDuplicateBringsNoNewToken(t *testing.T) {
 	const ttl = 15 * time.Minute
-	h := newHarness(t, func(c *app.Config) { c.AccessTTL = ttl })
+	h := newHarness(t, func(c *app.Config) { c.Profiles.TTL = ttl })
 	token := h.call(http.DefaultClient, "POST", "/base/login", `{"username":"alice","password":"alice"}`).text("data.token")
 	call := func(token string) answer { return h.call(http.DefaultClient, "GET", gvaUser, "", "X-Token", token) }
 	h.Clock.Advance(ttl * 4 / 5)

@@ -18,7 +18,8 @@ import (
 // maxFormMemory is as much as a body may have: nothing goes to disk.
 const maxFormMemory = 64 << 10
 
-// read takes the members of the body that are texts. Everything else in it is
+// read takes the members of the body that are texts, and those of objects in it, as
+// "object.member". Everything else in it is
 // ignored, as clients of other versions send more. The body must be a JSON
 // object, or also a form where the route says so; or there is none.
 func (d *dialect) read(r *http.Request, form bool) (map[string]string, error) {
@@ -51,6 +52,14 @@ func (d *dialect) read(r *http.Request, form bool) (map[string]string, error) {
 		var s string
 		if json.Unmarshal(raw, &s) == nil {
 			out[name] = s
+		}
+		var inner map[string]json.RawMessage
+		if json.Unmarshal(raw, &inner) == nil {
+			for innerName, raw := range inner {
+				if json.Unmarshal(raw, &s) == nil {
+					out[name+"."+innerName] = s
+				}
+			}
 		}
 	}
 	return out, nil
@@ -157,11 +166,16 @@ func credential(r *http.Request, header string) string {
 		}
 		return raw
 	}
+	return bare(r, header)
+}
+
+// bare is the access token that stands alone in a header, or behind "Bearer".
+func bare(r *http.Request, header string) string {
 	raw := strings.TrimSpace(r.Header.Get(header))
 	if scheme, token, ok := strings.Cut(raw, " "); ok && strings.EqualFold(scheme, "Bearer") {
 		raw = strings.TrimSpace(token)
 	}
-	if raw == "null" || raw == "undefined" {
+	if raw == "null" || raw == "undefined" || strings.Contains(raw, " ") { // of another scheme
 		return ""
 	}
 	return raw

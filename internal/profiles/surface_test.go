@@ -200,7 +200,7 @@ func TestTheUserMustOwnTheToken(t *testing.T) {
 			t.Fatalf("%q: %s", id, a.raw)
 		}
 	}
-	for _, id := range []string{own, strings.ToUpper(own), "alice"} {
+	for _, id := range []string{own, profiles.GUID(own), strings.ToUpper(profiles.GUID(own))} {
 		alice.userID = id
 		if a := alice.present(alice.refresh); !alice.renewed(a) {
 			t.Fatalf("%q: %s", id, a.raw)

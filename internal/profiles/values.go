@@ -75,7 +75,13 @@ var references = map[string]reference{
 		}
 		return absent // a slow duplicate: keep the one that you have
 	}},
-	"session.id":         {kString, inGrant | inUser, func(v *values) any { return v.sess.ID.String() }},
+	"session.id": {kString, inGrant | inUser, func(v *values) any { return v.sess.ID.String() }},
+	"session.expires_in": {kNumber, inGrant, func(v *values) any {
+		if v.ends.IsZero() {
+			return absent
+		}
+		return int64(v.ends.Sub(v.expires)/time.Second) + v.grant.ExpiresIn
+	}},
 	"session.expires_at": {kTime, inGrant | inUser, func(v *values) any { return v.ends }},
 
 	"user.id":          {kString, inGrant | inUser, func(v *values) any { return v.user.ID }},
@@ -135,6 +141,14 @@ type function struct {
 var functions = map[string]function{
 	// iso is 2026-11-21T12:00:00.000Z.
 	"iso": {kTime, kString, onTime(func(t time.Time) any { return t.UTC().Format("2006-01-02T15:04:05.000Z") })},
+	// early is up to half a minute, a tenth of an access token's life, before: for
+	// front-ends that renew by the clock, and only when it is too late.
+	"early": {kTime, kTime, func(v *values, in any) any {
+		if v.grant == nil {
+			return in
+		}
+		return in.(time.Time).Add(-min(30*time.Second, time.Duration(v.grant.ExpiresIn)*time.Second/10))
+	}},
 	// ms and seconds count from the epoch.
 	"ms":      {kTime, kNumber, onTime(func(t time.Time) any { return t.UnixMilli() })},
 	"seconds": {kTime, kNumber, onTime(func(t time.Time) any { return t.Unix() })},

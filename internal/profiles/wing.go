@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/problem"
@@ -20,6 +21,8 @@ import (
 type Settings struct {
 	// Names are those of built-in profiles, or paths of files.
 	Names []string `name:"profile" help:"Also speak the dialects of front-ends that exist, so that they need no change: names as tacet profile list has them, or paths of files of your own." placeholder:"NAME"`
+	// TTL is the lifetime of access tokens in all dialects; 0: as the profile says, or else AccessTTL.
+	TTL time.Duration `name:"profile-ttl" help:"Lifetime of an access token in the dialects of --profile, instead of what the profile says." placeholder:"TIME"`
 }
 
 // binding is the set of profiles of one server.

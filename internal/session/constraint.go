@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"strings"
+	"time"
 )
 
 // Client is who makes a request (RFC 6749 §2). The zero Client: the request
@@ -25,6 +26,8 @@ type Binding struct {
 	// Carried puts the refresh token into the access token, as the claim "chain"
 	// ([FromCarried]).
 	Carried bool
+	// Lifetime is how long the access token lives, as Lifetimes.Access; 0: that.
+	Lifetime time.Duration
 }
 
 // Constraint is what a refresh token of a session must be presented with

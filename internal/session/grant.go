@@ -59,9 +59,9 @@ func (s *Service) grant(r response) (Grant, rotation.Token, error) {
 	}
 	key := signingKey{duplicate: !r.mints}
 	if r.mints {
-		s.begin(&claims, r.now)
+		s.begin(&claims, r.now, r.binding)
 	} else {
-		s.beginOverlap(&claims, sess.State, r.now)
+		s.beginOverlap(&claims, sess.State, r.now, r.binding)
 		key.token = rotation.Token{Session: sess.ID, Generation: sess.State.Head.Generation, Tag: sess.State.Head.Tag}
 	}
 	g := Grant{
@@ -127,30 +127,36 @@ func (s *Service) claims(sess Session, u User, b Binding, scope string) (wire.Ac
 }
 
 // begin gives an access token its identifier and its times.
-func (s *Service) begin(c *wire.AccessClaims, now time.Time) {
+func (s *Service) begin(c *wire.AccessClaims, now time.Time, b Binding) {
 	var r [24]byte
 	s.random(r[:])
-	s.identify(c, now, r[:])
+	identify(c, now, r[:], s.lifetime(b))
+}
+
+func (s *Service) lifetime(b Binding) time.Duration {
+	if b.Lifetime > 0 {
+		return b.Lifetime
+	}
+	return s.cfg.Lifetimes.Access
 }
 
 // beginOverlap is begin for a slow duplicate. All presentations in one overlap get
 // one and the same access token, at every node, however many tokens somebody has
 // got hold of (PROTOCOL.md §9): it is made of the head, not of the moment.
-func (s *Service) beginOverlap(c *wire.AccessClaims, state rotation.State, now time.Time) {
+func (s *Service) beginOverlap(c *wire.AccessClaims, state rotation.State, now time.Time, b Binding) {
 	at := state.HeadAt
-	if since := now.Sub(at); since < 0 || since > s.cfg.Lifetimes.Access/2 {
+	if since := now.Sub(at); since < 0 || since > s.lifetime(b)/2 {
 		at = now // the clock was set back, or the token would be at its end
 	}
 	seed := binary.BigEndian.AppendUint32(mustJSON(c), state.Head.Generation)
 	sum := sha256.Sum256(append(seed, state.Head.Tag[:]...))
-	s.identify(c, at, sum[:24])
+	identify(c, at, sum[:24], s.lifetime(b))
 }
 
 // identify makes the identifier of 16 bytes of r, and of 8 by how much the token
-// lives less than the configured lifetime: up to 5 %, where that is at least a
-// second's worth.
-func (s *Service) identify(c *wire.AccessClaims, at time.Time, r []byte) {
-	ttl := max(1, int64(s.cfg.Lifetimes.Access/time.Second))
+// lives less than the lifetime: up to 5 %, where that is at least a second's worth.
+func identify(c *wire.AccessClaims, at time.Time, r []byte, lifetime time.Duration) {
+	ttl := max(1, int64(lifetime/time.Second))
 	if spread := ttl / 20; spread > 0 {
 		ttl -= int64(binary.BigEndian.Uint64(r[16:]) % uint64(spread+1))
 	}
@@ -166,7 +172,7 @@ func (s *Service) Rebind(sess Session, u User, b Binding, chain string, until ti
 	if err != nil {
 		return "", err
 	}
-	s.begin(&c, s.Now())
+	s.begin(&c, s.Now(), b)
 	c.Chain, c.ExpiresAt = chain, until.Unix()
 	token, err := s.cfg.Keys.Sign(c)
 	if err != nil {

@@ -133,7 +133,7 @@ type decision struct {
 	rotation.Decision
 	token    rotation.Token // that it is about
 	session  Session        // after it
-	repeated bool    // others present, or have presented, the same token
+	repeated bool           // others present, or have presented, the same token
 }
 
 func (d *decision) seen(p Presentation, now time.Time) Decided {

@@ -60,6 +60,8 @@ type Lifetimes struct {
 	// Access is the lifetime of an access token, in whole seconds; each token
 	// lives up to 5 % less so that fleets do not renew in step.
 	Access time.Duration
+	// Longest is that of the tokens that live longest (Binding.Lifetime); 0: Access.
+	Longest time.Duration
 }
 
 // Config is what a Service needs. All fields but Links, Observe and
@@ -146,7 +148,9 @@ func (s *Service) User(ctx context.Context, id string) (User, error) {
 func (s *Service) Issuer() string { return s.cfg.Issuer }
 
 // AccessLifetime is how long an access token lives at most.
-func (s *Service) AccessLifetime() time.Duration { return s.cfg.Lifetimes.Access }
+func (s *Service) AccessLifetime() time.Duration {
+	return max(s.cfg.Lifetimes.Access, s.cfg.Lifetimes.Longest)
+}
 
 // ExpiresAt is when a session is over unless it is renewed; zero: no limit.
 func (s *Service) ExpiresAt(sess Session) time.Time { return s.cfg.Lifetimes.ExpiresAt(sess.State) }
