@@ -86,6 +86,8 @@ func (t *Token) claim(name, value string) (ok bool) {
 		ok = ok && t.encryptionKey != ""
 	case "chain":
 		t.chain, _ = jose.String(value) // of other issuers, it may be anything
+	case "keeps_grants":
+		t.keepsGrants = value == "true"
 	case "grants_version":
 		var err error
 		t.grantsVersion, err = strconv.ParseInt(value, 10, 64)

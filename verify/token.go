@@ -16,6 +16,7 @@ type Token struct {
 	subject, session, client, id string
 	audience, roles, permissions []string
 	grantsVersion                int64
+	keepsGrants                  bool
 	issuedAt, expiresAt          time.Time
 	notBefore                    time.Time // zero: none
 	issuer                       string
@@ -53,6 +54,31 @@ func (t *Token) ExpiresAt() time.Time { return t.expiresAt }
 // GrantsVersion is the version of the user's grants that roles and permissions
 // are from; it moves with every effective change.
 func (t *Token) GrantsVersion() int64 { return t.grantsVersion }
+
+// narrowed is the token with what both it and g allow.
+func (t *Token) narrowed(g Grants) *Token {
+	n := *t
+	n.grantsVersion, n.roles, n.permissions = g.Version, nil, nil
+	for _, r := range t.roles {
+		if slices.Contains(g.Roles, r) {
+			n.roles = append(n.roles, r)
+		}
+	}
+	covered := func(by []string, p string) bool {
+		return slices.ContainsFunc(by, func(b string) bool { return wire.Covers(b, p) })
+	}
+	for _, p := range t.permissions {
+		if covered(g.Permissions, p) {
+			n.permissions = append(n.permissions, p)
+		}
+	}
+	for _, p := range g.Permissions {
+		if covered(t.permissions, p) && !slices.Contains(n.permissions, p) {
+			n.permissions = append(n.permissions, p)
+		}
+	}
+	return &n
+}
 
 // EncryptionKey is the thumbprint of the key that the token is bound to: it is
 // good only for requests that are encrypted under it (see [Encryption]). Empty:

@@ -33,6 +33,11 @@ type Config struct {
 	// Liveness is asked on every request after the token was found good. Nil:
 	// ended sessions and old grants end with the token's life.
 	Liveness Liveness
+	// Grants are the grants of a token's user now, if its session lives; otherwise the
+	// error is one of Liveness. A token that keeps its grants (wire.AccessClaims), whose
+	// grants have changed, is then good for what both allow. Nil: it is refused, as
+	// every other one.
+	Grants func(ctx context.Context, t *Token) (Grants, error)
 	// Leeway allows for clocks that differ: on exp, iat and nbf. Zero:
 	// DefaultLeeway; negative: none, as is right in the issuer's own process.
 	// With a Feed, leeway and the error of the clocks together must stay below
@@ -73,6 +78,12 @@ type Liveness interface {
 	Live(ctx context.Context, t *Token) error
 }
 
+// Grants are what a user may do.
+type Grants struct {
+	Roles, Permissions []string
+	Version            int64
+}
+
 // LivenessFunc is a function as [Liveness].
 type LivenessFunc func(ctx context.Context, t *Token) error
 
@@ -87,6 +98,7 @@ type Verifier struct {
 	proofs                  *dpop.Replays
 	keys                    Keys
 	live                    Liveness
+	grants                  func(context.Context, *Token) (Grants, error)
 	leeway, ahead           time.Duration
 	now                     func() time.Time
 	seen                    *remembered // nil: none
@@ -112,7 +124,7 @@ func New(c Config) (*Verifier, error) {
 	}
 	v := &Verifier{
 		issuer: c.Issuer, audience: c.Audience, realm: c.Realm, metadata: c.ResourceMetadata, origin: strings.TrimSuffix(c.Origin, "/"),
-		keys: c.Keys, live: c.Liveness, now: c.Clock, writeProblem: c.WriteProblem,
+		keys: c.Keys, live: c.Liveness, grants: c.Grants, now: c.Clock, writeProblem: c.WriteProblem,
 		leeway: c.Leeway, maxBytes: c.MaxTokenBytes, proofs: &dpop.Replays{},
 	}
 	if v.now == nil {
@@ -244,7 +256,15 @@ func (v *Verifier) current(ctx context.Context, t *Token) (*Token, error) {
 		return nil, err
 	}
 	if v.live != nil {
-		if err := v.live.Live(ctx, t); err != nil {
+		err := v.live.Live(ctx, t)
+		if t.keepsGrants && v.grants != nil && errors.Is(err, ErrStaleGrants) {
+			g, err := v.grants(ctx, t)
+			if err != nil {
+				return nil, err
+			}
+			return t.narrowed(g), nil
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -50,7 +50,7 @@ var bodies = []any{
 	wire.Sessions{Sessions: []wire.Session{aSession}},
 	wire.Problem{Type: "about:blank", Title: "Sign-in failed", Status: 400, Code: wire.CodeInvalidCredentials, Detail: "The username or the password is wrong."},
 	wire.AccessClaims{Issuer: "https://app.example.com", Subject: userID, Audience: "https://app.example.com", ExpiresAt: 1795262400, IssuedAt: 1795261500, ID: "8UFyZ8Vv2nD0rQ", ClientID: "tacet-web",
-		SessionID: sessionID, Roles: []string{"viewer"}, Scope: "orders:read", GrantsVersion: 3, Chain: "chain", EncryptionKey: "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U", Confirmation: &confirmation,
+		SessionID: sessionID, Roles: []string{"viewer"}, Scope: "orders:read", GrantsVersion: 3, Chain: "chain", KeepsGrants: true, EncryptionKey: "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U", Confirmation: &confirmation,
 		ACR: "urn:example:gold", AMR: []string{"pwd", "otp"}, AuthTime: 1795261400},
 	confirmation,
 	wire.EncryptionResponse{AccessToken: "eyJ…", TokenType: "Bearer", ExpiresIn: 881},

@@ -189,6 +189,9 @@ type AccessClaims struct {
 	// Chain takes the place of a refresh token for clients that know only one
 	// token (session.Binding). It is worth nothing outside a valid access token.
 	Chain string `json:"chain,omitempty"`
+	// KeepsGrants is set for clients that can't renew when an API refuses a token whose
+	// grants have changed: it stays good for what both the old and the new grants allow.
+	KeepsGrants bool `json:"keeps_grants,omitempty"`
 	// EncryptionKey is the thumbprint (RFC 7638) of the key that the client
 	// encrypts with: the token is good for encrypted requests under it, and for
 	// nothing else. Empty: it is an ordinary one.

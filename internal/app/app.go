@@ -160,6 +160,7 @@ func (a *App) openVerifier() (err error) {
 		Audience: cfg.Audience,
 		Keys:     localKeys(a.Keys),
 		Liveness: a.Live,
+		Grants:   a.grantsNow,
 		Clock:    cfg.Clock,
 		Leeway:   -1, // what clients are told of a token's end is so
 		// Another node made the token, or this one before its clock was set back:

@@ -11,6 +11,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/session"
 	"github.com/tacet-dev/tacet/rotation"
+	"github.com/tacet-dev/tacet/verify"
 	"github.com/tacet-dev/tacet/wire"
 )
 
@@ -127,4 +128,27 @@ func checkSecret(where, secret string) error {
 		return fmt.Errorf("%s: must be at least %d printable ASCII characters without spaces, quotes and backslashes; make one with: openssl rand -hex 32", where, minSecret)
 	}
 	return nil
+}
+
+// grantsNow is verify.Config.Grants.
+func (a *App) grantsNow(ctx context.Context, t *verify.Token) (verify.Grants, error) {
+	id, err := rotation.ParseSessionID(t.SessionID())
+	if err != nil {
+		return verify.Grants{}, verify.ErrInvalidToken
+	}
+	sess, err := a.Sessions.Living(ctx, id)
+	if errors.As(err, new(*session.Refusal)) {
+		return verify.Grants{}, verify.ErrSessionEnded
+	}
+	if err != nil {
+		return verify.Grants{}, errors.Join(verify.ErrUnavailable, err)
+	}
+	u, err := a.users.Grants(ctx, sess.UserID)
+	if errors.Is(err, session.ErrNoUser) {
+		return verify.Grants{}, verify.ErrSessionEnded
+	}
+	if err != nil {
+		return verify.Grants{}, errors.Join(verify.ErrUnavailable, err)
+	}
+	return verify.Grants{Roles: u.Roles, Permissions: u.Permissions, Version: u.GrantsVersion}, nil
 }

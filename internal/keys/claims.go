@@ -26,6 +26,9 @@ func appendClaims(b []byte, c *wire.AccessClaims) []byte {
 	if c.Chain != "" {
 		b = appendString(append(b, `,"chain":`...), c.Chain)
 	}
+	if c.KeepsGrants {
+		b = append(b, `,"keeps_grants":true`...)
+	}
 	if c.EncryptionKey != "" {
 		b = appendString(append(b, `,"enc_jkt":`...), c.EncryptionKey)
 	}

@@ -19,7 +19,7 @@ func TestClaimsAreEncodedAsJSONDoes(t *testing.T) {
 			ExpiresAt: number.Draw(t, "exp"), IssuedAt: number.Draw(t, "iat"), ID: text.Draw(t, "jti"),
 			ClientID: text.Draw(t, "client_id"), SessionID: text.Draw(t, "sid"),
 			Roles: rapid.SliceOfN(text, 0, 3).Draw(t, "roles"), Scope: text.Draw(t, "scope"),
-			GrantsVersion: number.Draw(t, "grants_version"), Chain: text.Draw(t, "chain"),
+			GrantsVersion: number.Draw(t, "grants_version"), Chain: text.Draw(t, "chain"), KeepsGrants: rapid.Bool().Draw(t, "keeps_grants"),
 			ACR: text.Draw(t, "acr"), AMR: rapid.SliceOfN(text, 0, 3).Draw(t, "amr"), AuthTime: number.Draw(t, "auth_time"),
 		}
 		want, err := json.Marshal(c)
@@ -42,6 +42,8 @@ func TestEveryClaimIsEncoded(t *testing.T) {
 			f.SetString("x")
 		case reflect.Int64:
 			f.SetInt(1)
+		case reflect.Bool:
+			f.SetBool(true)
 		case reflect.Slice:
 			f.Set(reflect.ValueOf([]string{"x"}))
 		case reflect.Pointer:

@@ -43,6 +43,9 @@ func (r *reader) profile(p *Profile, root *yaml.Node) {
 		},
 		"about":      func(_, v *yaml.Node) { p.About = r.text(v, "about") },
 		"credential": func(_, v *yaml.Node) { p.Credential, p.Bare = r.header(v, "the credential"), true },
+		"renews_at_401": func(_, v *yaml.Node) {
+			p.KeepsGrants = r.oneOf(v, "renews_at_401", []string{"yes", "no"}) == "no"
+		},
 		"lifetime": func(_, v *yaml.Node) {
 			d, err := time.ParseDuration(r.text(v, "the lifetime"))
 			if p.Lifetime = d; err != nil || d < time.Second || d > MaxLifetime {

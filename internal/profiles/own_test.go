@@ -12,6 +12,7 @@ import (
 
 	"github.com/tacet-dev/tacet/internal/app"
 	"github.com/tacet-dev/tacet/internal/profiles"
+	"github.com/tacet-dev/tacet/internal/session"
 )
 
 // bare is the profile of a front-end that sends the access token alone.
@@ -158,4 +159,71 @@ func TestOneUserHasOneID(t *testing.T) {
 	if id := string(seen.raw); id != c.userID || id != c.who().text("currentUser.id") || strings.Contains(id, "{") {
 		t.Errorf("%q, to the front-end %q", id, c.userID)
 	}
+}
+
+// A front-end that can't renew at a 401 goes on after a change of roles: in what old and
+// new grants both allow, until it renews by itself. One that can is refused, and renews.
+func TestAChangeOfRolesUnderAnOpenPage(t *testing.T) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("X-Tacet-Permissions")) }))
+	t.Cleanup(api.Close)
+	h := newHarness(t, func(c *app.Config) {
+		c.Gateway.Upstreams = []string{"/shop=" + api.URL}
+		c.Gateway.Require = []string{"/shop/orders=orders:read", "/shop/admin=admin:users", "/shop/write=shop.orders.write"}
+	})
+	pure, vben, gva := h.open(styles[6]), h.open(styles[2]), h.gva("alice")
+	pure.signIn("alice")
+	vben.signIn("alice")
+	change := func(permissions ...string) {
+		t.Helper()
+		var version int64
+		h.People.Change(func(users map[string]session.User) {
+			u := users["alice"]
+			u.GrantsVersion++
+			u.Permissions, u.Scope, version = permissions, strings.Join(permissions, " "), u.GrantsVersion
+			users["alice"] = u
+		})
+		if err := h.App.GrantsChanged(t.Context(), "alice", version); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(when string, call func(path string) answer, statuses map[string]int) {
+		t.Helper()
+		for path, status := range statuses {
+			if a := call(path); a.StatusCode != status {
+				t.Errorf("%s: %s: %d, want %d: %s", when, path, a.StatusCode, status, a.raw)
+			}
+		}
+	}
+	byPure := func(path string) answer {
+		return h.call(pure.http, "GET", path, "", "Authorization", "Bearer "+pure.access)
+	}
+	byVben := func(path string) answer {
+		return h.call(vben.http, "GET", path, "", "Authorization", "Bearer "+vben.access)
+	}
+
+	change("orders:read", "shop.orders.write", "admin:users")
+	grown := map[string]int{"/shop/orders": 200, "/shop/write": 200, "/shop/admin": 403, "/mine": 200}
+	want("grown, pure", byPure, grown)
+	delete(grown, "/mine")
+	grown[gvaUser] = 200
+	want("grown, gva", gva.get, grown)
+	want("grown, vben", byVben, map[string]int{"/shop/orders": 401})
+
+	change("orders:read", "admin:users")
+	shrunk := map[string]int{"/shop/orders": 200, "/shop/write": 403, "/shop/admin": 403}
+	want("shrunk, pure", byPure, shrunk)
+	want("shrunk, gva", gva.get, shrunk)
+	if a := byPure("/shop/orders"); strings.Contains(string(a.raw), "write") || strings.Contains(string(a.raw), "admin") {
+		t.Errorf("the API is told of permissions that the page has not: %s", a.raw)
+	}
+
+	if !pure.renewed(pure.present(pure.refresh)) {
+		t.Fatal("no renewal")
+	}
+	want("renewed", byPure, map[string]int{"/shop/orders": 200, "/shop/write": 403, "/shop/admin": 200})
+
+	pure.signOut()
+	want("ended", byPure, map[string]int{"/shop/orders": 401, "/mine": 401})
+	h.People.Change(func(users map[string]session.User) { delete(users, "alice") })
+	want("no such user", gva.get, map[string]int{"/shop/orders": 401, gvaUser: 401})
 }

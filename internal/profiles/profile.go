@@ -23,6 +23,9 @@ type Profile struct {
 	// Bare is whether the access token stands alone in it. Otherwise it follows "Bearer",
 	// in Authorization.
 	Bare bool
+	// KeepsGrants is for front-ends that can't renew when a call is refused: their
+	// tokens stay good for what old and new grants both allow.
+	KeepsGrants bool
 	// Lifetime is how long access tokens of this dialect live; 0: as all others.
 	Lifetime time.Duration
 	Refresh  Travel

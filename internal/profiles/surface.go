@@ -157,7 +157,7 @@ func (d *dialect) login(w http.ResponseWriter, r *http.Request) error {
 // binding is what the tokens of a response to a client of this profile are bound to.
 func (s *Surface) binding(r *http.Request, p *Profile) session.Binding {
 	b := s.Binding(r)
-	b.Carried, b.Lifetime = p.Refresh.Carried, p.Lifetime
+	b.Carried, b.Lifetime, b.KeepsGrants = p.Refresh.Carried, p.Lifetime, p.KeepsGrants
 	return b
 }
 

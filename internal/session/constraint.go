@@ -26,6 +26,8 @@ type Binding struct {
 	// Carried puts the refresh token into the access token, as the claim "chain"
 	// ([FromCarried]).
 	Carried bool
+	// KeepsGrants is for clients that can't renew at a 401 (wire.AccessClaims).
+	KeepsGrants bool
 	// Lifetime is how long the access token lives, as Lifetimes.Access; 0: that.
 	Lifetime time.Duration
 }

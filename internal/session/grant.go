@@ -111,6 +111,7 @@ func (s *Service) claims(sess Session, u User, b Binding, scope string) (wire.Ac
 		Scope:         u.Scope,
 		GrantsVersion: u.GrantsVersion,
 		EncryptionKey: b.EncryptionKey,
+		KeepsGrants:   b.KeepsGrants,
 	}
 	if b.ProofKey != "" {
 		c.Confirmation = &wire.Confirmation{KeyThumbprint: b.ProofKey}
