@@ -63,9 +63,6 @@ func (c *profileCheckCmd) Run(e *env) error {
 		for _, r := range p.Routes {
 			fmt.Fprintf(e.stdout, "  %-8s %-6s %s\n", r.Operation, r.Method, r.Path)
 		}
-		if path := p.CookiePath(); path != "" {
-			fmt.Fprintf(e.stdout, "  the refresh cookie has the path %s\n", path)
-		}
 	}
 	return nil
 }

@@ -150,28 +150,6 @@ func TestProfilesThatDoNotGoTogether(t *testing.T) {
 	}
 }
 
-func TestCookiePathIsTheLongestThatCoversItsRoutes(t *testing.T) {
-	set, err := profiles.Open("envelope", "vben", "abp", "gva")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range []string{"/", "/api/auth", "", ""} {
-		if got := set.Profiles[i].CookiePath(); got != want {
-			t.Errorf("%s: %q, want %q", set.Profiles[i].Name, got, want)
-		}
-	}
-	cookie := strings.NewReplacer("body: refreshToken", "cookie: own", `, refresh: "${refresh.token}"`, "").Replace(good)
-	for path, want := range map[string]string{"/my/logout": "/my", "/my/deeper/logout": "/my", "/mine/logout": "/", "/logout": "/"} {
-		p, err := profiles.Load("x.yaml", []byte(strings.Replace(cookie, "/my/logout", path, 1)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := p.CookiePath(); got != want {
-			t.Errorf("with %s: %q, want %q", path, got, want)
-		}
-	}
-}
-
 func TestGUID(t *testing.T) {
 	for id, want := range map[string]string{
 		"usr_aaaaaaaaaaaaaaaaaaaaaaaaaa":       "00000000-0000-0000-0000-000000000000",

@@ -1,7 +1,6 @@
 package profiles
 
 import (
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -131,39 +130,6 @@ type constraint struct {
 	text   bool // an answer, also a success, that is not JSON
 	why    string
 	line   int
-}
-
-// CookiePath is the path of the refresh cookie: of one with a name of its own the
-// longest that covers the routes which set, read or clear it; empty for dialects
-// without one.
-func (p *Profile) CookiePath() string {
-	switch p.Refresh.Cookie {
-	case "":
-		return ""
-	case DefaultCookie:
-		return "/"
-	}
-	var common []string
-	first := true
-	for _, r := range p.Routes {
-		if r.Operation != OpLogin && r.Operation != OpRefresh && r.Operation != OpLogout {
-			continue
-		}
-		dir := strings.Split(path.Dir(r.Path), "/")
-		if first {
-			common, first = dir, false
-			continue
-		}
-		n := 0
-		for n < len(common) && n < len(dir) && common[n] == dir[n] {
-			n++
-		}
-		common = common[:n]
-	}
-	if joined := strings.Join(common, "/"); joined != "" {
-		return joined
-	}
-	return "/"
 }
 
 // refusal finds the answer to an error on a route: the nearest and most exact.

@@ -22,7 +22,6 @@ type style struct {
 	access, refresh               string // members of the answer to login
 	renewedAccess, renewedRefresh string // of the answer to renew; "" for the whole body
 	cookieName                    string // name and path instead of a member
-	cookiePath                    string
 
 	ok func(answer) bool // what the client takes for a success
 	// renews is what makes the client renew, and signsOut what makes it show the
@@ -47,10 +46,10 @@ var styles = []style{
 		logout: [3]string{"POST", "/api/Auth/Logout", `{}`},
 		user:   "/api/Auth/UserInfo",
 		access: "data.accessToken", renewedAccess: "data.accessToken",
-		cookieName: "tacet_refresh", cookiePath: "/",
-		ok:       func(a answer) bool { return a.StatusCode == 200 && a.at("isSuccess") == true },
-		renews:   status(401),
-		signsOut: func(a answer) bool { return a.StatusCode != 200 || a.at("isSuccess") != true },
+		cookieName: "tacet_refresh",
+		ok:         func(a answer) bool { return a.StatusCode == 200 && a.at("isSuccess") == true },
+		renews:     status(401),
+		signsOut:   func(a answer) bool { return a.StatusCode != 200 || a.at("isSuccess") != true },
 	},
 	{name: "abp",
 		login:  [3]string{"POST", "/api/app/account/login", `{"name":"%s","password":"%s"}`},
@@ -68,10 +67,10 @@ var styles = []style{
 		logout: [3]string{"POST", "/api/auth/logout", `{"withCredentials":true}`},
 		user:   "/api/user/info",
 		access: "data.accessToken", renewedAccess: "",
-		cookieName: "jwt", cookiePath: "/api/auth",
-		ok:       inBody,
-		renews:   status(401),
-		signsOut: status(403),
+		cookieName: "jwt",
+		ok:         inBody,
+		renews:     status(401),
+		signsOut:   status(403),
 	},
 	{name: "soybean",
 		login:  [3]string{"POST", "/auth/login", `{"userName":"%s","password":"%s"}`},

@@ -232,7 +232,7 @@ func (d *dialect) logout(w http.ResponseWriter, r *http.Request) error {
 	case d.p.Refresh.Cookie == DefaultCookie:
 		d.ClearCookies(w)
 	case d.p.Refresh.inCookie():
-		http.SetCookie(w, d.Cookie(d.p.Refresh.Cookie, "", d.p.CookiePath(), -1))
+		http.SetCookie(w, d.Cookie(d.p.Refresh.Cookie, "", "/", -1))
 	}
 	d.keep(w, "", -1)
 	d.write(w, &d.route.answer, &values{language: d.Language(r)})
@@ -306,7 +306,7 @@ func (d *dialect) grant(w http.ResponseWriter, r *http.Request, g session.Grant)
 		case d.p.Refresh.Cookie == DefaultCookie:
 			d.SetCookies(w, g)
 		case d.p.Refresh.inCookie():
-			http.SetCookie(w, d.Cookie(d.p.Refresh.Cookie, g.RefreshToken, d.p.CookiePath(), maxAge))
+			http.SetCookie(w, d.Cookie(d.p.Refresh.Cookie, g.RefreshToken, "/", maxAge))
 		}
 		d.keep(w, g.RefreshToken, maxAge)
 	} else {
