@@ -55,7 +55,7 @@ func (c *devCmd) Run(e *env) (err error) {
 	cfg := dataFlags{Data: dir}.config(e)
 	cfg.PublicURL = publicURL(c.PublicURL, ln)
 	cfg.AccessTTL = c.AccessTTL
-	cfg.Profiles.Names, cfg.Profiles.TTL = profiles.Names(), c.AccessTTL
+	cfg.Profiles.Names, cfg.Profiles.TTL = profiles.Together(), c.AccessTTL
 	unlock, err := lockData(cfg)
 	if err != nil {
 		return err

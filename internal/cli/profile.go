@@ -16,10 +16,6 @@ type profileListCmd struct{ outputFlag }
 
 // Run is the command.
 func (c *profileListCmd) Run(e *env) error {
-	set, err := profiles.Open(profiles.Names()...)
-	if err != nil {
-		return err
-	}
 	type entry struct {
 		Name         string `json:"name"`
 		RefreshToken string `json:"refresh_token"`
@@ -27,7 +23,12 @@ func (c *profileListCmd) Run(e *env) error {
 	}
 	var entries []entry
 	var rows [][]string
-	for _, p := range set.Profiles {
+	for _, name := range profiles.Names() {
+		set, err := profiles.Open(name) // not all go together
+		if err != nil {
+			return err
+		}
+		p := set.Profiles[0]
 		entries = append(entries, entry{p.Name, p.Refresh.String(), p.About})
 		rows = append(rows, []string{p.Name, p.Refresh.String(), p.About})
 	}

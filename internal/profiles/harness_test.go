@@ -32,7 +32,7 @@ func newHarness(t *testing.T, change ...func(*app.Config)) *harness {
 			Roles: []string{"viewer"}, Permissions: []string{"orders:read", "shop.orders.write"}, Scope: "orders:read shop.orders.write", GrantsVersion: 1})
 	}
 	change = append([]func(*app.Config){func(c *app.Config) {
-		c.Profiles, c.AccessTTL = profiles.Settings{Names: profiles.Names(), TTL: accessTTL}, accessTTL
+		c.Profiles, c.AccessTTL = profiles.Settings{Names: profiles.Together(), TTL: accessTTL}, accessTTL
 	}}, change...)
 	return &harness{apptest.Open(t, apptest.NewPeople(users...), change...)}
 }

@@ -131,6 +131,14 @@ func (r *reader) route(key, value *yaml.Node) *Route {
 	default:
 		r.errorf(key.Line, "a route is a method and a path, like \"POST /api/login\"; %q is not", key.Value)
 	}
+	if base, any := strings.CutSuffix(rt.Path, "/*"); any {
+		rt.Path = base
+		defer func() {
+			if rt.Path += "/{any}"; rt.Operation != OpFixed {
+				r.errorf(key.Line, "only a route of the operation fixed may end with *, which stands for any one segment")
+			}
+		}()
+	}
 	if !pathForm.MatchString(rt.Path) || strings.Contains(rt.Path+"/", "/./") || strings.Contains(rt.Path+"/", "/../") {
 		r.errorf(key.Line, "the path %q must be plain: segments of letters, digits and . _ ~ - behind slashes", rt.Path)
 	}
@@ -152,6 +160,7 @@ func (r *reader) route(key, value *yaml.Node) *Route {
 	case OpLogin:
 		known["username"] = func(_, v *yaml.Node) { rt.username = r.text(v, "username") }
 		known["password"] = func(_, v *yaml.Node) { rt.password = r.text(v, "password") }
+		known["mark"] = func(_, v *yaml.Node) { rt.markedBy = r.text(v, "the mark") }
 		known["form"] = func(_, v *yaml.Node) { rt.form = r.oneOf(v, "form", []string{"true", "false"}) == "true" }
 	case OpRefresh:
 		known["user"] = func(_, v *yaml.Node) { rt.user = r.text(v, "user") }

@@ -132,7 +132,7 @@ func TestProfilesThatDoNotGoTogether(t *testing.T) {
 		return file
 	}
 	mine := write("mine.yaml", good)
-	if set, err := profiles.Open(append(profiles.Names(), mine)...); err != nil || len(set.Profiles) != len(profiles.Names())+1 {
+	if set, err := profiles.Open(append(profiles.Together(), mine)...); err != nil || len(set.Profiles) != len(profiles.Together())+1 {
 		t.Fatal(err)
 	}
 	other := write("other.yaml", strings.Replace(good, "profile: mine", "profile: other", 1))

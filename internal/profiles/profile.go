@@ -94,6 +94,7 @@ type Route struct {
 	Operation    Operation
 
 	username, password string // members of a login's body
+	markedBy           string // member of the body by which its requests are known; "": the usual one
 	user               string // member that must name the token's owner; "": none
 	form               bool   // a login that may come as a form
 
@@ -147,6 +148,9 @@ func (p *Profile) refusal(r *Route, kind string) *answer {
 // mark is the body member by which a request on a path that several dialects
 // share is known to be for this route; empty: there is none.
 func (p *Profile) mark(r *Route) string {
+	if r.markedBy != "" {
+		return r.markedBy
+	}
 	switch r.Operation {
 	case OpLogin:
 		return r.username

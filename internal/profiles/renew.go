@@ -23,10 +23,8 @@ func (s *Surface) Credentials(next http.Handler) http.Handler {
 			if raw == "" {
 				continue
 			}
-			if credential(r, "Authorization") == "" {
-				r = r.Clone(r.Context())
-				r.Header.Set("Authorization", "Bearer "+raw)
-			}
+			r = r.Clone(r.Context()) // ng-alain sends the token that it had before in Authorization
+			r.Header.Set("Authorization", "Bearer "+raw)
 			break
 		}
 		next.ServeHTTP(w, r)

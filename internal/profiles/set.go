@@ -18,7 +18,13 @@ var builtin embed.FS
 
 // Names are the built-in profiles, in the order of the documentation.
 func Names() []string {
-	return []string{"envelope", "abp", "vben", "soybean", "yudao", "youlai", "pure", "nova", "gva"}
+	return []string{"envelope", "abp", "vben", "soybean", "yudao", "youlai", "pure", "nova", "gva", "cool-admin", "ng-alain", "jeecg", "ruoyi", "art-design-pro"}
+}
+
+// Together are the built-in profiles that can be switched on at the same time: ruoyi has
+// paths of pure, art-design-pro and ng-alain have some of vben.
+func Together() []string {
+	return slices.DeleteFunc(Names(), func(name string) bool { return name == "ruoyi" || name == "art-design-pro" || name == "ng-alain" })
 }
 
 // Source is the file of a built-in profile.

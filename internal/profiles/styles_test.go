@@ -124,6 +124,16 @@ var styles = []style{
 		renews:   func(a answer) bool { return a.StatusCode == 401 || fmt.Sprint(a.at("code")) == "401" },
 		signsOut: func(a answer) bool { return a.StatusCode == 200 && a.at("data") == nil },
 	},
+	{name: "cool-admin",
+		login:  [3]string{"POST", "/admin/base/open/login", `{"username":"%s","password":"%s"}`},
+		renew:  [3]string{"GET", "/admin/base/open/refreshToken?refreshToken=%s", ""},
+		logout: [3]string{"POST", "/admin/base/comm/logout", ""},
+		user:   "/admin/base/comm/person",
+		access: "data.token", refresh: "data.refreshToken", renewedAccess: "data.token", renewedRefresh: "data.refreshToken",
+		ok:       code(1000),
+		renews:   status(401), // it goes by the clock; this is what an API says
+		signsOut: status(401),
+	},
 }
 
 // tab is a client written in a style.

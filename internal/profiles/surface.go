@@ -204,6 +204,10 @@ func (d *dialect) guard(r *http.Request) error {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" && !isJSON(contentType) {
 		return ErrMediaType
 	}
+	if r.Method == http.MethodGet { // a dialect that refreshes by GET, which is not safe then
+		post := *r
+		post.Method, r = http.MethodPost, &post
+	}
 	return d.SameOrigin(r)
 }
 

@@ -286,7 +286,7 @@ func TestProfilesStandBesideTheNativeSurface(t *testing.T) {
 			t.Errorf("instead of %q there is %v", want, err)
 		}
 	}
-	if _, err := profiles.Open(profiles.Names()...); err != nil {
+	if _, err := profiles.Open(profiles.Together()...); err != nil {
 		t.Error(err)
 	}
 }
@@ -309,9 +309,9 @@ func TestAPIsAreRefusedInTheDialect(t *testing.T) {
 		{[]string{"abp"}, "/orders", func(a answer) bool { return a.StatusCode == 401 && a.text("error.code") == "invalid_token" }},
 		{[]string{"envelope"}, "/orders", func(a answer) bool { return a.StatusCode == 401 && a.at("isSuccess") == false }},
 		{[]string{"gva"}, "/orders", func(a answer) bool { return a.StatusCode == 401 && a.at("data.reload") == true }},
-		{profiles.Names(), "/orders", func(a answer) bool { return a.StatusCode == 401 && a.text("code") == "invalid_token" }},
-		{profiles.Names(), "/admin-api/orders", code(401)},
-		{profiles.Names(), "/api/v1/orders", func(a answer) bool { return a.StatusCode == 401 && a.at("code") == "A0230" }},
+		{profiles.Together(), "/orders", func(a answer) bool { return a.StatusCode == 401 && a.text("code") == "invalid_token" }},
+		{profiles.Together(), "/admin-api/orders", code(401)},
+		{profiles.Together(), "/api/v1/orders", func(a answer) bool { return a.StatusCode == 401 && a.at("code") == "A0230" }},
 		{[]string{"soybean"}, "/auth/me", func(a answer) bool { return a.StatusCode == 401 && a.text("code") == "invalid_token" }},
 	} {
 		h := newHarness(t, upstreams, func(cfg *app.Config) { cfg.Profiles.Names = c.profiles })
