@@ -96,6 +96,7 @@ func TestEveryEncryptedResponseIsBound(t *testing.T) {
 	h := newOAuthHarness(t, func(c *app.Config) {
 		c.Encryption.Encryption = true
 		c.Profiles.Names = []string{"pure", "vben", "yudao", "gva"}
+		c.Profiles.TTL = app.DefaultAccessTTL
 	})
 	c, key := h.encryptedClient()
 	bound := func(what, token string) {
@@ -172,7 +173,9 @@ func TestEveryEncryptedResponseIsBound(t *testing.T) {
 
 // An agreement keeps what the token at hand is bound to, and carries.
 func TestAnAgreementKeepsTheCarriedChain(t *testing.T) {
-	h := newHarness(t, func(c *app.Config) { c.Encryption.Encryption, c.Profiles.Names = true, []string{"gva"} })
+	h := newHarness(t, func(c *app.Config) {
+		c.Encryption.Encryption, c.Profiles.Names, c.Profiles.TTL = true, []string{"gva"}, app.DefaultAccessTTL
+	})
 	var g struct {
 		Data struct{ Token string } `json:"data"`
 	}
