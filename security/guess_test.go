@@ -337,7 +337,7 @@ func deviceAttacks() []attack {
 			w.Clock.Advance(time.Hour)
 			defer w.Clock.Advance(3 * time.Hour)
 			for range 40 {
-				if r = w.form(wire.PathDeviceAuthorization, []string{"client_id", "tv"}); r.status == 429 {
+				if r = w.form(wire.PathDeviceAuthorization, []string{"client_id", "tv", "scope", "openid"}); r.status == 429 {
 					return r
 				}
 			}

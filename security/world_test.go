@@ -63,6 +63,7 @@ func openShop(t *testing.T) *world {
 }
 
 func (w *world) client(c oauth.Client, confidential bool) string {
+	c.Scopes, c.Audiences = []string{"openid"}, []string{origin} // so that its tokens are good here
 	secret, err := w.App.OAuth.AddClient(w.Context(), c, confidential)
 	if err != nil {
 		w.Fatal(err)
