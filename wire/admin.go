@@ -5,7 +5,7 @@ package wire
 const (
 	PathAdminUsers    = "/admin/users"    // GET, POST; /{id}: GET, PATCH; /{id}/password: PUT; /{id}/roles/{role}: PUT, DELETE; /{id}/sessions: DELETE
 	PathAdminRoles    = "/admin/roles"    // GET, POST; /{role}: GET, PUT, PATCH, DELETE
-	PathAdminSessions = "/admin/sessions" // GET; /{id}: DELETE
+	PathAdminSessions = "/admin/sessions" // GET, POST; /{id}: DELETE
 	PathAdminKeys     = "/admin/keys"     // GET; /rotate: POST
 
 	// PathGrantsChanged is POST, below PathAdminUsers + "/{id}": the system that
@@ -23,6 +23,10 @@ const (
 	PermissionRolesWrite    = "admin:roles:write"
 	PermissionSessionsRead  = "admin:sessions:read"
 	PermissionSessionsWrite = "admin:sessions:write"
+	// PermissionSessionsBegin is for applications that sign users in by ways of
+	// their own. It is no way to administrators: a session of theirs takes their
+	// permissions of administration, too.
+	PermissionSessionsBegin = "admin:sessions:begin"
 	PermissionKeysRead      = "admin:keys:read"
 	PermissionKeysWrite     = "admin:keys:write"
 	// PermissionEscalate lets administrators give permissions that they lack, and
@@ -33,7 +37,7 @@ const (
 // AdminPermissions returns the permissions of administration.
 func AdminPermissions() []string {
 	return []string{PermissionUsersRead, PermissionUsersWrite, PermissionRolesRead, PermissionRolesWrite,
-		PermissionSessionsRead, PermissionSessionsWrite, PermissionKeysRead, PermissionKeysWrite, PermissionEscalate}
+		PermissionSessionsRead, PermissionSessionsWrite, PermissionSessionsBegin, PermissionKeysRead, PermissionKeysWrite, PermissionEscalate}
 }
 
 // AdminUser is a user of the embedded directory as administrators see it.
@@ -133,4 +137,28 @@ type Keys struct {
 // at once instead of announcing them first (after a leak).
 type KeyRotation struct {
 	Now bool `json:"now,omitempty"`
+}
+
+// NewSession is the body of POST /auth/admin/sessions: somebody whom an
+// application has identified. UserID or Username says who.
+type NewSession struct {
+	UserID   string `json:"user_id,omitempty"`
+	Username string `json:"username,omitempty"`
+	// ClientID is the client that the session is for. Empty: that of the server.
+	ClientID string `json:"client_id,omitempty"`
+	// AMR and ACR say how the user was identified (RFC 9068 §2.2.1), AuthTime when,
+	// in seconds since 1970; zero: now.
+	AMR      []string `json:"amr,omitempty"`
+	ACR      string   `json:"acr,omitempty"`
+	AuthTime int64    `json:"auth_time,omitempty"`
+	// Delivery is what the response has: DeliveryTicket (also where it is empty) or,
+	// for clients that are no browsers, the tokens themselves: DeliveryBody.
+	Delivery Delivery `json:"delivery,omitempty"`
+}
+
+// Ticket is the response to [NewSession] with DeliveryTicket. A browser redeems it
+// once, at POST /auth/login.
+type Ticket struct {
+	Ticket    string `json:"ticket"`
+	ExpiresIn int64  `json:"expires_in"` // seconds
 }

@@ -40,7 +40,7 @@ var (
 var confirmation = wire.Confirmation{KeyThumbprint: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}
 
 var bodies = []any{
-	wire.LoginRequest{Username: "alice", Password: "alice-password", Delivery: wire.DeliveryBody},
+	wire.LoginRequest{Username: "alice", Password: "alice-password", Ticket: "tacet_st_…", Delivery: wire.DeliveryBody},
 	wire.RefreshRequest{RefreshToken: "tacet_rt_…", Session: "0197a9c4-6f1e-7b52-9d0a-3c5e8f214b67"},
 	wire.LogoutRequest{RefreshToken: "tacet_rt_…", Everywhere: true, Session: "0197a9c4-6f1e-7b52-9d0a-3c5e8f214b67"},
 	wire.TokenResponse{AccessToken: "eyJ…", TokenType: "Bearer", ExpiresIn: 881, RefreshToken: "tacet_rt_…", Session: inSession, User: &user},
@@ -81,6 +81,8 @@ var bodies = []any{
 	wire.RoleChange{Add: []string{"orders:write"}, Remove: []string{"orders:read"}},
 	wire.AdminSession{Session: aSession, UserID: userID},
 	wire.AdminSessions{Sessions: []wire.AdminSession{{Session: aSession, UserID: userID}}, Next: sessionID},
+	wire.NewSession{UserID: userID, Username: "alice", ClientID: "my-app", AMR: []string{"otp"}, ACR: "urn:example:gold", AuthTime: 1795261400, Delivery: wire.DeliveryBody},
+	wire.Ticket{Ticket: "tacet_st_…", ExpiresIn: 60},
 	aKey,
 	wire.Keys{Keys: []wire.Key{aKey}},
 	wire.KeyRotation{Now: true},

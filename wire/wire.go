@@ -47,12 +47,14 @@ type Delivery string
 const (
 	DeliveryCookie Delivery = "cookie" // Set-Cookie; the default
 	DeliveryBody   Delivery = "body"   // member "refresh_token"
+	DeliveryTicket Delivery = "ticket" // not at all: a ticket is redeemed later ([Ticket])
 )
 
-// LoginRequest is the body of POST /auth/login.
+// LoginRequest is the body of POST /auth/login: a name and a password, or a ticket.
 type LoginRequest struct {
-	Username string   `json:"username"`
-	Password string   `json:"password"`
+	Username string   `json:"username,omitempty"`
+	Password string   `json:"password,omitempty"`
+	Ticket   string   `json:"ticket,omitempty"` // of [Ticket]; it is good once
 	Delivery Delivery `json:"delivery,omitempty"`
 }
 
@@ -148,6 +150,7 @@ const ContentTypeProblem = "application/problem+json"
 const (
 	CodeInvalidCredentials = "invalid_credentials"     // 400
 	CodeInvalidGrant       = "invalid_grant"           // 400: the session is over
+	CodeInvalidTicket      = "invalid_ticket"          // 400: unknown, used or late
 	CodeInvalidRequest     = "invalid_request"         // 400
 	CodeInvalidToken       = "invalid_token"           // 401: renew and retry
 	CodeInsufficientScope  = "insufficient_scope"      // 403: do not renew

@@ -11,7 +11,7 @@ import (
 
 // Actor is who asks for a change.
 type Actor struct {
-	userID      string
+	userID      string // empty for the operator and for programs
 	permissions []string
 	operator    bool
 	evenLast    bool
@@ -24,7 +24,8 @@ var (
 	OperatorEvenLast = Actor{operator: true, evenLast: true}
 )
 
-// Caller is a user of the HTTP API with the permissions that the user has now.
+// Caller is a user of the HTTP API with the permissions that the user has now, or,
+// without a userID, a program with those of its API key.
 func Caller(userID string, permissions []string) Actor {
 	return Actor{userID: userID, permissions: permissions}
 }
@@ -53,7 +54,7 @@ func (e *OwnError) Error() string {
 // permission of administration, and before it one has.
 var ErrLastAdmin = errors.New("accounts: nobody would be left who has every permission of administration (admin:*)")
 
-func (by Actor) is(userID string) bool { return !by.operator && by.userID == userID }
+func (by Actor) is(userID string) bool { return by.userID != "" && by.userID == userID }
 
 func (by Actor) has(permission string) bool {
 	return by.operator || covered(by.permissions, permission)

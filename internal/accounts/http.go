@@ -3,7 +3,6 @@ package accounts
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/tacet-dev/tacet/internal/httpapi"
@@ -36,8 +35,7 @@ func Wing(accounts *Accounts, ring Keys) httpapi.Builder {
 	}
 }
 
-// routes are the calls for administrators. They take an access token and no
-// cookie, so that a foreign page can't make them.
+// routes are the calls for administrators.
 func (a *surface) routes() httpapi.Routes {
 	type m = map[string]http.Handler
 	users, roles := a.BasePath+wire.PathAdminUsers, a.BasePath+wire.PathAdminRoles
@@ -74,33 +72,17 @@ func (a *surface) routes() httpapi.Routes {
 	return routes
 }
 
-// administrator is who makes a call: the session it comes from, and the user
-// with the grants of now, not of when the access token was made.
+// administrator is who makes a call.
 type administrator struct {
 	session session.Session
 	actor   Actor
 }
 
-// admin lets callers through who have the permission, and notes what they do.
+// admin lets callers through who have the permission.
 func (a *surface) admin(permission string, f func(http.ResponseWriter, *http.Request, administrator) error) http.Handler {
-	return a.Protect(a.Handle(func(w http.ResponseWriter, r *http.Request) error {
-		sess, user, err := a.Caller(r)
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(user.Permissions, func(p string) bool { return wire.Covers(p, permission) }) {
-			return problem.MissingPermission(permission)
-		}
-		err = f(w, r, administrator{sess, Caller(user.ID, user.Permissions)})
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			outcome := "done"
-			if err != nil {
-				outcome = a.Problem(err).Code
-			}
-			a.Logger.Info("administration", "by", user.ID, "session", sess.ID.String(), "method", r.Method, "path", r.URL.Path, "outcome", outcome)
-		}
-		return err
-	}))
+	return a.Administration(permission, func(w http.ResponseWriter, r *http.Request, by httpapi.Administrator) error {
+		return f(w, r, administrator{by.Session, Caller(by.UserID, by.Permissions)})
+	})
 }
 
 // pageLimit reads the query parameter limit: how many entries a page has.

@@ -41,7 +41,7 @@ func (a *Accounts) leavesAdministration(ctx context.Context, by Actor, c change)
 		return err
 	}
 	next := slices.Clone(roles)
-	if !by.operator {
+	if by.userID != "" {
 		own, err := a.User(ctx, by.userID)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"github.com/tacet-dev/tacet/internal/accounts"
 	"github.com/tacet-dev/tacet/internal/directory"
 	"github.com/tacet-dev/tacet/internal/documents"
+	"github.com/tacet-dev/tacet/internal/doors"
 	"github.com/tacet-dev/tacet/internal/encryption"
 	"github.com/tacet-dev/tacet/internal/events"
 	"github.com/tacet-dev/tacet/internal/gate"
@@ -46,6 +47,7 @@ type App struct {
 	Live      *verify.LiveSet // what Verifier enforces without asking the store
 	Verifier  *verify.Verifier
 	OAuth     *oauth.Server
+	Doors     *doors.Doors
 	Providers *idp.Service     // nil: there are none
 	Gateway   *gateway.Gateway // nil: there are no upstreams
 	// Encryption decrypts requests; nil: it is not switched on.
@@ -108,6 +110,7 @@ func Open(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	a.openGateway()
 	a.openOAuth()
+	a.openDoors()
 	a.openProviders()
 	if err := a.openSurface(feedToken); err != nil {
 		return nil, err
@@ -202,6 +205,7 @@ func (a *App) builders() []httpapi.Builder {
 	list := []httpapi.Builder{
 		accounts.Wing(a.administered(), a.Keys),
 		oauth.Wing(a.OAuth),
+		doors.Wing(a.Doors),
 		gateway.Wing(a.Gateway),
 		profiles.Wing(a.Config.profiles, a.known()), // behind decryption: it renews tokens
 		encryption.Wing(a.Encryption),

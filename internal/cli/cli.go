@@ -32,6 +32,7 @@ type root struct {
 	Role    roleCmd    `cmd:"" help:"Manage roles and their permissions."`
 	Session sessionCmd `cmd:"" help:"List and end sessions."`
 	Client  clientCmd  `cmd:"" help:"Manage the OAuth clients that may sign users in."`
+	Apikey  apikeyCmd  `cmd:"" help:"Manage the API keys of back-ends that make calls of administration."`
 	Key     keyCmd     `cmd:"" help:"List and rotate the keys that sign tokens."`
 	Migrate migrateCmd `cmd:"" help:"Manage the schema of a PostgreSQL database, or copy an embedded store to one."`
 	Profile profileCmd `cmd:"" help:"List, show and check the dialects of existing front-ends."`

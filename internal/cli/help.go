@@ -91,8 +91,16 @@ tacet client add my-server --confidential --scope "openid orders:read" --audienc
 	"client update":        `tacet client update my-app --scope "openid profile email"`,
 	"client secret":        `tacet client secret rotate my-server`,
 	"client secret rotate": `tacet client secret rotate my-server --overlap 1h`,
-	"key":                  `tacet key list`,
-	"key list":             `tacet key list --output json`,
+	"apikey":               `tacet apikey list`,
+	"apikey remove":        `tacet apikey remove my-app`,
+	"apikey list": `
+tacet apikey list
+tacet apikey list --output json`,
+	"apikey add": `
+tacet apikey add my-app --permission admin:sessions:begin
+tacet apikey add people-sync --permission 'admin:users:*' --permission admin:sessions:write --expires 90d`,
+	"key":      `tacet key list`,
+	"key list": `tacet key list --output json`,
 	"key rotate": `
 tacet key rotate
 tacet key rotate --now`,

@@ -21,6 +21,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/tacet-dev/tacet/internal/accounts"
+	"github.com/tacet-dev/tacet/internal/doors"
 	"github.com/tacet-dev/tacet/internal/encryption"
 	"github.com/tacet-dev/tacet/internal/httpapi"
 	"github.com/tacet-dev/tacet/internal/idp"
@@ -261,7 +262,7 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 		}
 	}
 	routes, err := httpapi.RouteNames(httpapi.Config{BasePath: wire.DefaultBasePath, FeedToken: "a secret of the feed", Verifier: new(verify.Verifier)},
-		accounts.Wing(&accounts.Accounts{}, nil), oauth.Wing(&oauth.Server{}), idp.Wing(&idp.Service{}), encryption.Wing(nil), remoteusers.Wing(nil, nil))
+		accounts.Wing(&accounts.Accounts{}, nil), oauth.Wing(&oauth.Server{}), doors.Wing(&doors.Doors{}), idp.Wing(&idp.Service{}), encryption.Wing(nil), remoteusers.Wing(nil, nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,10 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return errDelivery
 	}
-	if req.Username == "" || req.Password == "" {
+	switch {
+	case req.Ticket != "" && (req.Username != "" || req.Password != ""):
+		return errTicketAlone
+	case req.Ticket == "" && (req.Username == "" || req.Password == ""):
 		return ErrNoCredentials
 	}
 	in := session.SignIn{Client: session.Client{ID: a.ClientID}, Contact: a.Contact(r), Binding: Encrypted(r)}
@@ -34,9 +37,15 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	g, err := a.Sessions.SignIn(r.Context(), req.Username, req.Password, in)
+	var g session.Grant
+	var err error
+	if req.Ticket != "" {
+		g, err = a.signInWithTicket(r.Context(), req.Ticket, in)
+	} else {
+		g, err = a.Sessions.SignIn(r.Context(), req.Username, req.Password, in)
+	}
 	if err != nil {
 		return err
 	}
-	return a.granted(w, g, req.Delivery, true)
+	return WriteJSON(w, http.StatusOK, a.SignedIn(w, g, req.Delivery))
 }

@@ -98,6 +98,8 @@ var (
 	ErrNoCredentials = problem.BadRequest(problem.Text{EN: "Both username and password are needed, and neither may be empty.", ZH: "需要用户名和密码，且均不能为空。"})
 	errDelivery      = problem.BadRequest(problem.Text{EN: `The member delivery must be "cookie" or "body".`, ZH: `字段 delivery 只能是 "cookie" 或 "body"。`})
 
+	errTicketAlone = problem.BadRequest(problem.Text{EN: "A ticket signs in alone: leave username and password out.", ZH: "使用票据登录时，请勿同时提供用户名和密码。"})
+
 	ErrNoRefreshToken = invalidGrant(problem.Text{EN: "There is no refresh token in the cookie or in the body. Sign in.", ZH: "Cookie 和请求体中都没有刷新令牌，请登录。"})
 	ErrNotAuthentic   = invalidGrant(problem.Text{EN: "The refresh token is not one of this server's. Sign in.", ZH: "刷新令牌并非本服务器签发，请登录。"})
 	errClient         = invalidGrant(problem.Text{EN: "The refresh token belongs to a client with a secret; renew it at /oauth/token.", ZH: "此刷新令牌属于持有密钥的客户端，请在 /oauth/token 续期。"})

@@ -19,7 +19,7 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return a.granted(w, g, deliveryOf(req.RefreshToken), false)
+		return WriteJSON(w, http.StatusOK, a.Response(w, g, deliveryOf(req.RefreshToken)))
 	})
 }
 

@@ -81,25 +81,30 @@ func (a *API) WithProof(r *http.Request, use func(session.Binding) error) error 
 	return err
 }
 
-// granted writes the tokens of a sign-in (withUser) or a renewal.
-func (a *API) granted(w http.ResponseWriter, g session.Grant, d wire.Delivery, withUser bool) error {
+// Response puts the refresh token of a grant where it belongs, into cookies or into
+// the body of the response, which it returns.
+func (a *API) Response(w http.ResponseWriter, g session.Grant, d wire.Delivery) wire.TokenResponse {
 	resp := wire.TokenResponse{
-		AccessToken: g.AccessToken,
-		TokenType:   g.TokenType,
-		ExpiresIn:   g.ExpiresIn,
-		Session:     tokenSession(g.Session.ID, g.ExpiresAt),
+		AccessToken:  g.AccessToken,
+		TokenType:    g.TokenType,
+		ExpiresIn:    g.ExpiresIn,
+		RefreshToken: g.RefreshToken,
+		Session:      tokenSession(g.Session.ID, g.ExpiresAt),
 	}
-	if withUser {
-		resp.User = &g.User.User
-	}
-	if g.RefreshToken != "" {
-		if d == wire.DeliveryBody {
-			resp.RefreshToken = g.RefreshToken
-		} else {
+	if d == wire.DeliveryCookie {
+		if g.RefreshToken != "" {
 			a.SetCookies(w, g, a.Sessions.Now())
 		}
+		resp.RefreshToken = ""
 	}
-	return WriteJSON(w, http.StatusOK, resp)
+	return resp
+}
+
+// SignedIn is Response for a sign-in: it has the user, too.
+func (a *API) SignedIn(w http.ResponseWriter, g session.Grant, d wire.Delivery) wire.TokenResponse {
+	resp := a.Response(w, g, d)
+	resp.User = &g.User.User
+	return resp
 }
 
 func tokenSession(id rotation.SessionID, expires time.Time) wire.TokenSession {

@@ -50,6 +50,14 @@ type Wing struct {
 	// credentials of the browser.
 	Public []string
 
+	// Program says which program presents a bearer credential at a call of
+	// administration. ok is whether the credential is one of those that this wing
+	// makes, good or not; an error refuses it.
+	Program func(ctx context.Context, bearer string) (by Administrator, ok bool, err error)
+	// SignInWithTicket starts the session of the user whom a ticket is for, for the
+	// browser that in describes, once. One wing at most has it.
+	SignInWithTicket func(ctx context.Context, ticket string, in session.SignIn) (session.Grant, error)
+
 	// SignIn offers other ways to sign in on a page, for a purpose that is gone on
 	// with afterwards.
 	SignIn func(Purpose, problem.Text, *page.View)

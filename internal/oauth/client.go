@@ -114,6 +114,16 @@ func (s *Server) client(ctx context.Context, id string) (Client, error) {
 	return c, err
 }
 
+// SessionClient is a registered client as sessions see it, as if it had
+// authenticated: for those who may act for any client. ErrNotFound if there is none.
+func (s *Server) SessionClient(ctx context.Context, id string) (session.Client, error) {
+	c, err := s.client(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return session.Client{}, err
+	}
+	return c.session(), settle(err)
+}
+
 // session is the client of a request as sessions see it; c is nil if the request
 // names none. [Server.Client] has checked the secret.
 func (c *Client) session() session.Client {
