@@ -220,6 +220,13 @@ func (s *Server) Require(permissions ...string) func(http.Handler) http.Handler 
 	}
 }
 
+// RequireAuth is Protect for requests whose user must have signed in strongly or
+// recently enough; others are refused with 401 insufficient_user_authentication (RFC
+// 9470). Begin keeps how and when a user was identified.
+func (s *Server) RequireAuth(u verify.StepUp) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler { return s.decrypted(s.app.Verifier.RequireAuth(u)(next)) }
+}
+
 // Verifier is what Protect checks with.
 func (s *Server) Verifier() *verify.Verifier { return s.app.Verifier }
 

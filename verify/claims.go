@@ -78,6 +78,12 @@ func (t *Token) claim(name, value string) (ok bool) {
 		var scope string
 		scope, ok = jose.String(value)
 		t.permissions = strings.Fields(scope)
+	case "acr":
+		t.acr, ok = jose.String(value)
+	case "amr":
+		t.amr, ok = jose.Strings(value)
+	case "auth_time":
+		t.authTime, ok = jose.Date(value)
 	case "cnf":
 		// A confirmation that is not understood must not make a bearer token of it.
 		return t.confirmation(value)

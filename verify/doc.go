@@ -40,7 +40,8 @@
 //
 // [Verifier.WriteError] is the one place where an error becomes a response (RFC
 // 6750 §3): 401 invalid_token, after which clients refresh; 403
-// insufficient_scope, which they must not; 503 with Retry-After when keys or
+// insufficient_scope, which they must not; 401 insufficient_user_authentication
+// with what [Verifier.RequireAuth] asks of the sign-in (RFC 9470); 503 with Retry-After when keys or
 // liveness cannot be known, which must sign nobody out. Errors can be told apart
 // with [errors.Is]: [ErrInvalidToken] is the family of the first and
 // [ErrUnavailable] that of the last.

@@ -82,6 +82,24 @@ func ExampleVerifier_Verify() {
 	// renew and try again: verify: the access token is malformed
 }
 
+// A payment needs a second factor that is at most five minutes old. The client learns
+// from the challenge what to ask the user for (RFC 9470).
+func ExampleVerifier_RequireAuth() {
+	v, err := verify.New(verify.Config{Issuer: "https://auth.example.com", Audience: "https://api.example.com", Keys: keys})
+	if err != nil {
+		panic(err)
+	}
+	pay := v.RequireAuth(verify.StepUp{ACR: []string{"urn:example:second-factor"}, MaxAge: 5 * time.Minute})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "paid") }))
+	r := httptest.NewRequest("POST", "/payments", nil)
+	r.Header.Set("Authorization", "Bearer "+demoToken())
+	w := httptest.NewRecorder()
+	pay.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"))
+	// Output:
+	// 401 Bearer error="insufficient_user_authentication", error_description="a stronger or more recent sign-in is needed", acr_values="urn:example:second-factor", max_age="300"
+}
+
 // A router of another kind: Authenticate and WriteError are all that a
 // middleware needs.
 func ExampleVerifier_Authenticate() {

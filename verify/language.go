@@ -30,10 +30,13 @@ var (
 	msgSessionEnded   = message{"The session has ended. Sign in again.", "会话已结束，请重新登录。"}
 	msgStaleGrants    = message{"Your permissions have changed. Renew the access token and repeat the request.", "您的权限已变更，请续期访问令牌后重试。"}
 	msgScope          = message{"You do not have the permission that this request needs.", "您没有执行此请求所需的权限。"}
+	msgStepUp         = message{"This request needs a more recent or a stronger sign-in. Sign in again.", "此请求需要更近期或更高强度的登录，请重新登录。"}
 	msgProof          = message{"The proof of possession of the key is not accepted. Make a new one and repeat the request.", "密钥持有证明无效，请重新生成后重试。"}
 	msgBound          = message{"The access token is bound to a key. Send it with a proof of that key.", "访问令牌绑定了密钥，请随请求附上该密钥的持有证明。"}
 	msgUnavailable    = message{"Access tokens cannot be checked at the moment. Repeat the request shortly; you are still signed in.", "暂时无法校验访问令牌，请稍后重试；您仍处于登录状态。"}
 )
+
+var titleStepUp = message{"Sign in again", "请重新登录"}
 
 var titles = map[int]message{
 	http.StatusBadRequest:            {"The request is not valid", "请求无效"},

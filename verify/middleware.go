@@ -24,10 +24,14 @@ func (v *Verifier) Optional(next http.Handler) http.Handler {
 // Require lets only requests through whose token has all of the permissions. It
 // does what Middleware does as well, if no middleware of v has done it yet.
 func (v *Verifier) Require(permissions ...string) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler { return v.guard(next, false, permissions) }
+	return func(next http.Handler) http.Handler {
+		return v.guard(next, false, func(t *Token) error { return Allow(t, permissions...) })
+	}
 }
 
-func (v *Verifier) guard(next http.Handler, anonymous bool, permissions []string) http.Handler {
+// guard lets requests through whose token allow returns nil for. A nil allow asks for
+// nothing.
+func (v *Verifier) guard(next http.Handler, anonymous bool, allow func(*Token) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t := v.found(r)
 		if t == nil {
@@ -41,9 +45,11 @@ func (v *Verifier) guard(next http.Handler, anonymous bool, permissions []string
 				r = r.WithContext(NewContext(r.Context(), t))
 			}
 		}
-		if err := Allow(t, permissions...); err != nil {
-			v.WriteError(w, r, err)
-			return
+		if allow != nil {
+			if err := allow(t); err != nil {
+				v.WriteError(w, r, err)
+				return
+			}
 		}
 		next.ServeHTTP(w, r)
 	})

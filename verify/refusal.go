@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tacet-dev/tacet/dpop"
 	"github.com/tacet-dev/tacet/wire"
@@ -32,6 +34,9 @@ type refusal struct {
 func refusalOf(err error) refusal {
 	var scope *ScopeError
 	switch {
+	case errors.As(err, new(*StepUpError)):
+		return refusal{status: http.StatusUnauthorized, code: wire.CodeInsufficientAuthentication, error: wire.CodeInsufficientAuthentication,
+			description: "a stronger or more recent sign-in is needed", text: msgStepUp}
 	case errors.As(err, &scope):
 		return refusal{http.StatusForbidden, wire.CodeInsufficientScope, wire.CodeInsufficientScope,
 			"a permission is missing", strings.Join(scope.Required, " "), msgScope, ""}
@@ -78,7 +83,7 @@ func (v *Verifier) WriteError(w http.ResponseWriter, r *http.Request, err error)
 	if a.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter)
 	} else if a.status == http.StatusUnauthorized || a.error != "" {
-		h.Set("WWW-Authenticate", v.challenge(a))
+		h.Set("WWW-Authenticate", v.challenge(a, wanted(err)))
 	}
 	if a.code == wire.CodeEncryptionRequired {
 		h.Set("Accept", wire.ContentTypeJOSE) // RFC 9110 §15.5.16
@@ -86,9 +91,13 @@ func (v *Verifier) WriteError(w http.ResponseWriter, r *http.Request, err error)
 	lang := preferred(r.Header.Values("Accept-Language"))
 	h.Set("Content-Language", lang.tag())
 	h.Add("Vary", "Accept-Language")
+	title := titles[a.status]
+	if a.code == wire.CodeInsufficientAuthentication {
+		title = titleStepUp
+	}
 	v.writeProblem(w, r, wire.Problem{
 		Type:   "about:blank",
-		Title:  titles[a.status][lang],
+		Title:  title[lang],
 		Status: a.status,
 		Code:   a.code,
 		Detail: a.text[lang],
@@ -96,8 +105,8 @@ func (v *Verifier) WriteError(w http.ResponseWriter, r *http.Request, err error)
 }
 
 // challenge builds the value of WWW-Authenticate from fixed words, the
-// configured realm and the permissions that the route asks for.
-func (v *Verifier) challenge(a refusal) string {
+// configured realm, and the permissions and the sign-in that the route asks for.
+func (v *Verifier) challenge(a refusal, s StepUp) string {
 	var params []string
 	add := func(name, value string) {
 		if value != "" {
@@ -111,6 +120,10 @@ func (v *Verifier) challenge(a refusal) string {
 		add("scope", a.scope)
 	}
 	add("resource_metadata", v.metadata)
+	add("acr_values", strings.Join(s.ACR, " "))
+	if s.MaxAge > 0 {
+		add("max_age", strconv.FormatInt(int64(s.MaxAge/time.Second), 10))
+	}
 	scheme := "Bearer"
 	if a.scheme == dpop.Header {
 		scheme = a.scheme

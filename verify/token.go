@@ -24,6 +24,9 @@ type Token struct {
 	encryptionKey                string
 	chain                        string
 	proofKey                     string
+	acr                          string
+	amr                          []string
+	authTime                     time.Time // zero: unknown
 	by                           *Verifier
 }
 
@@ -88,6 +91,15 @@ func (t *Token) EncryptionKey() string { return t.encryptionKey }
 // ProofKey is the thumbprint of the key that whoever uses the token must prove to
 // have (cnf.jkt, RFC 9449 §6.1). Empty: it is a bearer token.
 func (t *Token) ProofKey() string { return t.proofKey }
+
+// ACR is the class of the sign-in (acr, RFC 9068 §2.2.1). Empty: unknown.
+func (t *Token) ACR() string { return t.acr }
+
+// AMR returns a copy of the methods of the sign-in (amr, RFC 8176), like "otp".
+func (t *Token) AMR() []string { return slices.Clone(t.amr) }
+
+// AuthTime is when the user signed in (auth_time). Zero: unknown.
+func (t *Token) AuthTime() time.Time { return t.authTime }
 
 // Chain is the refresh token that the token carries (the claim chain) for clients
 // that know only one token. Empty: none.

@@ -148,28 +148,30 @@ const ContentTypeProblem = "application/problem+json"
 // Where RFC 6749 §5.2, RFC 6750 §3.1 or RFC 8628 have a
 // name for the case, it is that name.
 const (
-	CodeInvalidCredentials = "invalid_credentials"     // 400
-	CodeInvalidGrant       = "invalid_grant"           // 400: the session is over
-	CodeInvalidTicket      = "invalid_ticket"          // 400: unknown, used or late
-	CodeInvalidRequest     = "invalid_request"         // 400
-	CodeInvalidToken       = "invalid_token"           // 401: renew and retry
-	CodeInsufficientScope  = "insufficient_scope"      // 403: do not renew
-	CodeCSRF               = "csrf"                    // 403: nothing changed
-	CodeAccessDenied       = "access_denied"           // 403: of a sign-in at a provider
-	CodeNotFound           = "not_found"               // 404
-	CodeMethodNotAllowed   = "method_not_allowed"      // 405
-	CodeOtherSession       = "other_session"           // 409: the cookie is not of the session that the request names; nothing changed
-	CodeExists             = "already_exists"          // 409
-	CodeOwnAccess          = "own_access"              // 409: it would take administration from the caller
-	CodeLastAdmin          = "last_admin"              // 409: nobody would be left who has admin:*
-	CodeTooLarge           = "content_too_large"       // 413
-	CodeUnsupportedMedia   = "unsupported_media_type"  // 415
-	CodeThrottled          = "too_many_requests"       // 429 with Retry-After
-	CodeHeaderTooLarge     = "header_fields_too_large" // 431
-	CodeServerError        = "server_error"            // 500
-	CodeBadGateway         = "bad_gateway"             // 502: the API behind the gateway is down
-	CodeUnavailable        = "temporarily_unavailable" // 503 with Retry-After
-	CodeGatewayTimeout     = "gateway_timeout"         // 504: the API behind the gateway is slow
+	CodeInvalidCredentials = "invalid_credentials" // 400
+	CodeInvalidGrant       = "invalid_grant"       // 400: the session is over
+	CodeInvalidTicket      = "invalid_ticket"      // 400: unknown, used or late
+	CodeInvalidRequest     = "invalid_request"     // 400
+	CodeInvalidToken       = "invalid_token"       // 401: renew and retry
+	// 401: the user signs in anew, as the challenge says (RFC 9470 §3); do not renew.
+	CodeInsufficientAuthentication = "insufficient_user_authentication"
+	CodeInsufficientScope          = "insufficient_scope"      // 403: do not renew
+	CodeCSRF                       = "csrf"                    // 403: nothing changed
+	CodeAccessDenied               = "access_denied"           // 403: of a sign-in at a provider
+	CodeNotFound                   = "not_found"               // 404
+	CodeMethodNotAllowed           = "method_not_allowed"      // 405
+	CodeOtherSession               = "other_session"           // 409: the cookie is not of the session that the request names; nothing changed
+	CodeExists                     = "already_exists"          // 409
+	CodeOwnAccess                  = "own_access"              // 409: it would take administration from the caller
+	CodeLastAdmin                  = "last_admin"              // 409: nobody would be left who has admin:*
+	CodeTooLarge                   = "content_too_large"       // 413
+	CodeUnsupportedMedia           = "unsupported_media_type"  // 415
+	CodeThrottled                  = "too_many_requests"       // 429 with Retry-After
+	CodeHeaderTooLarge             = "header_fields_too_large" // 431
+	CodeServerError                = "server_error"            // 500
+	CodeBadGateway                 = "bad_gateway"             // 502: the API behind the gateway is down
+	CodeUnavailable                = "temporarily_unavailable" // 503 with Retry-After
+	CodeGatewayTimeout             = "gateway_timeout"         // 504: the API behind the gateway is slow
 )
 
 // GrantsChanged is the error_description of a 401 invalid_token for a token that
