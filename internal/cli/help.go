@@ -57,6 +57,9 @@ tacet user list`,
 	"user add": `
 tacet user add alice --password-stdin <password
 tacet user add alice --password-stdin --role viewer --email alice@example.com <password`,
+	"user import": `
+tacet user import users.jsonl --dry-run
+tacet user import users.jsonl`,
 	"user show":    `tacet user show alice`,
 	"user edit":    `tacet user edit alice --display-name "Alice Liddell" --email alice@example.com`,
 	"user remove":  `tacet user remove alice`,

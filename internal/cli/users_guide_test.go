@@ -20,6 +20,30 @@ func freeAddr(t *testing.T) string {
 	return ln.Addr().String()
 }
 
+// The commands of docs/sign-in.md, in both languages.
+func TestSignInGuide(t *testing.T) {
+	for _, file := range []string{"../../docs/sign-in.md", "../../docs/sign-in.zh-CN.md"} {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			dir, ran := t.TempDir(), 0
+			sh := newShell(t, dir, "PATH="+programDir(t)+":"+os.Getenv("PATH"))
+			t.Cleanup(func() { // what is left if it fails
+				for _, pid := range pidsOf(dir) {
+					_ = exec.Command("kill", "-TERM", pid).Run()
+				}
+			})
+			for _, st := range readSteps(t, file, strings.NewReplacer("127.0.0.1:8080", freeAddr(t))) {
+				if st.kind == "sh" {
+					sh.run(st)
+					ran++
+				}
+			}
+			if ran < 7 {
+				t.Errorf("the guide has only %d pieces to run", ran)
+			}
+		})
+	}
+}
+
 // The commands of docs/webhooks.md, in both languages.
 func TestWebhooksGuide(t *testing.T) {
 	for _, file := range []string{"../../docs/webhooks.md", "../../docs/webhooks.zh-CN.md"} {
