@@ -191,3 +191,49 @@ func claimsOf(t *testing.T, token string) *wire.AccessClaims {
 func base64Reader(s string) io.Reader {
 	return base64.NewDecoder(base64.RawURLEncoding, strings.NewReader(s))
 }
+
+// TestNodesRedeemATicketOnce: of many who redeem one at all nodes at once, one gets a
+// session. An API key of one node is good at the others, until it is removed.
+func TestNodesRedeemATicketOnce(t *testing.T) { everyWay(t, testNodesRedeemATicketOnce) }
+
+func testNodesRedeemATicketOnce(t *testing.T, nodes []*App) {
+	u, err := nodes[0].Directory.Add(t.Context(), directory.NewUser{Name: "ann", Password: "correct horse battery"})
+	must(t, err)
+	key, err := nodes[0].Doors.AddKey(t.Context(), "app", []string{wire.PermissionSessionsBegin}, 0)
+	must(t, err)
+	issue := func(a *App) (int, wire.Ticket) {
+		r := httptest.NewRequest("POST", "http://localhost/auth/admin/sessions", strings.NewReader(`{"username":"ann"}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+key)
+		w := httptest.NewRecorder()
+		a.Handler.ServeHTTP(w, r)
+		var ticket wire.Ticket
+		must(t, json.Unmarshal(w.Body.Bytes(), &ticket))
+		return w.Code, ticket
+	}
+	code, ticket := issue(nodes[1])
+	if code != http.StatusCreated {
+		t.Fatalf("a ticket of the second node: %d", code)
+	}
+	codes := make([]int, 24)
+	var all sync.WaitGroup
+	for i := range codes {
+		all.Go(func() {
+			codes[i], _ = post(t, nodes[i%len(nodes)], "/login", wire.LoginRequest{Ticket: ticket.Ticket, Delivery: wire.DeliveryBody})
+		})
+	}
+	all.Wait()
+	slices.Sort(codes)
+	if codes[0] != http.StatusOK || codes[1] != http.StatusBadRequest || codes[len(codes)-1] != http.StatusBadRequest {
+		t.Errorf("statuses %v, want 200 once, and else 400", codes)
+	}
+	if list, err := nodes[2].Sessions.List(t.Context(), u.ID); err != nil || len(list) != 1 {
+		t.Errorf("%d sessions, %v", len(list), err)
+	}
+	must(t, nodes[2].Doors.RemoveKey(t.Context(), "app"))
+	for i, a := range nodes {
+		if code, _ := issue(a); code != http.StatusUnauthorized {
+			t.Errorf("node %d and a key that was removed at another one: %d", i, code)
+		}
+	}
+}
