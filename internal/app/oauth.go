@@ -46,9 +46,14 @@ func inspected(ctx context.Context, v *verify.Verifier, raw string) (wire.Access
 	if key := t.ProofKey(); key != "" {
 		bound = &wire.Confirmation{KeyThumbprint: key}
 	}
+	authTime := int64(0)
+	if at := t.AuthTime(); !at.IsZero() {
+		authTime = at.Unix()
+	}
 	return wire.AccessClaims{
 		Confirmation: bound,
-		Issuer:       t.Issuer(), Subject: t.Subject(), Audience: strings.Join(t.Audience(), " "), ID: t.ID(), ClientID: t.ClientID(), SessionID: t.SessionID(),
+		ACR:          t.ACR(), AMR: t.AMR(), AuthTime: authTime,
+		Issuer: t.Issuer(), Subject: t.Subject(), Audience: strings.Join(t.Audience(), " "), ID: t.ID(), ClientID: t.ClientID(), SessionID: t.SessionID(),
 		ExpiresAt: t.ExpiresAt().Unix(), IssuedAt: t.IssuedAt().Unix(),
 		Roles: t.Roles(), Scope: strings.Join(t.Permissions(), " "), GrantsVersion: t.GrantsVersion(),
 	}, nil

@@ -229,6 +229,15 @@ func TestBackendsBeginSessionsByThemselves(t *testing.T) {
 	o.call(http.DefaultClient, "POST", "/oauth/token", "grant_type=refresh_token&refresh_token="+in.RefreshToken, "Content-Type", "application/x-www-form-urlencoded",
 		"Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("server:"+secret))).want(200)
 	backend("POST", "/sessions", `{"username":"carol","client_id":"server"}`).problem(400, wire.CodeInvalidRequest)
+
+	// Introspection tells resource servers how the user signed in (RFC 9470 §6.2).
+	in = backend("POST", "/sessions", `{"username":"carol","amr":["hwk"],"acr":"gold","auth_time":1763726400,"delivery":"body"}`).tokens()
+	var state oauth.State
+	o.call(http.DefaultClient, "POST", "/oauth/introspect", "token="+in.AccessToken, "Content-Type", "application/x-www-form-urlencoded",
+		"Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("server:"+secret))).json(&state)
+	if !state.Active || state.ACR != "gold" || fmt.Sprint(state.AMR) != "[hwk]" || state.AuthTime != 1763726400 {
+		t.Errorf("introspection says %+v", state)
+	}
 }
 
 func TestBadRequestsForSessions(t *testing.T) {

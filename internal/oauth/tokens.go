@@ -29,6 +29,10 @@ type State struct {
 	Issuer    string `json:"iss,omitempty"`
 	ID        string `json:"jti,omitempty"`
 	SessionID string `json:"sid,omitempty"`
+	// How and when the user signed in (RFC 9470 §6.2), where the session remembers it.
+	ACR      string   `json:"acr,omitempty"`
+	AMR      []string `json:"amr,omitempty"`
+	AuthTime int64    `json:"auth_time,omitempty"`
 	// Confirmation is of a token that is bound to a key (RFC 9449 §6.2).
 	Confirmation *wire.Confirmation `json:"cnf,omitempty"`
 }
@@ -67,7 +71,7 @@ func (s *Server) Introspect(ctx context.Context, client *Client, p form.Params) 
 	}
 	return State{Active: true, Scope: c.Scope, ClientID: c.ClientID, Username: user.Username, TokenType: session.TokenType(key), Confirmation: c.Confirmation,
 		ExpiresAt: c.ExpiresAt, IssuedAt: c.IssuedAt, Subject: c.Subject, Audience: c.Audience, Issuer: c.Issuer,
-		ID: c.ID, SessionID: c.SessionID}, nil
+		ID: c.ID, SessionID: c.SessionID, ACR: c.ACR, AMR: c.AMR, AuthTime: c.AuthTime}, nil
 }
 
 func (s *Server) refreshState(ctx context.Context, client Client, t rotation.Token) (State, error) {
