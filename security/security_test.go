@@ -42,6 +42,7 @@ var classes = []class{
 	{"request smuggling", openShop, smugglingAttacks()},
 	{"proof of possession", openShop, dpopAttacks()},
 	{"administration", openOffice, adminAttacks()},
+	{"tokens of OAuth clients", openClients, clientAttacks()},
 	{"enumeration", openOffice, enumerationAttacks()},
 	{"password guessing", openShop, throttleAttacks()},
 	{"device flow", openShop, deviceAttacks()},

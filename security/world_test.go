@@ -36,14 +36,16 @@ const (
 // world is a server on a loopback port and an API behind its gateway.
 type world struct {
 	*apptest.Server
-	addr   string
-	api    *upstream
-	http   *http.Transport
-	secret string        // of the client web
-	more   func() string // state beside the sessions that no attack may change
-	before string
-	other  string            // a session that a row must spare
-	ids    map[string]string // of the users of openOffice, by name
+	addr    string
+	api     *upstream
+	http    *http.Transport
+	secret  string // of the client web
+	token   string // of the client shop (openClients), and its refresh token
+	refresh string
+	more    func() string // state beside the sessions that no attack may change
+	before  string
+	other   string            // a session that a row must spare
+	ids     map[string]string // of the users of openOffice, by name
 }
 
 // openShop is a server with the users alice (an administrator), bob and carol, each
