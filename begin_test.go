@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,10 +87,11 @@ func ExampleServer_BeginTokens() {
 // Begin in a browser that has a session: the old one ends. What is needed of a
 // sign-in is enforced.
 func TestBegin(t *testing.T) {
-	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	var passed atomic.Int64 // nanoseconds since start
+	start := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	users := &oneUser{user: tacet.User{ID: "7", Username: "ada", GrantsVersion: 1}}
 	srv, err := tacet.New(t.Context(), tacet.Config{PublicURL: "http://localhost", DataDir: sqlitetest.Dir(t), Users: users,
-		Logger: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now }})
+		Logger: slog.New(slog.DiscardHandler), Clock: func() time.Time { return start.Add(time.Duration(passed.Load())) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +129,7 @@ func TestBegin(t *testing.T) {
 		t.Errorf("with the token of the session before: %d", got)
 	}
 
-	now = now.Add(10 * time.Minute)
+	passed.Store(int64(10 * time.Minute))
 	r := httptest.NewRequest("POST", "http://localhost/auth/refresh", strings.NewReader("{}"))
 	r.Header.Set("Content-Type", "application/json")
 	for _, c := range cookies {
