@@ -20,12 +20,12 @@ func (a *App) openDoors() {
 }
 
 // sessionClient is doors.Config.Client.
-func (a *App) sessionClient(ctx context.Context, id string) (session.Client, error) {
-	c, err := a.OAuth.SessionClient(ctx, id)
+func (a *App) sessionClient(ctx context.Context, id string) (session.Client, session.Details, error) {
+	c, limits, err := a.OAuth.SessionClient(ctx, id)
 	if errors.Is(err, oauth.ErrNotFound) {
-		return session.Client{}, doors.ErrNoClient
+		err = doors.ErrNoClient
 	}
-	return c, err
+	return c, limits, err
 }
 
 // userID is doors.Config.UserID of the embedded directory.

@@ -27,8 +27,9 @@ type Config struct {
 	// UserID is the id of the user who has a name, or session.ErrNoUser. Nil: users
 	// are kept elsewhere, and are known by their ids alone.
 	UserID func(ctx context.Context, username string) (string, error)
-	// Client is a registered client, as if it had authenticated, or ErrNoClient.
-	Client func(ctx context.Context, id string) (session.Client, error)
+	// Client is a registered client, as if it had authenticated, and what the access
+	// tokens of its sessions are limited to; or ErrNoClient.
+	Client func(ctx context.Context, id string) (session.Client, session.Details, error)
 	Logger *slog.Logger
 }
 
@@ -110,10 +111,12 @@ func (d *Doors) signIn(ctx context.Context, user session.User, o Options) (sessi
 	if in.Details, err = o.details(d.Sessions.Now()); err != nil || o.ClientID == "" {
 		return in, err
 	}
-	in.Client, err = d.Client(ctx, o.ClientID)
+	var limits session.Details
+	in.Client, limits, err = d.Client(ctx, o.ClientID)
 	if errors.Is(err, ErrNoClient) {
 		return in, errNoClient
 	}
+	in.Details.Limited, in.Details.Scope, in.Details.Audience = limits.Limited, limits.Scope, limits.Audience
 	return in, err
 }
 

@@ -204,9 +204,9 @@ func TestTicketsAndKeysOutliveARestart(t *testing.T) {
 // With the delivery "body" the back-end gets what POST /auth/login responds.
 func TestBackendsBeginSessionsByThemselves(t *testing.T) {
 	o, backend := newDoors(t)
-	secret, err := o.App.OAuth.AddClient(t.Context(), oauth.Client{ID: "server"}, true)
+	secret, err := o.App.OAuth.AddClient(t.Context(), oauth.Client{ID: "server", Scopes: []string{"openid"}}, true)
 	if err == nil {
-		_, err = o.App.OAuth.AddClient(t.Context(), oauth.Client{ID: "spa"}, false)
+		_, err = o.App.OAuth.AddClient(t.Context(), oauth.Client{ID: "spa", Scopes: []string{"openid", "orders:read"}, Audiences: []string{"https://api.example.com"}}, false)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -221,6 +221,10 @@ func TestBackendsBeginSessionsByThemselves(t *testing.T) {
 	c := claimsOf(t, o.redeem(apptest.NewBrowser(), backend("POST", "/sessions", `{"username":"carol","client_id":"spa"}`).ticket()).tokens().AccessToken)
 	if c.ClientID != "spa" || c.AMR != nil || c.ACR != "" {
 		t.Errorf("claims %+v", c)
+	}
+	// The tokens of a client's session grant no more than the client may ask for.
+	if c.Audience != "https://api.example.com" || strings.Contains(c.Scope, "admin") || len(c.Roles) > 0 {
+		t.Errorf("the session of a client is not limited: %+v", c)
 	}
 
 	// The session of a client with a secret is renewed with the secret alone.

@@ -115,13 +115,18 @@ func (s *Server) client(ctx context.Context, id string) (Client, error) {
 }
 
 // SessionClient is a registered client as sessions see it, as if it had
-// authenticated: for those who may act for any client. ErrNotFound if there is none.
-func (s *Server) SessionClient(ctx context.Context, id string) (session.Client, error) {
+// authenticated, and what the access tokens of its sessions are limited to: all
+// that it may ask for, for its first audience.
+func (s *Server) SessionClient(ctx context.Context, id string) (session.Client, session.Details, error) {
 	c, err := s.client(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		return session.Client{}, err
+		return session.Client{}, session.Details{}, err
 	}
-	return c.session(), settle(err)
+	if err != nil {
+		return session.Client{}, session.Details{}, settle(err)
+	}
+	audience, err := s.audience(c, "")
+	return c.session(), session.Details{Limited: true, Scope: strings.Join(c.Scopes, " "), Audience: audience}, err
 }
 
 // session is the client of a request as sessions see it; c is nil if the request
