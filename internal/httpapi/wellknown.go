@@ -8,14 +8,16 @@ import (
 	"github.com/tacet-dev/tacet/internal/problem"
 )
 
-// jwksPatience is how long the published key set waits for the stored one.
-const jwksPatience = time.Second
+// jwksDeadline is how long the published key set waits for the stored one. A
+// verifier gives up after 5 s (package verify), and one that got an old set asks
+// again only after its cooldown: so a busy store is waited for.
+const jwksDeadline = 3 * time.Second
 
 // jwks is GET /.well-known/jwks.json. New keys are announced well before they
 // sign, so a short public cache is safe. After a rotation at once, whoever has met
 // a new key on one node may ask another one for it: that one looks first.
 func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), jwksPatience)
+	ctx, cancel := context.WithTimeout(r.Context(), jwksDeadline)
 	defer cancel()
 	_ = a.Keys.Current(ctx) // while the store is away the keys at hand are published
 	h := w.Header()
