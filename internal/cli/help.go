@@ -89,7 +89,7 @@ tacet session end --user alice`,
 	"client list":   `tacet client list`,
 	"client add": `
 tacet client add my-app --scope "openid profile" --redirect-uri https://app.example.com/callback
-tacet client add my-server --confidential --scope "openid orders:read" --audience https://api.example.com \\
+tacet client add my-server --confidential --scope "openid orders:read" --audience https://api.example.com \
     --redirect-uri https://server.example.com/callback`,
 	"client update":        `tacet client update my-app --scope "openid profile email"`,
 	"client secret":        `tacet client secret rotate my-server`,
