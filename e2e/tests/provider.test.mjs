@@ -102,7 +102,7 @@ test('the sign-in page of an OAuth client has the button, in the language of the
     return route.fulfill({ body: 'back' })
   })
   const q = new URLSearchParams({ client_id: 'spa', response_type: 'code', redirect_uri: 'http://127.0.0.1:9/cb', state: 'st', code_challenge_method: 'S256',
-    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', scope: 'openid' })
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', scope: 'openid profile' })
   await page.goto(`${site}/oauth/authorize?${q}`)
   await page.getByRole('link', { name: '使用 Company 登录' }).click()
   await page.getByRole('button', { name: 'I am Jane' }).click()
@@ -112,6 +112,8 @@ test('the sign-in page of an OAuth client has the button, in the language of the
     code: landed.searchParams.get('code'), redirect_uri: 'http://127.0.0.1:9/cb', code_verifier: 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk' }) })
   const tokens = await r.json()
   assert.equal(r.status, 200, JSON.stringify(tokens))
-  assert.equal((await (await fetch(`${site}/auth/me`, { headers: { authorization: `Bearer ${tokens.access_token}` } })).json()).user.display_name, 'Jane Doe')
+  const asked = { headers: { authorization: `Bearer ${tokens.access_token}` } }
+  assert.equal((await (await fetch(`${site}/oauth/userinfo`, asked)).json()).name, 'Jane Doe')
+  assert.equal((await fetch(`${site}/auth/me`, asked)).status, 401, "a client's token is none for the session calls")
   await page.context().close()
 })
