@@ -104,10 +104,10 @@ var LabelSignInWith = problem.Text{EN: "Sign in with {}", ZH: "使用 {} 登录"
 
 // OfferSignIn adds the ways to sign in that wings have to a page. In label, {} is
 // the name of the way.
-func (a *API) OfferSignIn(for_ Purpose, label problem.Text, v *page.View) {
+func (a *API) OfferSignIn(purpose Purpose, label problem.Text, v *page.View) {
 	for _, w := range a.wings {
 		if w.SignIn != nil {
-			w.SignIn(for_, label, v)
+			w.SignIn(purpose, label, v)
 		}
 	}
 }
